@@ -1,0 +1,1 @@
+"""Bytes: the port and the stores behind it."""

@@ -1,0 +1,1 @@
+"""Rows about files: the port and its PostgreSQL adapter."""

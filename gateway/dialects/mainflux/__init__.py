@@ -1,0 +1,1 @@
+"""The Mainflux APIs: filestore and identity."""

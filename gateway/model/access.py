@@ -1,0 +1,76 @@
+"""Who asks for what: the values on which every decision is made.
+
+Does not know how a credential is proved (``identity``) nor where it was found (``web``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+from gateway.model.file import Scope
+
+
+class Action(StrEnum):
+    """What the auth hook is asked about; replacing a file is creating one."""
+
+    CREATE = "create"
+    READ = "read"
+    DELETE = "delete"
+
+
+class PrincipalKind(StrEnum):
+    """What sort of caller a credential proves."""
+
+    USER = "user"
+    THING = "thing"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose credential has been proved.
+
+    ``id`` is the registry's id of the user or thing; ``role`` is what the auth hook
+    is told (``admin``, ``user`` or ``thing`` for our own registry);
+    ``allowed_roles`` are all the roles the caller could have chosen.
+    """
+
+    kind: PrincipalKind
+    id: str
+    role: str
+    allowed_roles: tuple[str, ...] = ()
+    email: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller administers the whole gateway."""
+        return self.role == ADMIN_ROLE
+
+
+ADMIN_ROLE: Final = "admin"
+
+
+class GroupRole(Enum):
+    """A member's role in a group or org; each includes the ones before it."""
+
+    VIEWER = 1
+    EDITOR = 2
+    ADMIN = 3
+    OWNER = 4
+
+    def includes(self, other: GroupRole) -> bool:
+        """Whether this role grants at least what ``other`` grants."""
+        return self.value >= other.value
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One operation on one file (or on a listing, when ``name`` is empty)."""
+
+    principal: Principal
+    action: Action
+    dialect: str
+    scope: Scope
+    name: str = ""
+    authorization: str | None = None

@@ -1,0 +1,101 @@
+"""Digests: what bytes are, and what a client claimed they would be.
+
+Knows RFC 9530 (digest fields) and RFC 8941 byte sequences; does not know where bytes come from.
+
+Rule: a claim that cannot be understood is refused, one in an algorithm that we do
+not know is ignored (RFC 9530, section 2), and one that is wrong is never accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import http_sf
+
+from gateway.model.errors import DigestMismatch, Malformed
+
+SHA256: Final = "sha256"
+MD5: Final = "md5"
+_FIELD_ALGORITHMS: Final = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """SHA-256 of a blob's bytes, as 64 lower-case hex digits."""
+
+    hex: str
+
+    def __post_init__(self) -> None:
+        if not _HEX.fullmatch(self.hex):
+            raise Malformed("a digest is 64 lower-case hex digits")
+
+    @property
+    def raw(self) -> bytes:
+        """The 32 bytes."""
+        return bytes.fromhex(self.hex)
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag: 43 base64url characters in quotes, 45 in all.
+
+        Short on purpose: some device clients drop validators of 64 characters or more.
+        """
+        return f'"{base64.urlsafe_b64encode(self.raw).rstrip(b"=").decode()}"'
+
+    @property
+    def repr_digest(self) -> str:
+        """The value of ``Repr-Digest`` (RFC 9530, section 3)."""
+        return f"sha-256=:{base64.b64encode(self.raw).decode()}:"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One promised digest: ``algorithm`` as ``hashlib`` names it, and its raw value."""
+
+    algorithm: str
+    value: bytes
+
+
+def parse_digest_field(value: str) -> tuple[Claim, ...]:
+    """The claims of one ``Content-Digest`` or ``Repr-Digest`` field.
+
+    Raises ``Malformed`` if the field is not an RFC 9530 dictionary, or if a value in an
+    active algorithm has the wrong length.
+    """
+    try:
+        members = http_sf.parse(value.encode("ascii"), tltype="dictionary")
+    except (ValueError, UnicodeEncodeError) as exc:
+        raise Malformed("malformed digest field") from exc
+    return tuple(
+        _claim(key, member)
+        for key, member in members.items()
+        if key in _FIELD_ALGORITHMS
+    )
+
+
+def parse_sha256_text(value: str) -> Claim:
+    """The claim of a form field ``sha256``: 64 hex digits, in either case."""
+    text = value.strip().lower()
+    if not _HEX.fullmatch(text):
+        raise Malformed("sha256 is not 64 hex digits")
+    return Claim(SHA256, bytes.fromhex(text))
+
+
+def check_claims(claims: tuple[Claim, ...], computed: Mapping[str, bytes]) -> None:
+    """Raise ``DigestMismatch`` unless every claim is what was computed."""
+    for claim in claims:
+        if computed[claim.algorithm] != claim.value:
+            raise DigestMismatch()
+
+
+def _claim(key: str, member: object) -> Claim:
+    algorithm, length = _FIELD_ALGORITHMS[key]
+    value = member[0] if isinstance(member, tuple) else member
+    if not isinstance(value, bytes) or len(value) != length:
+        raise Malformed("malformed digest field")
+    return Claim(algorithm, value)

@@ -1,0 +1,113 @@
+"""What the gateway knows about a file: its scope, its name, its bytes.
+
+Knows nothing of rows, paths or requests.
+
+Rule: a ``Scope`` and a name, once constructed, are fit for every dialect's storage;
+nobody below checks them again. Names are refused, never cleaned, so that two
+different names cannot merge into one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from gateway.model.digest import Digest
+from gateway.model.errors import Malformed
+
+_SCOPE_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_NAME_BYTES: Final = 255
+_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_WINDOWS_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.IGNORECASE)
+_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a name is unique, and the folder its blobs live in.
+
+    ``kind`` is one of the product's plural nouns (``things``, ``groups``, ``users``,
+    ``applications`` ...), ``owner`` the id of one of them.
+    """
+
+    kind: str
+    owner: str
+
+    def __post_init__(self) -> None:
+        for part in (self.kind, self.owner):
+            if not _SCOPE_PART.fullmatch(part):
+                raise Malformed("malformed entity id")
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.owner}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Immutable bytes: random ``id``, the ``scope`` whose folder holds them, what they are."""
+
+    id: UUID
+    scope: Scope
+    size: int
+    digest: Digest
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an upload wants to be called and to carry, before its bytes are sealed."""
+
+    scope: Scope
+    name: str
+    content_type: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One committed file.
+
+    ``created_at`` is when the name came to be, ``modified_at`` when its bytes last
+    changed (strictly later, in whole seconds, than for any earlier bytes of that name:
+    it is a strong validator), ``updated_at`` when anything of the row changed.
+    """
+
+    id: UUID
+    scope: Scope
+    name: str
+    blob: Blob
+    content_type: str
+    attributes: Mapping[str, Any]
+    creator: str
+    created_at: datetime
+    modified_at: datetime
+    updated_at: datetime
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it is one a file may have.
+
+    1 to 255 bytes of NFC UTF-8; no separator, control, line break, lone surrogate or
+    bidirectional control; no trailing dot or space (so neither ``.`` nor ``..``); no
+    name that Windows takes for a device.
+
+    Raises ``Malformed``.
+    """
+    if not name:
+        raise Malformed("the file name is empty")
+    if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in name):
+        raise Malformed("the file name contains a forbidden character")
+    if "/" in name or "\\" in name:
+        raise Malformed("the file name contains a path separator")
+    if len(name.encode()) > _NAME_BYTES:
+        raise Malformed("the file name is longer than 255 bytes")
+    if name[-1] in ". " or _WINDOWS_DEVICE.match(name):
+        raise Malformed("the file name is reserved")
+    if not unicodedata.is_normalized("NFC", name):
+        raise Malformed("the file name is not in Unicode normal form C")
+    return name

@@ -1,0 +1,297 @@
+"""PostgreSQL: pool, named statements, transactions, migrations, and its refusals in our words.
+
+Knows asyncpg; does not know what any statement is for.
+
+Rule: SQL lives in ``gateway.sql`` under a name and is never assembled here. An exception
+out of COMMIT says nothing about its outcome, so it has an error of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, Final, Protocol, cast
+
+import asyncpg
+
+from gateway.model.errors import (
+    CatalogueUnavailable,
+    CommitUnknown,
+    Conflict,
+    Failure,
+    NotFound,
+)
+
+Row = Mapping[str, Any]
+
+_NAME_LINE: Final = re.compile(r"^-- name: ([a-z0-9_]+)\n", re.MULTILINE)
+_MIGRATION_LOCK: Final = 0x66_69_6C_65_73_74  # "filest": any constant that nobody else uses
+_UNAVAILABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Taken(Conflict):
+    """A unique constraint refused the row; ``constraint`` is its name."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.constraint = constraint
+
+
+class Unrelated(NotFound):
+    """A foreign key refused the row: what it refers to is not there."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.constraint = constraint
+
+
+class Queries(Protocol):
+    """Named statements, inside a transaction or each in its own."""
+
+    async def rows(self, statement: str, *args: object) -> Sequence[Row]:
+        """All rows."""
+
+    async def row(self, statement: str, *args: object) -> Row | None:
+        """The first row, or ``None``."""
+
+    async def value(self, statement: str, *args: object) -> Any:
+        """The first column of the first row, or ``None``."""
+
+    async def run(self, statement: str, *args: object) -> int:
+        """Execute; the number of rows affected."""
+
+
+@contextlib.contextmanager
+def database_errors() -> Iterator[None]:
+    """asyncpg's exceptions, in our words."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as exc:
+        raise Taken(exc.constraint_name or "") from exc
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise Unrelated(exc.constraint_name or "") from exc
+    except _UNAVAILABLE as exc:
+        raise CatalogueUnavailable() from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Named statements on one connection."""
+
+    connection: asyncpg.Connection
+    statements: Mapping[str, str]
+
+    async def rows(self, statement: str, *args: object) -> Sequence[Row]:
+        """All rows."""
+        with database_errors():
+            return cast(Sequence[Row], await self.connection.fetch(self.statements[statement], *args))
+
+    async def row(self, statement: str, *args: object) -> Row | None:
+        """The first row, or ``None``."""
+        with database_errors():
+            return cast(Row | None, await self.connection.fetchrow(self.statements[statement], *args))
+
+    async def value(self, statement: str, *args: object) -> Any:
+        """The first column of the first row, or ``None``."""
+        with database_errors():
+            return await self.connection.fetchval(self.statements[statement], *args)
+
+    async def run(self, statement: str, *args: object) -> int:
+        """Execute; the number of rows affected."""
+        with database_errors():
+            tag = await self.connection.execute(self.statements[statement], *args)
+        return int(tag.rpartition(" ")[2]) if tag[-1:].isdigit() else 0
+
+
+class Database:
+    """A pool of connections that speak in named statements."""
+
+    def __init__(self, pool: asyncpg.Pool, statements: Mapping[str, str], *, wait_seconds: float) -> None:
+        self._pool = pool
+        self._statements = statements
+        self._wait_seconds = wait_seconds
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """One connection, each statement in a transaction of its own."""
+        connection = await self._acquire()
+        try:
+            yield Session(connection, self._statements)
+        finally:
+            await self._release(connection)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One transaction: committed at the end of the block, rolled back if it raises.
+
+        Raises ``CommitUnknown`` if COMMIT was sent and no answer came back. Any other
+        exception means that nothing was committed.
+        """
+        async with self.session() as session:
+            transaction = session.connection.transaction()
+            with database_errors():
+                await transaction.start()
+            try:
+                yield session
+            except BaseException:
+                with contextlib.suppress(*_UNAVAILABLE):
+                    await transaction.rollback()
+                raise
+            await _commit(transaction)
+
+    async def rows(self, statement: str, *args: object) -> Sequence[Row]:
+        """All rows."""
+        async with self.session() as session:
+            return await session.rows(statement, *args)
+
+    async def row(self, statement: str, *args: object) -> Row | None:
+        """The first row, or ``None``."""
+        async with self.session() as session:
+            return await session.row(statement, *args)
+
+    async def value(self, statement: str, *args: object) -> Any:
+        """The first column of the first row, or ``None``."""
+        async with self.session() as session:
+            return await session.value(statement, *args)
+
+    async def run(self, statement: str, *args: object) -> int:
+        """Execute; the number of rows affected."""
+        async with self.session() as session:
+            return await session.run(statement, *args)
+
+    async def _acquire(self) -> Any:
+        with database_errors():
+            return await self._pool.acquire(timeout=self._wait_seconds)
+
+    async def _release(self, connection: Any) -> None:
+        with contextlib.suppress(*_UNAVAILABLE):
+            await self._pool.release(connection, timeout=self._wait_seconds)
+
+
+@contextlib.asynccontextmanager
+async def open_database(
+    dsn: str,
+    *,
+    connections: int = 10,
+    wait_seconds: float = 5.0,
+    statement_seconds: float = 15.0,
+) -> AsyncIterator[Database]:
+    """A pool on ``dsn``; closed at the end of the block.
+
+    ``wait_seconds`` bounds the wait for a free connection and the making of one.
+    Raises ``CatalogueUnavailable`` if the first connection cannot be made.
+    """
+    with database_errors():
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            timeout=wait_seconds,
+            command_timeout=statement_seconds,
+            init=_prepare_connection,
+            server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
+        )
+    try:
+        yield Database(pool, read_statements(), wait_seconds=wait_seconds)
+    finally:
+        await _close(pool, wait_seconds)
+
+
+def read_statements() -> dict[str, str]:
+    """Every named statement of ``gateway.sql/queries``."""
+    statements: dict[str, str] = {}
+    for file in _sql_files("queries"):
+        _, *parts = _NAME_LINE.split(file.read_text(encoding="utf-8"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            if name in statements:
+                raise Failure(f"two statements are named {name}")
+            statements[name] = text.strip()
+    return statements
+
+
+async def migrate(dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Bring the schema up to date, forward only, one transaction per migration.
+
+    Safe on several machines at once: an advisory lock lets one work and the others
+    find it done. Raises ``Failure`` if an applied migration was edited since, or if the
+    database is newer than this gateway.
+    """
+    with database_errors():
+        connection = await asyncpg.connect(dsn, timeout=wait_seconds)
+    try:
+        with database_errors():
+            await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
+            await _apply_missing(connection, tell)
+    finally:
+        await connection.close()
+
+
+async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
+    await connection.execute(
+        "create table if not exists schema_migrations ("
+        " name text primary key, checksum text not null, applied_at timestamptz not null default now())"
+    )
+    applied = {r["name"]: r["checksum"] for r in await connection.fetch("select name, checksum from schema_migrations")}
+    wanted = {file.name: file.read_text(encoding="utf-8") for file in _sql_files("migrations")}
+    check_applied(applied, {name: _checksum(text) for name, text in wanted.items()})
+    for name, text in wanted.items():
+        if name not in applied:
+            async with connection.transaction():
+                await connection.execute(text)
+                await connection.execute(
+                    "insert into schema_migrations (name, checksum) values ($1, $2)", name, _checksum(text)
+                )
+            tell(name)
+
+
+def check_applied(applied: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Raise ``Failure`` unless the applied migrations are ours, unedited."""
+    for name, checksum in applied.items():
+        if name not in known:
+            raise Failure(f"the database has migration {name}, which this gateway does not know: it is newer")
+        if known[name] != checksum:
+            raise Failure(f"migration {name} was edited after it was applied")
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sql_files(folder: str) -> list[Traversable]:
+    found = (resources.files("gateway.sql") / folder).iterdir()
+    return sorted((f for f in found if f.name.endswith(".sql")), key=lambda f: f.name)
+
+
+async def _commit(transaction: Any) -> None:
+    try:
+        await transaction.commit()
+    except (Exception, asyncio.CancelledError) as exc:
+        raise CommitUnknown() from exc
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _close(pool: asyncpg.Pool, wait_seconds: float) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), wait_seconds)
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,1 @@
+"""HTTP mechanics that every dialect shares."""

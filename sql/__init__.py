@@ -1,0 +1,1 @@
+"""Migrations and named queries, installed as the package ``gateway.sql``."""
