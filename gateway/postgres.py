@@ -101,12 +101,16 @@ class Session:
     async def rows(self, statement: str, *args: object) -> Sequence[Row]:
         """All rows."""
         with database_errors():
-            return cast(Sequence[Row], await self.connection.fetch(self.statements[statement], *args))
+            return cast(
+                Sequence[Row], await self.connection.fetch(self.statements[statement], *args)
+            )
 
     async def row(self, statement: str, *args: object) -> Row | None:
         """The first row, or ``None``."""
         with database_errors():
-            return cast(Row | None, await self.connection.fetchrow(self.statements[statement], *args))
+            return cast(
+                Row | None, await self.connection.fetchrow(self.statements[statement], *args)
+            )
 
     async def value(self, statement: str, *args: object) -> Any:
         """The first column of the first row, or ``None``."""
@@ -123,7 +127,9 @@ class Session:
 class Database:
     """A pool of connections that speak in named statements."""
 
-    def __init__(self, pool: asyncpg.Pool, statements: Mapping[str, str], *, wait_seconds: float) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, statements: Mapping[str, str], *, wait_seconds: float
+    ) -> None:
         self._pool = pool
         self._statements = statements
         self._wait_seconds = wait_seconds
@@ -226,7 +232,9 @@ def read_statements() -> dict[str, str]:
     return statements
 
 
-async def migrate(dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str], None] = lambda _: None) -> None:
+async def migrate(
+    dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str], None] = lambda _: None
+) -> None:
     """Bring the schema up to date, forward only, one transaction per migration.
 
     Safe on several machines at once: an advisory lock lets one work and the others
@@ -246,9 +254,14 @@ async def migrate(dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str],
 async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
     await connection.execute(
         "create table if not exists schema_migrations ("
-        " name text primary key, checksum text not null, applied_at timestamptz not null default now())"
+        " name text primary key,"
+        " checksum text not null,"
+        " applied_at timestamptz not null default now())"
     )
-    applied = {r["name"]: r["checksum"] for r in await connection.fetch("select name, checksum from schema_migrations")}
+    applied = {
+        r["name"]: r["checksum"]
+        for r in await connection.fetch("select name, checksum from schema_migrations")
+    }
     wanted = {file.name: file.read_text(encoding="utf-8") for file in _sql_files("migrations")}
     check_applied(applied, {name: _checksum(text) for name, text in wanted.items()})
     for name, text in wanted.items():
@@ -256,7 +269,9 @@ async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], N
             async with connection.transaction():
                 await connection.execute(text)
                 await connection.execute(
-                    "insert into schema_migrations (name, checksum) values ($1, $2)", name, _checksum(text)
+                    "insert into schema_migrations (name, checksum) values ($1, $2)",
+                    name,
+                    _checksum(text),
                 )
             tell(name)
 
@@ -265,7 +280,9 @@ def check_applied(applied: Mapping[str, str], known: Mapping[str, str]) -> None:
     """Raise ``Failure`` unless the applied migrations are ours, unedited."""
     for name, checksum in applied.items():
         if name not in known:
-            raise Failure(f"the database has migration {name}, which this gateway does not know: it is newer")
+            raise Failure(
+                f"the database has migration {name}, which this gateway does not know: it is newer"
+            )
         if known[name] != checksum:
             raise Failure(f"migration {name} was edited after it was applied")
 
@@ -287,7 +304,9 @@ async def _commit(transaction: Any) -> None:
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+    )
 
 
 async def _close(pool: asyncpg.Pool, wait_seconds: float) -> None:

@@ -67,7 +67,10 @@ class Catalogue(Protocol):
         """One page."""
 
     async def add(self, draft: Draft, blob: Blob, *, creator: str) -> FileRecord:
-        """A new file. Raises ``Conflict`` if the name is taken, ``NotFound`` if the scope is gone."""
+        """A new file.
+
+        Raises ``Conflict`` if the name is taken, ``NotFound`` if the scope is gone.
+        """
 
     async def replace(
         self, draft: Draft, blob: Blob, *, creator: str, expected: UUID | None = None
@@ -79,11 +82,18 @@ class Catalogue(Protocol):
         """
 
     async def amend(
-        self, scope: Scope, name: str, attributes: Mapping[str, Any], *, expected: UUID | None = None
+        self,
+        scope: Scope,
+        name: str,
+        attributes: Mapping[str, Any],
+        *,
+        expected: UUID | None = None,
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own. Raises as ``replace``."""
 
-    async def remove(self, scope: Scope, name: str, *, creator: str, expected: UUID | None = None) -> None:
+    async def remove(
+        self, scope: Scope, name: str, *, creator: str, expected: UUID | None = None
+    ) -> None:
         """Remove the row and condemn its blob. Raises as ``replace``."""
 
     async def committed(self, blob_id: UUID) -> FileRecord | None:

@@ -68,14 +68,11 @@ def parse_digest_field(value: str) -> tuple[Claim, ...]:
     active algorithm has the wrong length.
     """
     try:
-        members = http_sf.parse(value.encode("ascii"), tltype="dictionary")
+        parsed = http_sf.parse(value.encode("ascii"), tltype="dictionary")
     except (ValueError, UnicodeEncodeError) as exc:
         raise Malformed("malformed digest field") from exc
-    return tuple(
-        _claim(key, member)
-        for key, member in members.items()
-        if key in _FIELD_ALGORITHMS
-    )
+    members = parsed if isinstance(parsed, dict) else {}
+    return tuple(_claim(key, member) for key, member in members.items() if key in _FIELD_ALGORITHMS)
 
 
 def parse_sha256_text(value: str) -> Claim:
