@@ -1,0 +1,345 @@
+"""Settings: one frozen value, read once from ``GATEWAY_*`` and an optional env file.
+
+The only reader of the environment. Knows no asyncpg, no aiohttp, and starts nothing.
+
+Rule: a bad configuration is refused as a whole, every problem named at once, and no
+complaint repeats a value, because a value may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENV_PREFIX: Final = "GATEWAY_"
+ENV_FILE: Final = "GATEWAY_ENV_FILE"
+_FOR_TESTS: Final = "GATEWAY_TESTS_"
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+SHORTEST_SECRET: Final = 32
+
+
+class BadSettings(Exception):
+    """The configuration cannot be used; ``problems`` has every reason."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _off(value: object) -> object:
+    return None if value == "off" else value
+
+
+def _peer(value: object) -> object:
+    try:
+        return value if value == "unix" else ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8, or unix") from None
+
+
+def _check_prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError("must be empty or look like /filestore, without a slash at the end")
+    return value
+
+
+def _check_location(value: str) -> str:
+    if not value.strip("/") or not _PREFIX.fullmatch(value.rstrip("/")):
+        raise ValueError("must be off or an internal location such as /_blobs")
+    return value.rstrip("/")
+
+
+def _check_http_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"postgres", "postgresql"}:
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def _check_email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters")
+    return value
+
+
+def _check_password(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 8:
+        raise ValueError("must have at least 8 characters")
+    return value
+
+
+def _extension(value: str) -> str:
+    return value.removeprefix(".").lower()
+
+
+Bytes = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]
+Peers = Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_split)]
+Extensions = Annotated[
+    tuple[Annotated[str, AfterValidator(_extension)], ...], NoDecode, BeforeValidator(_split)
+]
+
+
+class Settings(BaseSettings):
+    """Every setting; a field ``name`` is read from ``GATEWAY_NAME``.
+
+    A secret may instead come from the file that ``GATEWAY_NAME_FILE`` names.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on, or `unix:/path/of/socket`.")
+    port: int = Field(8080, ge=0, le=65535, description="Port; 0 takes a free one.")
+    data_dir: Path = Field(
+        Path("var"), description="Blobs, uploads under way, the secret and the embedded database."
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = Field(
+        None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
+    )
+    database_connections: Count = Field(10, description="Most connections, per worker.")
+    database_wait_seconds: Seconds = Field(
+        5.0, description="Longest wait for a connection before a 503."
+    )
+    prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
+        "/filestore", description="Every route answers under this prefix and at the root."
+    )
+    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(
+        None,
+        description="Signs tokens and guards keys, 32 characters or more; "
+        "unset: generated once into `DATA_DIR/secret`.",
+    )
+    admin_email: Annotated[str, AfterValidator(_check_email)] | None = Field(
+        None, description="The first administrator, made at first start; unset: generated."
+    )
+    admin_password: Annotated[SecretStr, AfterValidator(_check_password)] | None = Field(
+        None, description="Its password, 8 characters or more; unset: generated and printed once."
+    )
+    hook_url: Annotated[str, AfterValidator(_check_http_url)] | None = Field(
+        None, description="Authorisation hook; unset: the dialects' own rules decide alone."
+    )
+    hook_timeout_seconds: Seconds = Field(5.0, description="Whole time the hook has to answer.")
+    hook_cache_seconds: SecondsOrZero = Field(
+        2.0, description="How long a read decision is reused; the hook's Cache-Control wins."
+    )
+    max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
+    max_concurrent_uploads: Count = Field(
+        256, description="Uploads under way at once, per worker; more get 503."
+    )
+    min_free_bytes: Bytes = Field(
+        64 * 1024**2, description="An upload that would leave less room on the disk gets 507."
+    )
+    allowed_extensions: Extensions = Field(
+        (), description="Comma list such as `bin,img`; empty: any."
+    )
+    md5: bool = Field(False, description="Also compute and store MD5, for old clients.")
+    accel: Annotated[
+        Annotated[str, AfterValidator(_check_location)] | None, BeforeValidator(_off)
+    ] = Field(
+        None,
+        description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",
+    )
+    trusted_proxies: Peers = Field(
+        (), description="Comma list of networks and `unix`; only these may send X-Forwarded-*."
+    )
+    trusted_proxy_secret: SecretStr | None = Field(
+        None, description="If set, a trusted proxy must also send it."
+    )
+    workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
+    io_threads: int = Field(4, ge=1, le=256, description="Disk and hash threads, per worker.")
+    token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
+    stall_seconds: Seconds = Field(
+        60.0, description="A transfer that moves no byte for so long is cut."
+    )
+    min_upload_bytes_per_second: Bytes = Field(
+        100, description="An upload slower than this on average is cut; 0: no floor."
+    )
+    keepalive_seconds: Seconds = Field(30.0, description="An idle connection is closed after this.")
+    shutdown_seconds: Seconds = Field(
+        30.0, description="Time that transfers under way get to finish on SIGTERM."
+    )
+    sweep_interval_seconds: SecondsOrZero = Field(
+        300.0, description="Pause between sweeps by the service; 0: only by the command."
+    )
+    orphan_grace_seconds: SecondsOrZero = Field(
+        86_400.0, description="Age at which a blob without a row is removed."
+    )
+    garbage_grace_seconds: SecondsOrZero = Field(
+        3_600.0, description="How long the bytes of a replaced or removed file are kept."
+    )
+    incoming_grace_seconds: SecondsOrZero = Field(
+        3_600.0, description="Age at which the leftovers of a dead upload are removed."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning` or `error`."
+    )
+    access_log: bool = Field(True, description="One log line per request.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the env file; a secret's file stands in for the secret."""
+        env_file = DotEnvSettingsSource(settings_cls, env_file=_env_file())
+        return (init_settings, env_settings, env_file, _SecretFiles(settings_cls))
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets whose ``GATEWAY_<NAME>_FILE`` is set and readable."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The base class asks for it; ``__call__`` does the work."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, str]:
+        return {
+            name: text
+            for name, path in _secret_files(_variables())
+            if (text := _first_line(path)) is not None
+        }
+
+
+def read_settings() -> Settings:
+    """The settings. Raises ``BadSettings`` with every problem there is."""
+    problems = list(_source_problems())
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        problems += (_worded(error["loc"], error["msg"]) for error in exc.errors())
+        raise BadSettings(tuple(problems)) from None
+    if settings.admin_password and not settings.admin_email:
+        problems.append("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD")
+    if problems:
+        raise BadSettings(tuple(problems))
+    return settings
+
+
+def unknown_variables() -> tuple[str, ...]:
+    """``GATEWAY_*`` variables that are no setting: misspelt, or somebody else's."""
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{ENV_PREFIX}{name.upper()}_FILE" for name in secret_names()} | {ENV_FILE}
+    names = (name for name in _variables() if name.upper().startswith(ENV_PREFIX))
+    return tuple(
+        sorted(n for n in names if n.upper() not in known and not n.startswith(_FOR_TESTS))
+    )
+
+
+def secret_names() -> tuple[str, ...]:
+    """The settings that are never shown and may come from a file."""
+    fields = Settings.model_fields.items()
+    return tuple(name for name, field in fields if "SecretStr" in repr(field.annotation))
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Every variable with its effective value as it would be written; secrets masked."""
+    return {
+        f"{ENV_PREFIX}{name.upper()}": _written(getattr(settings, name))
+        for name in Settings.model_fields
+    }
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with ``changes``, for a worker that reads its own settings.
+
+    The file of a changed setting would contradict the change, so it is left out.
+    """
+    left_out = {f"{name}_FILE" for name in changes}
+    return {n: v for n, v in os.environ.items() if n not in left_out} | dict(changes)
+
+
+def _env_file() -> str | None:
+    return os.environ.get(ENV_FILE) or None
+
+
+def _variables() -> dict[str, str]:
+    file = _env_file()
+    stored = dotenv_values(file) if file and Path(file).is_file() else {}
+    return {name: value for name, value in {**stored, **os.environ}.items() if value}
+
+
+def _secret_files(variables: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    for name in secret_names():
+        path = variables.get(f"{ENV_PREFIX}{name.upper()}_FILE")
+        if path:
+            yield name, Path(path)
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, ValueError):
+        return None
+
+
+def _source_problems() -> Iterator[str]:
+    file = _env_file()
+    if file and not Path(file).is_file():
+        yield f"{ENV_FILE}: no such file"
+    variables = _variables()
+    for name, path in _secret_files(variables):
+        variable = f"{ENV_PREFIX}{name.upper()}"
+        if not _first_line(path):
+            yield f"{variable}_FILE: cannot be read, or its first line is empty"
+        if variables.get(variable):
+            yield f"{variable}: set both directly and by {variable}_FILE"
+
+
+def _worded(location: tuple[int | str, ...], message: str) -> str:
+    variable = f"{ENV_PREFIX}{str(location[0]).upper()}"
+    item = next((f" (item {part + 1})" for part in location[1:] if isinstance(part, int)), "")
+    return f"{variable}{item}: {message.removeprefix('Value error, ')}"
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
+    return str(value)
