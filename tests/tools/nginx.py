@@ -1,0 +1,115 @@
+"""A real nginx that runs our own deployment files.
+
+Knows which lines of ``deploy/nginx`` name a place (ports, folders, the user) and replaces just
+those. Rule: a line that is not there exactly once is an error, so the files cannot drift away from
+what the tests run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.tools.ports import HOST, answers, free_port
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "nginx"
+ACCEL = "/_blobs"
+_PRODUCTION_BLOBS = "/var/lib/filestore-gateway/blobs"
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+class NginxMissing(RuntimeError):
+    """There is no nginx on this machine. Not a reason to skip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nginx:
+    """A running nginx: where it listens, its master's pid, its folder (``error.log``, ``access.log``)."""
+
+    url: str
+    port: int
+    pid: int
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        """The error log."""
+        return (self.folder / "error.log").read_text(errors="replace")
+
+
+def nginx_binary() -> str:
+    """The nginx of this machine, also when ``sbin`` is not in the path."""
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise NginxMissing("nginx is needed: apt install nginx-light")
+    return found
+
+
+def render(folder: Path, *, port: int, upstream: str, blobs: Path) -> Path:
+    """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
+
+    ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
+    _copy(folder, "filestore-proxy.conf", {})
+    _copy(folder, "filestore.conf", {"server 127.0.0.1:8080;": f"server {upstream};"})
+    _copy(
+        folder,
+        "filestore-locations.conf",
+        {
+            f"    alias {_PRODUCTION_BLOBS}/;": f"    alias {blobs}/;",
+            f"from={_PRODUCTION_BLOBS};": f"from={blobs};",
+        },
+    )
+    return _copy(
+        folder,
+        "nginx.conf",
+        {
+            "user www-data;": "user root;" if os.geteuid() == 0 else "",
+            "worker_processes auto;": "worker_processes 1;",
+            "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
+            "error_log /var/log/nginx/error.log warn;": f"error_log {folder}/error.log info;",
+            "worker_rlimit_nofile 65536;": "",
+            "worker_connections 16384;": "worker_connections 2048;",
+            "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;": (
+                f"access_log {folder}/access.log filestore;\n{temporary}"
+            ),
+            "        listen 80 default_server ": f"        listen {HOST}:{port} default_server ",
+        },
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_nginx(folder: Path, *, upstream: str, blobs: Path) -> AsyncIterator[Nginx]:
+    """Our nginx before ``upstream``; it has stopped when the block ends."""
+    binary, port = nginx_binary(), free_port()
+    conf = render(folder, port=port, upstream=upstream, blobs=blobs)
+    command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
+    process = await asyncio.create_subprocess_exec(*command, "-g", "daemon off;")
+    try:
+        while not await answers(port):
+            if process.returncode is not None:
+                raise RuntimeError(f"nginx did not start: {(folder / 'error.log').read_text()}")
+            await asyncio.sleep(0.01)
+        yield Nginx(f"http://{HOST}:{port}", port, process.pid, folder)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+def _copy(folder: Path, name: str, replacements: Mapping[str, str]) -> Path:
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    for old, new in replacements.items():
+        if text.count(old) != 1:
+            raise ValueError(f"{name} has {text.count(old)} times what should be there once: {old}")
+        text = text.replace(old, new)
+    target = folder / name
+    target.write_text(text, encoding="utf-8")
+    return target
