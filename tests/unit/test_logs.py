@@ -1,0 +1,162 @@
+"""Log lines: JSON, with the request's id, impossible to forge, unable to break anything."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from gateway.logs import configure_logs, request_logged_as
+
+LOG = logging.getLogger("gateway.test")
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, logging.raiseExceptions)
+    stream = io.StringIO()
+    configure_logs("info", stream)
+    yield stream
+    root.handlers[:], level, logging.raiseExceptions = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().split("\n") if line]
+
+
+def test_a_line_is_one_json_object(stream: io.StringIO) -> None:
+    LOG.info("stored", extra={"bytes": 7, "scope": ("things", None, 1.5, True)})
+    (line,) = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert {
+        "event": "stored",
+        "level": "info",
+        "logger": "gateway.test",
+        "bytes": 7,
+        "scope": ["things", None, 1.5, True],
+    } == line
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param('x\n{"event": "forged"}', id="line break"),
+        pytest.param("\x1b[2J\x00\r\x7f", id="terminal control"),
+        pytest.param("\x85\x9b2J", id="C1 control"),
+        pytest.param("a\u2028b\u2029c", id="Unicode line break"),
+        pytest.param("name\udcff.bin", id="lone surrogate"),
+        pytest.param("ü" * 100_000, id="very long"),
+    ],
+)
+def test_nothing_that_a_client_sends_can_forge_a_line(stream: io.StringIO, hostile: str) -> None:
+    LOG.info("name is %s", hostile, extra={"file": hostile, hostile: 1})
+    text = stream.getvalue()
+    assert 1 == len(text.splitlines())
+    assert [] == [c for c in text[:-1] if ord(c) < 32 or 0x7F <= ord(c) < 0xA0]
+    assert text.encode()
+    assert len(text) < 70_000
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+RECURSIVE: list[object] = []
+RECURSIVE.append(RECURSIVE)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(UUID(int=0), "00000000-0000-0000-0000-000000000000", id="UUID"),
+        pytest.param(b"\xff", "b'\\xff'", id="bytes"),
+        pytest.param(2**70, str(2**70), id="number beyond 64 bits"),
+        pytest.param({1: {2}}, {"1": [2]}, id="keys that are no strings"),
+        pytest.param(float("nan"), None, id="not a number"),
+        pytest.param(Unspeakable(), "<Unspeakable>", id="object that cannot be shown"),
+    ],
+)
+def test_any_value_can_be_logged(stream: io.StringIO, value: object, expected: object) -> None:
+    LOG.info("x", extra={"value": value})
+    assert expected == lines(stream)[0]["value"]
+
+
+def test_a_value_that_holds_itself_is_cut(stream: io.StringIO) -> None:
+    LOG.info("x", extra={"value": RECURSIVE})
+    assert 1 == len(lines(stream))
+
+
+async def test_a_line_has_the_id_of_its_own_request(stream: io.StringIO) -> None:
+    async def request(name: str) -> None:
+        with request_logged_as(name):
+            await asyncio.sleep(0)
+            LOG.info(name)
+
+    await asyncio.gather(*(request(f"r{n}") for n in range(5)))
+    LOG.info("no request")
+    assert all(line.get("request_id") == line["event"] for line in lines(stream)[:-1])
+    assert "request_id" not in lines(stream)[-1]
+
+
+def test_an_exception_is_logged_with_its_cause(stream: io.StringIO) -> None:
+    try:
+        try:
+            raise OSError("disk")
+        except OSError as exc:
+            raise ValueError("refused") from exc
+    except ValueError:
+        LOG.exception("failed")
+    text = lines(stream)[0]["exception"]
+    assert "OSError: disk" in text
+    assert "ValueError: refused" in text
+
+
+def test_lines_below_the_level_are_left_out(stream: io.StringIO) -> None:
+    LOG.debug("detail")
+    assert "" == stream.getvalue()
+
+
+def test_a_warning_is_a_line_too(stream: io.StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("old", UserWarning, stacklevel=1)
+    assert "py.warnings" == lines(stream)[0]["logger"]
+
+
+def test_a_wrong_placeholder_breaks_nothing(stream: io.StringIO) -> None:
+    LOG.info("%d files", "many")
+    LOG.info("next")
+    assert "next" == lines(stream)[-1]["event"]
+
+
+def test_a_failing_sink_fails_nobody(
+    stream: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        configure_logs("info", full)
+        LOG.info("nobody reads this")
+        with pytest.raises(OSError, match="No space"):
+            full.close()
+    LOG.info("nor this: the sink is closed")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        configure_logs("info", pipe)
+        LOG.info("nor this: nobody listens")
+        with pytest.raises(BrokenPipeError):
+            pipe.close()
+    assert ("", "") == capfd.readouterr()
