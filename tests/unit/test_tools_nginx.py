@@ -145,6 +145,7 @@ async def test_what_a_client_says_about_itself_does_not_reach_the_gateway(
         "X-Forwarded-Proto": "gopher",
         "X-Forwarded-Prefix": "/evil",
         "X-Filestore-Accel": "/elsewhere/",
+        "X-Filestore-Proxy-Secret": "guess",
         "Forwarded": "for=6.6.6.6",
     }
     url = URL(f"{nginx.url}/filestore/echo?a=%2F", encoded=True)
@@ -161,6 +162,7 @@ async def test_what_a_client_says_about_itself_does_not_reach_the_gateway(
         "X-Forwarded-Proto": "http",
         "X-Forwarded-Prefix": None,
         "X-Filestore-Accel": ACCEL,
+        "X-Filestore-Proxy-Secret": None,
         "Forwarded": None,
     }
 
