@@ -1,0 +1,224 @@
+"""The house stands by its imports: downwards only, and each door only where it belongs.
+
+The rules are tried on planted violations first, so that a rule that no longer bites is seen.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+GATEWAY = Path(__file__).parent.parent / "gateway"
+
+FLOORS = [
+    {"model"},
+    {"postgres"},
+    {"blobs", "catalogue", "identity"},
+    {"filestore", "upkeep"},
+    {"web"},
+    {"dialects"},
+    {"__main__", "app", "config", "embedded", "logs", "secret", "supervisor"},
+]
+HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+TOP = len(FLOORS) - 1
+
+# Who may come to the database, to HTTP, to files, to the environment.
+DATABASE_ROOMS = ("postgres.py",)
+HTTP_ROOMS = ("web/", "dialects/", "app.py", "__main__.py", "identity/hook.py")
+# Beside the blob store, what the process itself needs at start: its settings, its secret, its
+# database server, its workers' socket.
+FILE_ROOMS = ("blobs/disk.py", "config.py", "secret.py", "embedded.py", "supervisor.py")
+ENVIRONMENT_ROOMS = ("config.py",)
+
+# What a dialect is, in words that all of them use.
+SHARED_BY_DIALECTS = {"__init__", "dialect", "port"}
+
+FILE_MODULES = {"aiofiles", "fcntl", "glob", "mmap", "shutil", "tempfile"}
+FILE_CALLS = {
+    *("access", "chmod", "chown", "close", "fallocate", "fdatasync", "fsync", "fstat", "ftruncate"),
+    *("link", "listdir", "lstat", "makedirs", "mkdir", "mkfifo", "open", "posix_fadvise"),
+    *("posix_fallocate", "pread", "preadv", "pwrite", "pwritev", "read", "readlink", "remove"),
+    *("removedirs", "rename", "renames", "replace", "rmdir", "scandir", "sendfile", "stat"),
+    *("statvfs", "symlink", "sync", "truncate", "unlink", "utime", "walk", "write"),
+}
+PATH_METHODS = {
+    *("exists", "glob", "hardlink_to", "is_dir", "is_file", "iterdir", "lstat", "mkdir"),
+    *("read_bytes", "read_text", "rglob", "rmdir", "symlink_to", "touch", "unlink"),
+    *("write_bytes", "write_text"),
+}
+ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module a source names in an import, wherever in it; ``from a import b`` as ``a.b``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = "." * node.level + (node.module or "")
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def room_of(path: str) -> str:
+    return path.partition("/")[0].removesuffix(".py")
+
+
+def is_adapter(path: str) -> bool:
+    """Whether it is a ``*/postgres*.py``."""
+    folder, _, name = path.rpartition("/")
+    return bool(folder) and name.startswith("postgres")
+
+
+def climbing(path: str, names: set[str]) -> Iterator[str]:
+    """Imports that do not go downwards. On the top floor, where everything is put together,
+    siblings may meet; ``__main__`` is imported by nobody."""
+    room = room_of(path)
+    if room == "__init__":
+        yield from (f"the package imports {n}" for n in names if n.startswith("gateway."))
+        return
+    if room not in HEIGHT:
+        yield f"{room} is on no floor"
+        return
+    for name in names:
+        if name.startswith("."):
+            yield f"relative import {name}"
+        if not name.startswith("gateway."):
+            continue
+        other = name.split(".")[1]
+        if other in {room, "__version__"}:
+            continue
+        top = HEIGHT[room] == TOP == HEIGHT.get(other) and other != "__main__"
+        if HEIGHT.get(other, TOP + 1) >= HEIGHT[room] and not top:
+            yield f"imports {name} from its own floor or above"
+
+
+def between_dialects(path: str, names: set[str]) -> Iterator[str]:
+    """A dialect that imports another: a fifth one must be addable, and removable, alone."""
+    parts = path.split("/")
+    if parts[0] != "dialects" or len(parts) < 2 or parts[1] == "__init__.py":
+        return
+    own = parts[1].removesuffix(".py")
+    dialects = {p.stem for p in (GATEWAY / "dialects").iterdir()} | {"hasura", "mainflux"}
+    dialects -= SHARED_BY_DIALECTS
+    for name in names:
+        match name.split("."):
+            case ["gateway", "dialects", other, *_] if other in dialects - {own}:
+                yield f"imports another dialect, {name}"
+
+
+def allowed(path: str, rooms: tuple[str, ...]) -> bool:
+    return path.startswith(rooms)
+
+
+def touching_files(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        match node.func:
+            case ast.Name(id="open"):
+                yield "calls open"
+            case ast.Attribute(value=ast.Name(id="os" | "io"), attr=attr) if attr in FILE_CALLS:
+                yield f"calls os.{attr}"
+            case ast.Attribute(attr=attr) if attr in PATH_METHODS:
+                yield f"calls .{attr}"
+
+
+def reading_environment(tree: ast.AST, names: set[str]) -> Iterator[str]:
+    yield from (n for n in names if n.startswith("os.") and n[3:] in ENVIRONMENT_NAMES)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="os"), attr=attr) if attr in ENVIRONMENT_NAMES:
+                yield f"os.{attr}"
+
+
+def violations(path: str, source: str) -> list[str]:
+    """What ``source``, as the file ``path`` of the package, does against the rules."""
+    tree = ast.parse(source)
+    names = set(imported(tree))
+    roots = {name.partition(".")[0] for name in names}
+    found = [*climbing(path, names), *between_dialects(path, names)]
+    if "asyncpg" in roots and not (path in DATABASE_ROOMS or is_adapter(path)):
+        found.append("imports asyncpg")
+    if "aiohttp" in roots and not allowed(path, HTTP_ROOMS):
+        found.append("imports aiohttp")
+    if not allowed(path, FILE_ROOMS):
+        found += [f"imports {name}" for name in sorted(roots & FILE_MODULES)]
+        found += [f"imports {n}" for n in names if n.startswith("os.") and n[3:] in FILE_CALLS]
+        # SQL is package data, read through importlib.resources, which has methods of the same name.
+        found += touching_files(tree) if path not in DATABASE_ROOMS else []
+    if path not in ENVIRONMENT_ROOMS:
+        found += [f"reads the environment: {name}" for name in reading_environment(tree, names)]
+    return found
+
+
+SOURCES = sorted(str(path.relative_to(GATEWAY)) for path in GATEWAY.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_a_module_keeps_to_its_floor(path: str) -> None:
+    assert [] == violations(path, (GATEWAY / path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        pytest.param("model/file.py", "import gateway.postgres", id="model looks up"),
+        pytest.param("model/file.py", "from gateway import config", id="model reads settings"),
+        pytest.param("postgres.py", "from gateway.blobs.port import Blob", id="postgres looks up"),
+        pytest.param("blobs/disk.py", "from gateway.catalogue.port import X", id="siblings"),
+        pytest.param("upkeep.py", "from gateway.filestore import X", id="engine siblings"),
+        pytest.param("filestore.py", "from gateway.web import x", id="engine looks up"),
+        pytest.param("web/serve.py", "from gateway.dialects import x", id="web knows dialects"),
+        pytest.param("web/serve.py", "def f():\n import gateway.app", id="inside a function"),
+        pytest.param("dialects/hasura.py", "from gateway.app import x", id="dialect looks up"),
+        pytest.param(
+            "dialects/hasura.py", "from gateway.dialects.mainflux import x", id="dialects"
+        ),
+        pytest.param("dialects/hasura.py", "from gateway.dialects import mainflux", id="dialect"),
+        pytest.param("dialects/mainflux/files.py", "import gateway.dialects.hasura", id="package"),
+        pytest.param("app.py", "import gateway.__main__", id="the command line is imported"),
+        pytest.param("__init__.py", "from gateway.model import file", id="the package imports"),
+        pytest.param("helpers.py", "", id="a module on no floor"),
+        pytest.param("model/file.py", "from gateway.helpers import x", id="import of no floor"),
+        pytest.param("web/serve.py", "from . import guard", id="relative import"),
+        pytest.param("filestore.py", "import asyncpg", id="asyncpg in the engine"),
+        pytest.param("blobs/disk.py", "from asyncpg import Pool", id="asyncpg in blobs"),
+        pytest.param("web/postgres_view.py", "import gateway.app, asyncpg", id="adapter looks up"),
+        pytest.param("filestore.py", "from aiohttp import web", id="aiohttp in the engine"),
+        pytest.param("identity/registry.py", "import aiohttp.web", id="aiohttp in identity"),
+        pytest.param("web/receive.py", "open('x')", id="open"),
+        pytest.param("web/receive.py", "import os\nos.unlink('x')", id="os call"),
+        pytest.param("web/receive.py", "from os import unlink", id="os import"),
+        pytest.param("web/receive.py", "import tempfile", id="temporary files"),
+        pytest.param("filestore.py", "import aiofiles.os", id="aiofiles"),
+        pytest.param("upkeep.py", "def f(p): p.write_bytes(b'')", id="path method"),
+        pytest.param("catalogue/postgres.py", "def f(p): p.unlink()", id="files in an adapter"),
+        pytest.param("app.py", "import os\nos.environ['X']", id="environ"),
+        pytest.param("app.py", "import os\nos.getenv('X')", id="getenv"),
+        pytest.param("embedded.py", "from os import environ", id="environ imported"),
+    ],
+)
+def test_a_planted_violation_is_seen(path: str, source: str) -> None:
+    assert [] != violations(path, source)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        pytest.param("app.py", "import gateway.config, gateway.dialects.hasura", id="app"),
+        pytest.param("__main__.py", "from gateway import __version__, app", id="command line"),
+        pytest.param("blobs/disk.py", "import os\nfrom gateway.blobs import port\nos.fsync(3)", id="disk"),
+        pytest.param("catalogue/postgres.py", "import asyncpg, gateway.postgres", id="adapter"),
+        pytest.param("identity/hook.py", "import aiohttp\nfrom gateway.model import access", id="hook"),
+        pytest.param("dialects/mainflux/files.py", "import gateway.dialects.mainflux.things", id="own package"),
+        pytest.param("dialects/hasura.py", "from gateway.dialects.dialect import Dialect", id="what dialects share"),
+        pytest.param("dialects/__init__.py", "from gateway.dialects import hasura", id="registry"),
+        pytest.param("config.py", "import os\nos.environ.get('X')", id="settings"),
+        pytest.param("web/serve.py", "import os\nos.urandom(3)", id="os that is no file"),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_allowed(path: str, source: str) -> None:
+    assert [] == violations(path, source)
