@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["pytester", "tests.strictness"]
+pytest_plugins = ["pytester", "tests.strictness", "tests.databases"]

@@ -1,0 +1,208 @@
+"""Groups: things and users who share files, and what each role may do.
+
+| Role | May |
+|---|---|
+| viewer | see the group, its members and its files |
+| editor | change its files |
+| admin | change the group, assign and unassign members up to its own role |
+| owner | remove it, make other owners |
+
+Whoever creates a group stays its owner. An admin of the gateway is an owner everywhere.
+
+Rule: a caller without any role gets ``NotFound``, one whose role is too low ``Forbidden``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from gateway.identity import postgres_groups as rows
+from gateway.identity.postgres_scopes import add_scope, remove_scope
+from gateway.identity.postgres_things import find_thing, owned_things
+from gateway.identity.postgres_users import find_users
+from gateway.identity.records import (
+    Candidate,
+    Group,
+    GroupDraft,
+    Listing,
+    Member,
+    MemberKind,
+    Page,
+)
+from gateway.identity.rights import owner_filter, user_id
+from gateway.model.access import GroupRole, Principal
+from gateway.model.errors import Forbidden, NotFound
+from gateway.model.file import Scope
+from gateway.postgres import Database, Queries
+
+SCOPE_KIND: Final = "groups"
+
+
+class Groups:
+    """The groups. The bytes of a removed group's files may go ``grace_seconds`` later."""
+
+    def __init__(self, database: Database, *, grace_seconds: float) -> None:
+        self._database = database
+        self._grace_seconds = grace_seconds
+
+    async def create(self, caller: Principal, draft: GroupDraft) -> UUID:
+        """A new group, which the caller owns; below a parent, only for its admins."""
+        owner, group_id = user_id(caller), uuid4()
+        async with self._database.transaction() as session:
+            if draft.parent_id is not None:
+                await _check_role(session, caller, draft.parent_id, GroupRole.ADMIN)
+            await rows.add_group(session, group_id, owner, draft)
+            await rows.assign_user(session, group_id, owner, GroupRole.OWNER)
+            await add_scope(session, scope_of(group_id), actor=caller.id)
+        return group_id
+
+    async def get(self, caller: Principal, group_id: UUID) -> Group:
+        """One group."""
+        await _check_role(self._database, caller, group_id, GroupRole.VIEWER)
+        group = await rows.find_group(self._database, group_id)
+        if group is None:
+            raise NotFound()
+        return group
+
+    async def list(self, caller: Principal, listing: Listing) -> Page[Group]:
+        """The groups that the caller is in."""
+        return await rows.list_groups(self._database, owner_filter(caller), listing)
+
+    async def list_of_thing(
+        self, caller: Principal, thing_id: UUID, listing: Listing
+    ) -> Page[Group]:
+        """The groups that the caller's thing is in, as far as the caller is in them too."""
+        owner = owner_filter(caller)
+        if await find_thing(self._database, thing_id, owner) is None:
+            raise NotFound()
+        return await rows.list_groups_of_thing(self._database, thing_id, owner, listing)
+
+    async def amend(
+        self,
+        caller: Principal,
+        group_id: UUID,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is given."""
+        await _check_role(self._database, caller, group_id, GroupRole.ADMIN)
+        await rows.amend_group(
+            self._database, group_id, name=name, description=description, metadata=metadata
+        )
+
+    async def remove(self, caller: Principal, group_id: UUID) -> None:
+        """Remove the group and its files; its members stay."""
+        async with self._database.transaction() as session:
+            await rows.hold_group(session, group_id)
+            await _check_role(session, caller, group_id, GroupRole.OWNER)
+            await rows.remove_group(session, group_id)
+            await remove_scope(
+                session, scope_of(group_id), actor=caller.id, grace_seconds=self._grace_seconds
+            )
+
+    async def role(self, caller: Principal, group_id: UUID) -> GroupRole:
+        """The caller's role. Raises ``NotFound`` for no such group, or none of the caller's."""
+        return await _role(self._database, caller, group_id)
+
+    async def ids_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
+        """The thing's groups, earliest assignment first."""
+        return await rows.groups_of_thing(self._database, thing_id)
+
+    async def list_members(
+        self, caller: Principal, group_id: UUID, kind: MemberKind, listing: Listing
+    ) -> Page[Member]:
+        """The things and users in the group."""
+        await _check_role(self._database, caller, group_id, GroupRole.VIEWER)
+        return await rows.list_members(self._database, group_id, kind, listing)
+
+    async def assign(
+        self, caller: Principal, group_id: UUID, candidates: Sequence[Candidate]
+    ) -> None:
+        """Put all of the candidates into the group, or none.
+
+        A thing must be the caller's own. Raises ``NotFound`` for a candidate who does not
+        exist, ``Forbidden`` for a role above the caller's own, given or taken.
+        """
+        async with self._database.transaction() as session:
+            creator = await rows.hold_group(session, group_id)
+            own = await _check_role(session, caller, group_id, GroupRole.ADMIN)
+            things, users = await _resolve(session, caller, candidates)
+            if creator in users and users[creator] is not GroupRole.OWNER:
+                raise Forbidden()
+            await _check_ranks(session, own, group_id, users)
+            for thing_id in things:
+                await rows.assign_thing(session, group_id, thing_id)
+            for member_id, role in users.items():
+                await rows.assign_user(session, group_id, member_id, role)
+
+    async def unassign(self, caller: Principal, group_id: UUID, ids: Sequence[UUID]) -> None:
+        """Take things and users out of the group; whoever is not in it is no error.
+
+        Everybody but its creator may leave a group; to take out others is for its admins.
+        """
+        leaving = list(ids) == [user_id(caller)]
+        async with self._database.transaction() as session:
+            creator = await rows.hold_group(session, group_id)
+            needed = GroupRole.VIEWER if leaving else GroupRole.ADMIN
+            own = await _check_role(session, caller, group_id, needed)
+            if creator in ids:
+                raise Forbidden()
+            await _check_ranks(session, own, group_id, dict.fromkeys(ids, GroupRole.VIEWER))
+            await rows.unassign(session, group_id, ids)
+
+
+async def _role(queries: Queries, caller: Principal, group_id: UUID) -> GroupRole:
+    exists, role = await rows.find_role(queries, group_id, user_id(caller))
+    if exists and caller.is_admin:
+        return GroupRole.OWNER
+    if role is None:
+        raise NotFound()
+    return role
+
+
+async def _check_role(
+    queries: Queries, caller: Principal, group_id: UUID, needed: GroupRole
+) -> GroupRole:
+    role = await _role(queries, caller, group_id)
+    if not role.includes(needed):
+        raise Forbidden()
+    return role
+
+
+async def _check_ranks(
+    queries: Queries, own: GroupRole, group_id: UUID, given: Mapping[UUID, GroupRole]
+) -> None:
+    present = await rows.roles_of_users(queries, group_id, list(given))
+    if not all(own.includes(role) for role in (*given.values(), *present.values())):
+        raise Forbidden()
+
+
+async def _resolve(
+    queries: Queries, caller: Principal, candidates: Sequence[Candidate]
+) -> tuple[list[UUID], dict[UUID, GroupRole]]:
+    """The things, and the users with the role that each is to have."""
+    ids = [c.id for c in candidates if c.id is not None]
+    owned = await owned_things(queries, ids, owner_filter(caller))
+    emails = [c.email.lower() for c in candidates if c.email is not None]
+    by_id, by_email = await find_users(queries, ids, emails)
+    things: list[UUID] = []
+    users: dict[UUID, GroupRole] = {}
+    for candidate in candidates:
+        user = by_email.get(candidate.email.lower()) if candidate.email else None
+        user = user or (by_id.get(candidate.id) if candidate.id else None)
+        if candidate.id in owned:
+            things.append(candidate.id)
+        elif user is not None:
+            users[user.id] = candidate.role
+        else:
+            raise NotFound()
+    return things, users
+
+
+def scope_of(group_id: UUID) -> Scope:
+    """Where the group's files live."""
+    return Scope(SCOPE_KIND, str(group_id))

@@ -1,0 +1,89 @@
+"""Rows of things, and the scopes that hold their files.
+
+``owner`` of ``None`` means whoever the owner is: the caller administers the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from gateway.identity.records import Listing, Page, Thing
+from gateway.postgres import Queries, Row
+
+
+async def add_thing(queries: Queries, thing: Thing, key_digest: bytes) -> None:
+    """A new row. Raises ``Taken`` if the id or the key is."""
+    await queries.run(
+        "add_thing",
+        thing.id,
+        thing.owner_id,
+        thing.name,
+        key_digest,
+        thing.sealed_key,
+        thing.metadata,
+    )
+
+
+async def find_thing(queries: Queries, thing_id: UUID, owner: UUID | None) -> Thing | None:
+    """The thing of that id, or ``None``."""
+    row = await queries.row("thing_by_id", thing_id, owner)
+    return thing_of(row) if row else None
+
+
+async def find_thing_by_digest(queries: Queries, key_digest: bytes) -> Thing | None:
+    """The thing whose key has that digest, or ``None``."""
+    row = await queries.row("thing_by_key_digest", key_digest)
+    return thing_of(row) if row else None
+
+
+async def owned_things(
+    queries: Queries, ids: Sequence[UUID], owner: UUID | None
+) -> frozenset[UUID]:
+    """Which of these things the owner has; they stay until the transaction ends."""
+    rows = await queries.rows("owned_things", ids, owner)
+    return frozenset(row["id"] for row in rows)
+
+
+async def list_things(queries: Queries, owner: UUID | None, listing: Listing) -> Page[Thing]:
+    """One page."""
+    asked = (owner, listing.name.lower(), listing.metadata)
+    total = await queries.value("count_things", *asked)
+    direction = "desc" if listing.descending else "asc"
+    statement = f"list_things_{listing.order}_{direction}"
+    rows = await queries.rows(statement, *asked, listing.limit, listing.offset)
+    return Page(total, [thing_of(row) for row in rows])
+
+
+async def amend_thing(
+    queries: Queries,
+    thing_id: UUID,
+    owner: UUID | None,
+    *,
+    name: str | None,
+    metadata: Mapping[str, Any] | None,
+    key: tuple[bytes, bytes] | None,
+) -> bool:
+    """Change what is not ``None``; ``key`` is its digest and its sealed form.
+
+    Whether there is such a thing. Raises ``Taken`` if the key is.
+    """
+    digest, sealed = key or (None, None)
+    return await queries.run("amend_thing", thing_id, owner, name, metadata, digest, sealed) == 1
+
+
+async def remove_thing(queries: Queries, thing_id: UUID, owner: UUID | None) -> bool:
+    """Remove the row; whether there was one."""
+    return await queries.run("remove_thing", thing_id, owner) == 1
+
+
+def thing_of(row: Row) -> Thing:
+    """The thing in a row."""
+    return Thing(
+        id=row["id"],
+        owner_id=row["owner_id"],
+        name=row["name"],
+        metadata=row["metadata"],
+        sealed_key=row["key_sealed"],
+    )

@@ -1,0 +1,88 @@
+"""The registry: everybody the gateway knows, kept in PostgreSQL.
+
+One service per noun; this module puts them together and answers, as a ``Directory``,
+what the file routes ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from uuid import UUID
+
+from gateway.identity import things, tokens
+from gateway.identity.groups import Groups
+from gateway.identity.secrets import Keyring, Passwords
+from gateway.identity.things import Things
+from gateway.identity.users import Users
+from gateway.model.access import GroupRole, Principal
+from gateway.model.errors import Failure, Forbidden
+from gateway.postgres import Database
+
+
+class Registry:
+    """A ``Directory``, and the services that change what it knows."""
+
+    def __init__(self, users: Users, things: Things, groups: Groups) -> None:
+        self.users = users
+        self.things = things
+        self.groups = groups
+
+    async def thing_by_key(self, key: str) -> Principal:
+        """The thing whose key this is. Raises ``Forbidden`` for an unknown key."""
+        thing = await self.things.find_by_key(key)
+        if thing is None:
+            raise Forbidden()
+        return things.principal_of(thing)
+
+    async def user_by_token(self, token: str) -> Principal:
+        """The user whose Bearer token this is. Raises ``Unauthenticated`` if it proves nothing."""
+        return await self.users.prove(token)
+
+    async def group_role(self, user: Principal, group_id: UUID) -> GroupRole:
+        """The user's role in a group; an admin of the gateway is an owner everywhere.
+
+        Raises ``NotFound`` for an unknown group and for one the user is not in.
+        """
+        return await self.groups.role(user, group_id)
+
+    async def groups_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
+        """The groups that the thing belongs to, earliest assignment first."""
+        return await self.groups.ids_of_thing(thing_id)
+
+
+@contextlib.asynccontextmanager
+async def open_registry(
+    database: Database,
+    secret: bytes,
+    *,
+    open_registration: bool = True,
+    token_seconds: float = 36_000,
+    grace_seconds: float = 3_600,
+    clock: Callable[[], datetime] = tokens.utc_now,
+) -> AsyncIterator[Registry]:
+    """The registry on ``database``, with keys derived from the deployment's ``secret``.
+
+    ``grace_seconds`` is how long the bytes of a removed thing's or group's files stay for
+    downloads that are under way. Raises ``Failure`` if the database belongs to a
+    deployment with another secret.
+    """
+    keyring = Keyring(secret)
+    await _check_deployment(database, keyring)
+    passwords = Passwords()
+    issuer = tokens.Tokens(keyring.token_key, lifetime_seconds=token_seconds, clock=clock)
+    try:
+        yield Registry(
+            Users(database, passwords, issuer, open_registration=open_registration),
+            Things(database, keyring, grace_seconds=grace_seconds),
+            Groups(database, grace_seconds=grace_seconds),
+        )
+    finally:
+        passwords.close()
+
+
+async def _check_deployment(database: Database, keyring: Keyring) -> None:
+    await database.run("adopt_fingerprint", keyring.fingerprint)
+    if await database.value("deployment_fingerprint") != keyring.fingerprint:
+        raise Failure("the database belongs to a deployment with another secret")

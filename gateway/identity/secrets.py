@@ -1,0 +1,156 @@
+"""Secrets: passwords, the keys of things, and the sub-keys of the deployment's secret.
+
+Knows argon2 and the ciphers; does not know where anything is stored, nor where the
+deployment's secret comes from.
+
+Rule: a secret leaves this module only as a digest, sealed, or to the caller who owns it.
+No secret is part of a ``repr`` or of an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.model.errors import Failure, Malformed, TooMany
+
+T = TypeVar("T")
+
+SECRET_BYTES: Final = 32
+_THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
+_PASSWORD: Final = re.compile(r"\S{8,1024}")
+_NONCE_BYTES: Final = 12
+# OWASP's first recommendation for argon2id: 19 MiB, two passes, one lane.
+_ARGON2_KIB: Final = 19 * 1024
+_ARGON2_PASSES: Final = 2
+
+
+class Keyring:
+    """The deployment's sub-keys, one per purpose, so that none can stand in for another.
+
+    ``secret`` is at least 32 random bytes. Raises ``Failure`` for fewer.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < SECRET_BYTES:
+            raise Failure(f"the deployment's secret is shorter than {SECRET_BYTES} bytes")
+        self.token_key: Final = _derive(secret, b"token signing")
+        self._lookup_key: Final = _derive(secret, b"thing key lookup")
+        self._cipher: Final = ChaCha20Poly1305(_derive(secret, b"thing key sealing"))
+        self.fingerprint: Final = _derive(secret, b"fingerprint")
+
+    def key_digest(self, thing_key: str) -> bytes:
+        """The 32 bytes under which a thing is looked up by its key."""
+        return hmac.digest(self._lookup_key, thing_key.encode(), "sha256")
+
+    def seal_key(self, thing_key: str, thing_id: UUID) -> bytes:
+        """The key encrypted for its thing's row: 12 bytes of nonce, text, 16 bytes of tag."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, thing_key.encode(), thing_id.bytes)
+
+    def open_key(self, sealed: bytes, thing_id: UUID) -> str:
+        """The key that was sealed for this thing. Raises ``Failure`` if it was not."""
+        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._cipher.decrypt(nonce, text, thing_id.bytes).decode()
+        except (InvalidTag, ValueError) as exc:
+            raise Failure("a thing's key was not sealed under this deployment's secret") from exc
+
+
+class Passwords:
+    """Password hashes, made and checked on a few threads of their own.
+
+    At most ``threads`` hashes (19 MiB of memory and some 30 ms each) run at once and
+    ``waiting`` more wait; beyond that ``TooMany`` is raised, so that a flood of logins
+    takes neither the memory nor the threads that uploads need.
+    """
+
+    def __init__(self, *, threads: int = 2, waiting: int = 64) -> None:
+        self._hasher: Final = PasswordHasher(
+            time_cost=_ARGON2_PASSES, memory_cost=_ARGON2_KIB, parallelism=1
+        )
+        self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._capacity: Final = threads + waiting
+        self._busy = 0
+        self._decoy: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """The argon2id hash in its own text form."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        """Whether the password is the hashed one; without a hash, ``False`` after the same work.
+
+        The work is the point: an unknown e-mail must not be told from a wrong password
+        by how long the answer takes.
+        """
+        return await self._run(lambda: self._matches(password, hashed)) and hashed is not None
+
+    def close(self) -> None:
+        """End the threads once their work is done."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _matches(self, password: str, hashed: str | None) -> bool:
+        try:
+            return self._hasher.verify(hashed or self._decoy_hash(), password)
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
+            return False
+
+    def _decoy_hash(self) -> str:
+        if self._decoy is None:
+            self._decoy = self._hasher.hash(secrets.token_urlsafe())
+        return self._decoy
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._busy >= self._capacity:
+            raise TooMany()
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._busy -= 1
+
+
+def check_password(password: object) -> str:
+    """The password itself: 8 to 1024 characters, no white space. Raises ``Malformed``."""
+    if not isinstance(password, str) or not _PASSWORD.fullmatch(password):
+        raise Malformed("a password has at least 8 characters and no white space")
+    return _encodable(password)
+
+
+def new_thing_key() -> str:
+    """A key of 256 random bits, in 43 characters."""
+    return secrets.token_urlsafe(32)
+
+
+def check_thing_key(key: object) -> str:
+    """The key itself: 16 to 256 visible ASCII characters. Raises ``Malformed``."""
+    if not isinstance(key, str) or not _THING_KEY.fullmatch(key):
+        raise Malformed("a thing's key has 16 to 256 visible ASCII characters")
+    return key
+
+
+def _encodable(password: str) -> str:
+    try:
+        password.encode()
+    except UnicodeEncodeError as exc:
+        raise Malformed("a password is well-formed text") from exc
+    return password
+
+
+def _derive(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"filestore-gateway/1 " + purpose).derive(secret)

@@ -1,0 +1,122 @@
+"""Things: devices with a key of their own, and the files that live and die with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from gateway.identity import postgres_things as rows
+from gateway.identity.postgres_scopes import add_scope, remove_scope
+from gateway.identity.records import Listing, Page, Thing, ThingDraft
+from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
+from gateway.model.access import Principal, PrincipalKind
+from gateway.model.errors import Malformed, NotFound
+from gateway.model.file import Scope
+from gateway.postgres import Database
+
+THING_ROLE: Final = "thing"
+SCOPE_KIND: Final = "things"
+
+
+class Things:
+    """The things. A user sees and changes their own; an admin, all.
+
+    The bytes of a removed thing's files may go ``grace_seconds`` later.
+    """
+
+    def __init__(self, database: Database, keyring: Keyring, *, grace_seconds: float) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._grace_seconds = grace_seconds
+
+    async def create(self, caller: Principal, drafts: Sequence[ThingDraft]) -> list[Thing]:
+        """All of the things, or none. Raises ``Conflict`` if an id or key is taken."""
+        owner = user_id(caller)
+        keys = [check_thing_key(d.key) if d.key else new_thing_key() for d in drafts]
+        things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
+        # In order of id, so that two batches that share ids wait for each other only one way.
+        ordered = sorted(zip(things, keys, strict=True), key=lambda pair: pair[0].id)
+        async with self._database.transaction() as session:
+            for thing, key in ordered:
+                await rows.add_thing(session, thing, self._keyring.key_digest(key))
+                await add_scope(session, scope_of(thing.id), actor=caller.id)
+        return things
+
+    async def get(self, caller: Principal, thing_id: UUID) -> Thing:
+        """One thing. Raises ``NotFound``."""
+        thing = await rows.find_thing(self._database, thing_id, owner_filter(caller))
+        if thing is None:
+            raise NotFound()
+        return thing
+
+    async def list(self, caller: Principal, listing: Listing) -> Page[Thing]:
+        """The things that the caller may see."""
+        return await rows.list_things(self._database, owner_filter(caller), listing)
+
+    async def amend(
+        self,
+        caller: Principal,
+        thing_id: UUID,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Change what is given. Raises ``NotFound``, or ``Conflict`` if the key is taken."""
+        sealed = self._sealed(check_thing_key(key), thing_id) if key is not None else None
+        if not await rows.amend_thing(
+            self._database, thing_id, owner_filter(caller), name=name, metadata=metadata, key=sealed
+        ):
+            raise NotFound()
+
+    async def remove(self, caller: Principal, thing_id: UUID) -> None:
+        """Remove the thing and its files. Raises ``NotFound``."""
+        async with self._database.transaction() as session:
+            if not await rows.remove_thing(session, thing_id, owner_filter(caller)):
+                raise NotFound()
+            await remove_scope(
+                session, scope_of(thing_id), actor=caller.id, grace_seconds=self._grace_seconds
+            )
+
+    async def find_by_key(self, key: str) -> Thing | None:
+        """The thing whose key this is, or ``None``."""
+        try:
+            digest = self._keyring.key_digest(check_thing_key(key))
+        except Malformed:
+            return None
+        return await rows.find_thing_by_digest(self._database, digest)
+
+    def key_of(self, thing: Thing) -> str:
+        """The thing's key, for whoever may see it."""
+        return self._keyring.open_key(thing.sealed_key, thing.id)
+
+    def _new(self, owner: UUID, draft: ThingDraft, key: str) -> Thing:
+        thing_id = draft.id or uuid4()
+        sealed = self._keyring.seal_key(key, thing_id)
+        return Thing(thing_id, owner, draft.name, draft.metadata, sealed)
+
+    def _sealed(self, key: str, thing_id: UUID) -> tuple[bytes, bytes]:
+        return self._keyring.key_digest(key), self._keyring.seal_key(key, thing_id)
+
+
+def check_external_id(value: object) -> UUID:
+    """The id that a caller chose: a UUID of version 4. Raises ``Malformed``."""
+    try:
+        chosen = UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        chosen = None
+    if chosen is None or chosen.version != 4 or str(chosen) != str(value).lower():
+        raise Malformed("an id is a UUID of version 4")
+    return chosen
+
+
+def principal_of(thing: Thing) -> Principal:
+    """The thing as a caller."""
+    return Principal(PrincipalKind.THING, str(thing.id), THING_ROLE, (THING_ROLE,))
+
+
+def scope_of(thing_id: UUID) -> Scope:
+    """Where the thing's files live."""
+    return Scope(SCOPE_KIND, str(thing_id))

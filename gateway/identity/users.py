@@ -1,0 +1,149 @@
+"""Users: registering, logging in, proving a token; and the first administrator.
+
+Knows the rules for e-mails and passwords; does not know how rows are kept or hashes made.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from gateway.identity import postgres_users as rows
+from gateway.identity.records import Listing, NewAdmin, Page, User
+from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.secrets import Passwords, check_password
+from gateway.identity.tokens import LOGIN, Claims, Tokens
+from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
+from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
+from gateway.postgres import Database
+
+USER_ROLE: Final = "user"
+DEFAULT_ADMIN_EMAIL: Final = "admin@example.com"
+_EMAIL_CHARACTER: Final = r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_EMAIL: Final = re.compile(f"{_EMAIL_CHARACTER}{{1,64}}@{_EMAIL_CHARACTER}{{1,189}}")
+
+
+class Users:
+    """The accounts. With ``open_registration`` anybody may create one, else only an admin."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        tokens: Tokens,
+        *,
+        open_registration: bool = True,
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._tokens = tokens
+        self._open_registration = open_registration
+
+    async def register(
+        self,
+        email: str,
+        password: str,
+        metadata: Mapping[str, Any],
+        *,
+        creator: Principal | None = None,
+    ) -> User:
+        """A new account. Raises ``Conflict`` if the e-mail has one already."""
+        self._check_creator(creator)
+        hashed = await self._passwords.hash(check_password(password))
+        return await rows.add_user(self._database, uuid4(), check_email(email), hashed, metadata)
+
+    async def log_in(self, email: str, password: str) -> str:
+        """A token. Raises ``Unauthenticated``, alike for a wrong e-mail and password."""
+        try:
+            user = await rows.find_user_by_email(self._database, check_email(email))
+        except Malformed:
+            user = None
+        known = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not known:
+            raise Unauthenticated()
+        return self._tokens.issue(_claims(user))
+
+    async def prove(self, token: str) -> Principal:
+        """The user whose token this is. Raises ``Unauthenticated`` if it proves nothing."""
+        claims = self._tokens.read(token)
+        user = await rows.find_user(self._database, claims.user_id)
+        if user is None or claims.type != LOGIN or claims.valid_from != user.tokens_valid_from:
+            raise Unauthenticated()
+        return principal_of(user)
+
+    async def get(self, caller: Principal, wanted: UUID) -> User:
+        """An account: one's own, or any to an admin. Raises ``NotFound``."""
+        if owner_filter(caller) not in (None, wanted):
+            raise NotFound()
+        user = await rows.find_user(self._database, wanted)
+        if user is None:
+            raise NotFound()
+        return user
+
+    async def list(self, caller: Principal, listing: Listing) -> Page[User]:
+        """The accounts that the caller may see."""
+        return await rows.list_users(self._database, owner_filter(caller), listing)
+
+    async def amend(self, caller: Principal, metadata: Mapping[str, Any]) -> None:
+        """Replace the caller's own metadata."""
+        if not await rows.amend_user(self._database, user_id(caller), metadata):
+            raise NotFound()
+
+    async def change_password(self, caller: Principal, old: str, new: str) -> None:
+        """Replace the caller's own password, which ends every token issued so far.
+
+        Raises ``Unauthenticated`` unless ``old`` is the present one.
+        """
+        check_password(new)
+        user = await rows.find_user(self._database, user_id(caller))
+        if user is None or not await self._passwords.verify(old, user.password_hash):
+            raise Unauthenticated()
+        hashed = await self._passwords.hash(new)
+        if not await rows.change_password(self._database, user, hashed):
+            raise Unauthenticated()
+
+    async def ensure_admin(self, email: str | None, password: str | None) -> NewAdmin | None:
+        """Create the first administrator, unless there is one; ``None`` if there is.
+
+        What is not given is made up. Safe on any number of workers at once: one of them
+        creates, the others get ``None``. Raises ``Malformed`` for a bad e-mail or password.
+        """
+        address = check_email(email or DEFAULT_ADMIN_EMAIL)
+        secret = check_password(password or secrets.token_urlsafe(18))
+        if await rows.has_admin(self._database):
+            return None
+        hashed = await self._passwords.hash(secret)
+        async with self._database.transaction() as session:
+            await session.row("wait_for_first_admin")
+            if await rows.has_admin(session):
+                return None
+            await rows.make_admin(session, uuid4(), address, hashed)
+        return NewAdmin(address, None if password else secret)
+
+    def _check_creator(self, creator: Principal | None) -> None:
+        if self._open_registration:
+            return
+        if creator is None:
+            raise Unauthenticated()
+        if not creator.is_admin:
+            raise Forbidden()
+
+
+def check_email(email: object) -> str:
+    """The e-mail in lower case, if it looks like one. Raises ``Malformed``."""
+    if not isinstance(email, str) or not _EMAIL.fullmatch(email):
+        raise Malformed("malformed e-mail address")
+    return email.lower()
+
+
+def principal_of(user: User) -> Principal:
+    """The user as a caller."""
+    roles = (ADMIN_ROLE, USER_ROLE) if user.admin else (USER_ROLE,)
+    return Principal(PrincipalKind.USER, str(user.id), roles[0], roles, user.email)
+
+
+def _claims(user: User) -> Claims:
+    return Claims(user.id, user.email, user.tokens_valid_from)

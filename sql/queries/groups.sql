@@ -1,0 +1,131 @@
+-- Groups, and the things and users in them.
+
+-- name: add_group
+-- $1 id  $2 owner_id  $3 name  $4 description  $5 metadata  $6 parent_id or null
+insert into groups (id, owner_id, name, description, metadata, parent_id)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: group_by_id
+-- $1 id
+select id, owner_id, name, description, metadata, parent_id, created_at, updated_at
+  from groups where id = $1;
+
+-- name: group_role
+-- No row: no such group. A null role: the user is not in it.
+-- $1 group_id  $2 user_id
+select m.role
+  from groups g
+  left join group_users m on m.group_id = g.id and m.user_id = $2
+ where g.id = $1;
+
+-- name: amend_group
+-- A null leaves the column as it is.
+-- $1 id  $2 name  $3 description  $4 metadata
+update groups
+   set name = coalesce($2, name),
+       description = coalesce($3, description),
+       metadata = coalesce($4, metadata),
+       updated_at = now()
+ where id = $1;
+
+-- name: remove_group
+-- $1 id
+delete from groups where id = $1;
+
+-- name: list_groups
+-- $1 member's user_id, or null for all groups  $2 part of the name, in lower case
+-- $3 metadata to contain  $4 limit  $5 offset  $6 order: created, name or id  $7 descending
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
+  from (select * from groups where $1::uuid is null
+        union all
+        select a.* from groups a join group_users m on m.group_id = a.id where m.user_id = $1) g
+ where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3
+ order by case when $6 = 'created' and not $7 then g.created_at end,
+          case when $6 = 'created' and $7 then g.created_at end desc,
+          case when $6 = 'name' and not $7 then g.name end,
+          case when $6 = 'name' and $7 then g.name end desc,
+          case when not $7 then g.id end,
+          g.id desc
+ limit $4 offset $5;
+
+-- name: count_groups
+-- $1 member's user_id, or null for all groups  $2 part of the name, in lower case
+-- $3 metadata to contain
+select count(*)
+  from (select * from groups where $1::uuid is null
+        union all
+        select a.* from groups a join group_users m on m.group_id = a.id where m.user_id = $1) g
+ where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3;
+
+-- name: groups_of_thing
+-- $1 thing_id
+select group_id from group_things where thing_id = $1 order by assigned_at, group_id;
+
+-- name: list_groups_of_thing
+-- $1 thing_id  $2 user_id who must be in the group too, or null  $3 limit  $4 offset
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
+  from group_things t
+  join groups g on g.id = t.group_id
+ where t.thing_id = $1
+   and ($2::uuid is null
+        or exists (select 1 from group_users m where m.group_id = g.id and m.user_id = $2))
+ order by t.assigned_at, g.id
+ limit $3 offset $4;
+
+-- name: count_groups_of_thing
+-- $1 thing_id  $2 user_id who must be in the group too, or null
+select count(*)
+  from group_things t
+ where t.thing_id = $1
+   and ($2::uuid is null
+        or exists (select 1 from group_users m where m.group_id = t.group_id and m.user_id = $2));
+
+-- name: assign_thing
+-- An assignment that exists keeps its time.
+-- $1 group_id  $2 thing_id
+insert into group_things (group_id, thing_id, assigned_at)
+values ($1, $2, clock_timestamp())
+on conflict do nothing;
+
+-- name: assign_user
+-- $1 group_id  $2 user_id  $3 role
+insert into group_users (group_id, user_id, role, assigned_at)
+values ($1, $2, $3, clock_timestamp())
+on conflict (group_id, user_id) do update set role = excluded.role;
+
+-- name: hold_group
+-- Keeps the group's members as they are while a change to them is decided.
+-- $1 group_id
+select owner_id from groups where id = $1 for update;
+
+-- name: roles_of_users
+-- $1 group_id  $2 user_ids
+select user_id, role from group_users where group_id = $1 and user_id = any ($2::uuid[]);
+
+-- name: unassign_things
+-- $1 group_id  $2 thing_ids
+delete from group_things where group_id = $1 and thing_id = any ($2::uuid[]);
+
+-- name: unassign_users
+-- $1 group_id  $2 user_ids
+delete from group_users where group_id = $1 and user_id = any ($2::uuid[]);
+
+-- name: list_members
+-- Things first, then users, each by when they came. The key only for whoever owns the thing.
+-- $1 group_id  $2 limit  $3 offset  $4 'things', 'users' or '' for both
+select id, kind, name, owner_id, key_sealed, email, role, metadata
+  from (select t.id, 'thing' as kind, t.name, t.owner_id, t.key_sealed, null as email,
+               null::smallint as role, t.metadata, m.assigned_at
+          from group_things m join things t on t.id = m.thing_id
+         where m.group_id = $1 and $4 <> 'users'
+        union all
+        select u.id, 'user', '', null, null, u.email, m.role, u.metadata, m.assigned_at
+          from group_users m join users u on u.id = m.user_id
+         where m.group_id = $1 and $4 <> 'things') members
+ order by kind, assigned_at, id
+ limit $2 offset $3;
+
+-- name: count_members
+-- $1 group_id  $2 'things', 'users' or '' for both
+select (select count(*) from group_things where group_id = $1 and $2 <> 'users')
+     + (select count(*) from group_users where group_id = $1 and $2 <> 'things');

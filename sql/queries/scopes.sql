@@ -1,0 +1,22 @@
+-- Scopes: the things, groups ... that own files. Each of these runs in the transaction
+-- that makes or removes the owner itself.
+
+-- name: add_scope
+-- $1 kind  $2 owner
+insert into scopes (kind, owner) values ($1, $2);
+
+-- name: remove_scope
+-- Takes the scope's file rows along, and waits for uploads into it that are committing.
+-- $1 kind  $2 owner
+delete from scopes where kind = $1 and owner = $2;
+
+-- name: condemn_scope
+-- Only after remove_scope: what committed while that waited must be condemned as well.
+-- $1 kind  $2 owner  $3 grace in seconds
+update blobs
+   set condemned_until = now() + make_interval(secs => $3)
+ where kind = $1 and owner = $2 and condemned_until is null;
+
+-- name: note_scope
+-- $1 event  $2 kind  $3 owner  $4 actor
+insert into audit (event, kind, owner, name, actor) values ($1, $2, $3, '', $4);

@@ -1,0 +1,102 @@
+-- Things. A listing is one statement per order, so that each is read off an index.
+
+-- name: add_thing
+-- $1 id  $2 owner_id  $3 name  $4 key_digest  $5 key_sealed  $6 metadata
+insert into things (id, owner_id, name, key_digest, key_sealed, metadata)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: thing_by_key_digest
+-- $1 key_digest
+select id, owner_id, name, key_sealed, metadata from things where key_digest = $1;
+
+-- name: thing_by_id
+-- $1 id  $2 owner_id, or null for any
+select id, owner_id, name, key_sealed, metadata
+  from things where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: amend_thing
+-- A null leaves the column as it is.
+-- $1 id  $2 owner_id, or null for any  $3 name  $4 metadata  $5 key_digest  $6 key_sealed
+update things
+   set name = coalesce($3, name),
+       metadata = coalesce($4, metadata),
+       key_digest = coalesce($5, key_digest),
+       key_sealed = coalesce($6, key_sealed),
+       updated_at = now()
+ where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: remove_thing
+-- $1 id  $2 owner_id, or null for any
+delete from things where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: owned_things
+-- Which of these things the owner has, held until the transaction ends.
+-- $1 ids  $2 owner_id, or null for any
+select id from things
+ where id = any ($1::uuid[]) and ($2::uuid is null or owner_id = $2)
+ order by id
+   for key share;
+
+-- name: count_things
+-- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+select count(*)
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3);
+
+-- name: list_things_created_asc
+-- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+-- $4 limit  $5 offset; the same in every listing below
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by created_at, id
+ limit $4 offset $5;
+
+-- name: list_things_created_desc
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by created_at desc, id desc
+ limit $4 offset $5;
+
+-- name: list_things_name_asc
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by name, id
+ limit $4 offset $5;
+
+-- name: list_things_name_desc
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by name desc, id desc
+ limit $4 offset $5;
+
+-- name: list_things_id_asc
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by id
+ limit $4 offset $5;
+
+-- name: list_things_id_desc
+select id, owner_id, name, key_sealed, metadata
+  from things
+ where ($1::uuid is null or owner_id = $1)
+   and ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by id desc
+ limit $4 offset $5;

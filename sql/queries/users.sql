@@ -1,0 +1,76 @@
+-- Users, and the one fact about the deployment that is kept beside them.
+
+-- name: add_user
+-- $1 id  $2 email  $3 password_hash  $4 metadata
+insert into users (id, email, password_hash, metadata) values ($1, $2, $3, $4)
+returning id, email, metadata, admin, password_hash, tokens_valid_from;
+
+-- name: user_by_id
+-- $1 id
+select id, email, metadata, admin, password_hash, tokens_valid_from
+  from users where id = $1;
+
+-- name: user_by_email
+-- $1 email, in lower case
+select id, email, metadata, admin, password_hash, tokens_valid_from
+  from users where email = $1;
+
+-- name: users_by_email
+-- $1 emails, in lower case
+select id, email, metadata, admin, password_hash, tokens_valid_from
+  from users where email = any ($1::text[]);
+
+-- name: users_by_id
+-- $1 ids
+select id, email, metadata, admin, password_hash, tokens_valid_from
+  from users where id = any ($1::uuid[]);
+
+-- name: list_users
+-- $1 only this id, or null  $2 part of the email  $3 metadata to contain  $4 limit  $5 offset
+select id, email, metadata, admin, password_hash, tokens_valid_from
+  from users
+ where ($1::uuid is null or id = $1) and strpos(email, $2) > 0 and metadata @> $3
+ order by created_at, id
+ limit $4 offset $5;
+
+-- name: count_users
+-- $1 only this id, or null  $2 part of the email  $3 metadata to contain
+select count(*)
+  from users
+ where ($1::uuid is null or id = $1) and strpos(email, $2) > 0 and metadata @> $3;
+
+-- name: amend_user
+-- $1 id  $2 metadata
+update users set metadata = $2, updated_at = now() where id = $1;
+
+-- name: change_password
+-- Only if the password is still the one that was checked. clock_timestamp: two changes in
+-- one transaction's time must not share a value, or the first one's tokens would live on.
+-- $1 id  $2 password_hash  $3 the password_hash that was checked
+update users
+   set password_hash = $2,
+       tokens_valid_from = greatest(clock_timestamp(), tokens_valid_from + interval '1 microsecond'),
+       updated_at = now()
+ where id = $1 and password_hash = $3;
+
+-- name: any_admin
+select exists (select 1 from users where admin);
+
+-- name: wait_for_first_admin
+-- Lets one gateway at a time look for an admin and make one, until its transaction ends.
+select pg_advisory_xact_lock(7021786321);
+
+-- name: make_admin
+-- An account that has this e-mail already is taken over, its tokens end.
+-- $1 id  $2 email  $3 password_hash
+insert into users (id, email, password_hash, admin) values ($1, $2, $3, true)
+on conflict (email) do update
+   set admin = true, password_hash = excluded.password_hash,
+       tokens_valid_from = clock_timestamp(), updated_at = now();
+
+-- name: adopt_fingerprint
+-- $1 fingerprint of the deployment's secret
+insert into deployment (fingerprint) values ($1) on conflict do nothing;
+
+-- name: deployment_fingerprint
+select fingerprint from deployment;

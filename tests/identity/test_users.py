@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import asyncpg
+import jwt
+import pytest
+
+from gateway.identity.records import Listing
+from gateway.identity.registry import Registry, open_registry
+from gateway.identity.users import check_email
+from gateway.model.access import Principal, PrincipalKind
+from gateway.model.errors import (
+    Conflict,
+    Failure,
+    Forbidden,
+    Malformed,
+    NotFound,
+    Unauthenticated,
+)
+from gateway.postgres import Database
+from tests.identity.conftest import PASSWORD, SECRET, MakeUser
+
+
+async def test_a_registered_user_logs_in_and_is_known_by_the_token(registry: Registry) -> None:
+    made = await registry.users.register("Test@Email.com", PASSWORD, {"shift": "night"})
+    token = await registry.users.log_in("TEST@email.com", PASSWORD)
+    assert Principal(
+        PrincipalKind.USER, str(made.id), "user", ("user",), "test@email.com"
+    ) == await registry.user_by_token(token)
+
+
+async def test_an_email_is_taken_in_any_case(registry: Registry) -> None:
+    await registry.users.register("test@email.com", PASSWORD, {})
+    with pytest.raises(Conflict):
+        await registry.users.register("TEST@EMAIL.COM", PASSWORD, {})
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        pytest.param("test@email.com", "wrong-horse", id="wrong password"),
+        pytest.param("nobody@email.com", PASSWORD, id="unknown e-mail"),
+        pytest.param("not an e-mail", PASSWORD, id="no e-mail"),
+        pytest.param("test@email.com", "", id="no password"),
+        pytest.param("test@email.com", "lone\ud800", id="password that is no text"),
+        pytest.param("test@email.com\0", PASSWORD, id="e-mail with NUL"),
+    ],
+)
+async def test_a_bad_login_proves_nothing(registry: Registry, email: str, password: str) -> None:
+    await registry.users.register("test@email.com", PASSWORD, {})
+    with pytest.raises(Unauthenticated):
+        await registry.users.log_in(email, password)
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["", "a", "@b", "a@", "a b@c", "a@b@c", "a@b\n", "ä\ud800@b", f"a@{'b' * 190}", 7, None],
+)
+def test_what_is_no_email_is_refused(email: object) -> None:
+    with pytest.raises(Malformed):
+        check_email(email)
+
+
+async def test_a_new_password_ends_every_older_token(registry: Registry, user: MakeUser) -> None:
+    """
+    Also tokens of the very same second: the generation counts, not the clock.
+    """
+    caller = await user("test@email.com")
+    old = await registry.users.log_in("test@email.com", PASSWORD)
+    await registry.users.change_password(caller, PASSWORD, "battery-staple")
+    new = await registry.users.log_in("test@email.com", "battery-staple")
+    assert caller == await registry.user_by_token(new)
+    with pytest.raises(Unauthenticated):
+        await registry.user_by_token(old)
+    with pytest.raises(Unauthenticated):
+        await registry.users.log_in("test@email.com", PASSWORD)
+
+
+async def test_a_password_changes_only_for_who_knows_it(registry: Registry, user: MakeUser) -> None:
+    caller = await user("test@email.com")
+    with pytest.raises(Unauthenticated):
+        await registry.users.change_password(caller, "wrong-horse", "battery-staple")
+    assert await registry.users.log_in("test@email.com", PASSWORD)
+
+
+async def test_a_token_of_a_user_who_is_gone_proves_nothing(
+    registry: Registry, user: MakeUser, connection: asyncpg.Connection
+) -> None:
+    await user("test@email.com")
+    token = await registry.users.log_in("test@email.com", PASSWORD)
+    await connection.execute("delete from users")
+    with pytest.raises(Unauthenticated):
+        await registry.user_by_token(token)
+
+
+async def test_a_token_of_another_type_is_no_login(registry: Registry, user: MakeUser) -> None:
+    """
+    A token that our own key signed for another purpose must not open the door.
+    """
+    await user("test@email.com")
+    token = await registry.users.log_in("test@email.com", PASSWORD)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    key = registry.users._tokens._key
+    recovery = jwt.encode(claims | {"type": 1}, key, algorithm="HS256")
+    with pytest.raises(Unauthenticated):
+        await registry.user_by_token(recovery)
+
+
+async def test_no_password_is_kept_in_clear(
+    registry: Registry, user: MakeUser, connection: asyncpg.Connection
+) -> None:
+    await user("test@email.com")
+    assert PASSWORD not in str(await connection.fetch("select users::text from users"))
+
+
+async def test_users_see_themselves_and_an_admin_sees_all(
+    registry: Registry, user: MakeUser, admin: Principal
+) -> None:
+    one, two = await user("one@email.com"), await user("two@email.com")
+    assert UUID(one.id) == (await registry.users.get(one, UUID(one.id))).id
+    assert UUID(one.id) == (await registry.users.get(admin, UUID(one.id))).id
+    assert ["one@email.com"] == await _emails(registry, one, Listing())
+    everybody = ["root@example.com", "one@email.com", "two@email.com"]
+    assert everybody == await _emails(registry, admin, Listing())
+    assert ["two@email.com"] == await _emails(registry, admin, Listing(name="TWO@"))
+    assert ["one@email.com"] == await _emails(registry, admin, Listing(offset=1, limit=1))
+    for unseen in (UUID(two.id), uuid4()):
+        with pytest.raises(NotFound):
+            await registry.users.get(one, unseen)
+
+
+async def test_a_user_changes_their_own_metadata(registry: Registry, user: MakeUser) -> None:
+    one, two = await user("one@email.com"), await user("two@email.com")
+    await registry.users.amend(one, {"foo": "bar"})
+    assert {"foo": "bar"} == (await registry.users.get(one, UUID(one.id))).metadata
+    assert {} == (await registry.users.get(two, UUID(two.id))).metadata
+
+
+async def test_a_thing_is_no_user(registry: Registry) -> None:
+    thing = Principal(PrincipalKind.THING, str(uuid4()), "thing")
+    with pytest.raises(Forbidden):
+        await registry.users.list(thing, Listing())
+
+
+async def test_closed_registration_is_for_admins(database: Database, admin: Principal) -> None:
+    stranger = Principal(PrincipalKind.USER, str(uuid4()), "user")
+    async with open_registry(database, SECRET, open_registration=False) as closed:
+        with pytest.raises(Unauthenticated):
+            await closed.users.register("one@email.com", PASSWORD, {})
+        with pytest.raises(Forbidden):
+            await closed.users.register("one@email.com", PASSWORD, {}, creator=stranger)
+        made = await closed.users.register("one@email.com", PASSWORD, {}, creator=admin)
+        assert "one@email.com" == made.email
+
+
+async def test_the_first_admin_is_made_once(registry: Registry) -> None:
+    made = await registry.users.ensure_admin(None, None)
+    assert made is not None
+    assert made.password is not None
+    assert "admin@example.com" == made.email
+    assert made.password not in repr(made)
+    token = await registry.users.log_in(made.email, made.password)
+    assert (await registry.user_by_token(token)).is_admin
+    assert await registry.users.ensure_admin("other@example.com", PASSWORD) is None
+
+
+async def test_a_password_that_was_given_is_not_handed_back(registry: Registry) -> None:
+    made = await registry.users.ensure_admin("root@example.com", PASSWORD)
+    assert made is not None
+    assert made.password is None
+
+
+async def test_many_workers_make_one_admin(
+    registry: Registry, connection: asyncpg.Connection
+) -> None:
+    made = await asyncio.gather(*(registry.users.ensure_admin(None, None) for _ in range(8)))
+    [winner] = [m for m in made if m is not None]
+    assert 1 == await connection.fetchval("select count(*) from users")
+    assert await registry.users.log_in(winner.email, winner.password or "")
+
+
+async def test_the_admin_takes_over_an_account_with_the_admins_email(registry: Registry) -> None:
+    """
+    Whoever registered that e-mail before the operator named it keeps neither password nor token.
+    """
+    await registry.users.register("root@example.com", "squatters-pw", {})
+    squatted = await registry.users.log_in("root@example.com", "squatters-pw")
+    await registry.users.ensure_admin("root@example.com", PASSWORD)
+    with pytest.raises(Unauthenticated):
+        await registry.user_by_token(squatted)
+    token = await registry.users.log_in("root@example.com", PASSWORD)
+    assert (await registry.user_by_token(token)).is_admin
+
+
+async def test_a_database_of_another_deployment_is_refused(
+    registry: Registry, database: Database
+) -> None:
+    with pytest.raises(Failure, match="another secret"):
+        async with open_registry(database, bytes(32)):
+            pass
+    async with open_registry(database, SECRET):
+        pass
+
+
+async def _emails(registry: Registry, caller: Principal, listing: Listing) -> list[str]:
+    return [u.email for u in (await registry.users.list(caller, listing)).items]
