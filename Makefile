@@ -1,6 +1,7 @@
 # make run    start the gateway on http://127.0.0.1:8080, with an embedded PostgreSQL and ./var
 # make test   install the test extras and run every test
 # make bench  run the benchmarks and write their report
+# make oracle compare a million generated requests with an independent model of RFC 9110
 # make lint   ruff and mypy only
 # make install  make .venv and install, nothing else
 
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint install
+.PHONY: help run test bench oracle lint install
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,6 +29,9 @@ lint: $(VENV)/.stamp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(wildcard gateway tests benchmarks)
+
+oracle: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.oracle.run --result tests/results/oracle.json $(ARGS)
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)

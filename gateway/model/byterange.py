@@ -22,7 +22,7 @@ _OWS: Final = " \t"
 _UNIT: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SPEC: Final = re.compile(r"([0-9]*)-([0-9]*)")
 _CANONICAL: Final = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")
-_EXACT_DIGITS: Final = 18
+_EXACT_DIGITS: Final = 20
 
 
 class RangePolicy(Enum):

@@ -21,6 +21,7 @@ from gateway.model.errors import DigestMismatch, Malformed
 SHA256: Final = "sha256"
 MD5: Final = "md5"
 _FIELD_ALGORITHMS: Final = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
+_FIELD_CHARACTERS: Final = 4096
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,9 +65,11 @@ class Claim:
 def parse_digest_field(value: str) -> tuple[Claim, ...]:
     """The claims of one ``Content-Digest`` or ``Repr-Digest`` field.
 
-    Raises ``Malformed`` if the field is not an RFC 9530 dictionary, or if a value in an
-    active algorithm has the wrong length.
+    Raises ``Malformed`` if the field is not an RFC 9530 dictionary or is longer than 4096
+    characters, or if a value in an active algorithm has the wrong length.
     """
+    if len(value) > _FIELD_CHARACTERS:
+        raise Malformed("malformed digest field")
     try:
         parsed = http_sf.parse(value.encode("ascii"), tltype="dictionary")
     except (ValueError, UnicodeEncodeError) as exc:

@@ -25,7 +25,9 @@ _NAME_BYTES: Final = 255
 _BIDI_CONTROLS: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-_WINDOWS_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.IGNORECASE)
+_WINDOWS_DEVICE: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)", re.IGNORECASE
+)
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -102,12 +104,13 @@ def check_name(name: str) -> str:
     """
     if not name:
         raise Malformed("the file name is empty")
+    # The length first: no name costs more than its limit, however long the claim.
+    if len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES:
+        raise Malformed("the file name is longer than 255 bytes")
     if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in name):
         raise Malformed("the file name contains a forbidden character")
     if "/" in name or "\\" in name:
         raise Malformed("the file name contains a path separator")
-    if len(name.encode()) > _NAME_BYTES:
-        raise Malformed("the file name is longer than 255 bytes")
     if name[-1] in ". " or _WINDOWS_DEVICE.match(name):
         raise Malformed("the file name is reserved")
     if not unicodedata.is_normalized("NFC", name):

@@ -72,6 +72,8 @@ def test_a_range_of_a_hundred_bytes(
         pytest.param("bytes=0x1-9", id="hexadecimal"),
         pytest.param("bytes=1_0-19", id="underscore"),
         pytest.param("bytes=\u0661-9", id="arabic digit"),
+        pytest.param("bytes=\u0661-", id="arabic digit alone"),
+        pytest.param("bytes=-\u0661", id="arabic suffix"),
         pytest.param("bytes=\uff11-9", id="full width digit"),
         pytest.param("bytes=\xa00-9", id="no-break space"),
         pytest.param("bytes=0-9\n", id="line feed"),
@@ -121,6 +123,13 @@ def test_a_range_without_a_byte_is_unsatisfiable(header: str, size: int) -> None
     with pytest.raises(RangeUnsatisfiable) as refusal:
         parse_range(header, size)
     assert size == refusal.value.size
+
+
+def test_a_file_of_exabytes_is_addressed_to_the_byte() -> None:
+    size = 2**64
+    assert parse_range(f"bytes={size - 2}-{size - 2}", size) == ByteRange(size - 2, size - 1)
+    assert parse_range(f"bytes={size - 1}-{HUGE}", size) == ByteRange(size - 1, size)
+    assert parse_range(f"bytes=-{size - 1}", size) == ByteRange(1, size)
 
 
 def test_any_suffix_of_an_empty_file_is_the_whole_empty_file() -> None:
