@@ -58,7 +58,12 @@ def render(folder: Path, *, port: int, upstream: str, blobs: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
     _copy(folder, "filestore-proxy.conf", {})
-    _copy(folder, "filestore.conf", {"server 127.0.0.1:8080;": f"server {upstream};"})
+    _copy(folder, "filestore.conf", {})
+    _copy(
+        folder,
+        "filestore-upstream.conf",
+        {"\nserver 127.0.0.1:8080;": f"\nserver {upstream};"},
+    )
     _copy(
         folder,
         "filestore-locations.conf",
