@@ -284,10 +284,10 @@ def shown(settings: Settings) -> dict[str, str]:
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with ``changes``, for a worker that reads its own settings.
 
-    The file of a changed setting would contradict the change, so it is left out.
+    The file of a changed setting would contradict the change, so it is emptied, which also
+    hides one that the env file names.
     """
-    left_out = {f"{name}_FILE" for name in changes}
-    return {n: v for n, v in os.environ.items() if n not in left_out} | dict(changes)
+    return {**os.environ, **{f"{name}_FILE": "" for name in changes}, **changes}
 
 
 def _env_file() -> str | None:

@@ -1,0 +1,176 @@
+"""The command line: ``filestore-gateway serve|migrate|check|sweep|scrub|config``.
+
+Knows how the service is started, not what it does: that is ``gateway.app``.
+
+Rule: exit status 0 is success, 1 a failure or a finding, 2 a configuration or command line
+that cannot be used. Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+import aiofastnet
+import uvloop
+
+from gateway import __version__
+from gateway.config import (
+    BadSettings,
+    Settings,
+    child_environment,
+    read_settings,
+    shown,
+    unknown_variables,
+)
+from gateway.embedded import EmbeddedFailed, embedded_server
+from gateway.logs import configure_logs
+from gateway.model.errors import GatewayError
+from gateway.postgres import migrate
+from gateway.secret import load_secret
+from gateway.supervisor import ListenFailed, Supervisor, bind, die_with_parent
+
+LOG: Final = logging.getLogger("gateway")
+_LATE_SECONDS: Final = 5.0
+Result = TypeVar("Result")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = read_settings()
+        configure_logs(settings.log_level)
+        signal.signal(signal.SIGTERM, _leave)
+        status: int = arguments.run(settings, arguments)
+    except BadSettings as exc:
+        sys.stderr.writelines(f"filestore-gateway: {problem}\n" for problem in exc.problems)
+        return 2
+    except (EmbeddedFailed, GatewayError, ListenFailed) as exc:
+        LOG.debug("failed", exc_info=exc)
+        sys.stderr.write(f"filestore-gateway: {exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """SIGTERM while nothing is served yet: leave through every ``finally``."""
+    sys.exit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="filestore-gateway",
+        description="Publish a firmware image once; every device gets exactly those bytes.",
+        epilog="Settings come from GATEWAY_* variables; `filestore-gateway config` shows them.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, run, text in (
+        ("serve", _serve, "serve HTTP until SIGTERM"),
+        ("migrate", _migrate, "bring the database schema up to date"),
+        ("check", _upkeep("check"), "report rows without blob, wrong sizes, orphans"),
+        ("sweep", _upkeep("sweep"), "remove leftovers, orphans and condemned blobs"),
+        ("scrub", _upkeep("scrub"), "hash every blob again and report damage"),
+        ("config", _config, "show the effective settings, secrets masked"),
+    ):
+        commands.add_parser(name, help=text, description=text).set_defaults(run=run)
+    worker = commands.add_parser("worker")  # without help it is not listed
+    worker.add_argument("--socket", type=int, required=True)
+    worker.add_argument("--parent", type=int, required=True)
+    worker.set_defaults(run=_worker)
+    return parser
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    for name in unknown_variables():
+        LOG.warning("unknown setting ignored", extra={"variable": name})
+    load_secret(settings)  # once, before workers race for it, and before anything depends on it
+    with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
+        _complete(migrate(dsn, tell=_tell_migration))
+        if settings.workers > 1:
+            return _supervise(settings, dsn, sock)
+        _complete(_app().serve(settings, dsn, sock))
+    return 0
+
+
+def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
+    worker = [sys.executable, "-m", "gateway", "worker"]
+    supervisor = Supervisor(
+        command=[*worker, "--socket", str(sock.fileno()), "--parent", str(os.getpid())],
+        workers=settings.workers,
+        inherited=sock.fileno(),
+        environment=child_environment({"GATEWAY_DATABASE_URL": dsn}),
+        grace_seconds=settings.shutdown_seconds + _LATE_SECONDS,
+    )
+    return asyncio.run(supervisor.run())
+
+
+def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
+    die_with_parent(arguments.parent)
+    assert settings.database_url is not None, "the parent sets it"
+    with socket.socket(fileno=arguments.socket) as sock:
+        _complete(_app().serve(settings, settings.database_url.get_secret_value(), sock))
+    return 0
+
+
+def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+    with _database(settings) as dsn:
+        _complete(migrate(dsn, tell=_print_migration))
+    return 0
+
+
+def _upkeep(name: str) -> Callable[[Settings, argparse.Namespace], int]:
+    def run(settings: Settings, _: argparse.Namespace) -> int:
+        with _database(settings) as dsn:
+            status: int = _complete(getattr(_app(), name)(settings, dsn))
+        return status
+
+    return run
+
+
+def _config(settings: Settings, _: argparse.Namespace) -> int:
+    sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(settings).items())
+    sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in unknown_variables())
+    return 0
+
+
+def _app() -> Any:
+    return importlib.import_module("gateway.app")
+
+
+def _print_migration(name: str) -> None:
+    sys.stdout.write(f"{name}\n")
+
+
+def _tell_migration(name: str) -> None:
+    LOG.info("migrated", extra={"migration": name})
+
+
+def _complete(work: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=aiofastnet.loop_factory(uvloop.new_event_loop)) as runner:
+        return runner.run(work)
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    with embedded_server(settings.data_dir) as dsn:
+        yield dsn
+
+
+if __name__ == "__main__":
+    sys.exit(main())
