@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     )
     max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_uploads: Count = Field(
-        256, description="Uploads under way at once, per worker; more get 503."
+        256, description="Uploads under way at once, per worker; more get 429."
     )
     min_free_bytes: Bytes = Field(
         64 * 1024**2, description="An upload that would leave less room on the disk gets 507."
@@ -181,13 +181,19 @@ class Settings(BaseSettings):
         (), description="Comma list of networks and `unix`; only these may send X-Forwarded-*."
     )
     trusted_proxy_secret: SecretStr | None = Field(
-        None, description="If set, a trusted proxy must also send it."
+        None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
     )
     workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
     io_threads: int = Field(4, ge=1, le=256, description="Disk and hash threads, per worker.")
+    open_registration: bool = Field(
+        True, description="Anybody may create a user; else only an administrator."
+    )
     token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
     stall_seconds: Seconds = Field(
-        60.0, description="A transfer that moves no byte for so long is cut."
+        60.0, description="An upload that moves no byte for so long is cut."
+    )
+    download_stall_seconds: Seconds = Field(
+        300.0, description="A download whose client takes no byte for so long is cut."
     )
     min_upload_bytes_per_second: Bytes = Field(
         100, description="An upload slower than this on average is cut; 0: no floor."

@@ -71,6 +71,9 @@ class BlobReader(Protocol):
     async def read(self, offset: int, count: int) -> bytes:
         """Exactly ``count`` bytes from ``offset``. Raises ``BlobMissing`` if they are not there."""
 
+    def is_whole(self) -> bool:
+        """Whether the blob still has all its bytes. Does not block."""
+
     def close(self) -> None:
         """Let go of the blob. Any number of times."""
 
@@ -95,6 +98,9 @@ class BlobStore(Protocol):
 
     async def remove(self, scope: Scope, blob_id: UUID) -> bool:
         """Delete the bytes; whether there were any. Absence is success."""
+
+    async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
+        """How many bytes the blob has, or ``None`` if there is none."""
 
     def walk(self) -> AsyncIterator[StoredBlob]:
         """Every permanent blob, in no order."""

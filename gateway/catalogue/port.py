@@ -81,6 +81,14 @@ class Catalogue(Protocol):
         is no such file, ``PreconditionFailed`` if ``expected`` is not its blob's id.
         """
 
+    async def put(
+        self, draft: Draft, blob: Blob, *, creator: str, expected: UUID | None = None
+    ) -> FileRecord:
+        """``replace`` if there is such a file, else ``add``.
+
+        Raises ``Conflict`` if the name was taken at the same moment: try again.
+        """
+
     async def amend(
         self,
         scope: Scope,
@@ -116,6 +124,9 @@ class Catalogue(Protocol):
 
     async def known(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Which of these ids have a row, live or condemned."""
+
+    async def tidy(self) -> None:
+        """Drop what only mattered for a moment."""
 
     async def probe(self) -> None:
         """Raise ``CatalogueUnavailable`` unless the database answers and can be written."""

@@ -1,1 +1,10 @@
 """The API dialects that the gateway speaks, one module or package each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.dialects.mainflux.dialect import MAINFLUX
+from gateway.web.dialect import Dialect
+
+DIALECTS: Final[tuple[Dialect, ...]] = (MAINFLUX,)

@@ -55,6 +55,13 @@ class Validators:
         """``modified_at`` in UTC, without its fraction."""
         return self.modified_at.astimezone(UTC).replace(microsecond=0)
 
+    def is_settled(self, now: datetime) -> bool:
+        """Whether the date lies in the past, so that it may be sent (RFC 9110, section 8.8.2.1).
+
+        It may not for a moment when bytes were replaced twice in one second.
+        """
+        return self.modified_second <= now
+
     @property
     def last_modified(self) -> str:
         """The value of ``Last-Modified`` (IMF-fixdate, RFC 9110, section 5.6.7)."""

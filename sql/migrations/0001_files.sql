@@ -76,3 +76,9 @@ create table audit (
     actor   text not null
 );
 create index audit_at on audit (at);
+
+-- A file with what is known of its bytes.
+create view file_rows as
+select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.attributes, f.creator,
+       f.created_at, f.modified_at, f.updated_at, b.size, b.sha256, b.md5
+from files f join blobs b on b.id = f.blob_id;

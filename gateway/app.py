@@ -1,0 +1,272 @@
+"""Composition: the only place where concrete classes meet.
+
+Opens the adapters, mounts the dialects, serves until told to stop, closes in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp.http_parser
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
+from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.config import Settings
+from gateway.dialects import DIALECTS
+from gateway.filestore import Filestore
+from gateway.identity.hook import open_hook
+from gateway.identity.registry import Registry, open_registry
+from gateway.model.errors import Failure, GatewayError
+from gateway.postgres import open_database
+from gateway.secret import load_secret
+from gateway.upkeep import Graces, sweep
+from gateway.web import health
+from gateway.web.body import expect_later
+from gateway.web.context import GATEWAY, Gateway, Limits
+from gateway.web.dialect import Dialect
+from gateway.web.frame import Frame
+from gateway.web.metrics import metrics_handler
+from gateway.web.peers import TrustedPeers
+from gateway.web.slots import Slots
+from gateway.web.stall import StallWatch
+
+_log: Final = logging.getLogger(__name__)
+_BACKLOG: Final = 4096
+_LINGERING_SECONDS: Final = 2.0
+_READ_BUFFER_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Bytes and rows, open."""
+
+    blobs: DiskBlobStore
+    catalogue: PostgresCatalogue
+    registry: Registry
+
+
+@contextlib.asynccontextmanager
+async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
+    """The adapters that the service and the upkeep commands share."""
+    async with (
+        open_disk_store(
+            settings.data_dir,
+            threads=settings.io_threads,
+            min_free_bytes=settings.min_free_bytes,
+        ) as blobs,
+        open_database(
+            dsn,
+            connections=settings.database_connections,
+            wait_seconds=settings.database_wait_seconds,
+        ) as database,
+        open_registry(
+            database,
+            load_secret(settings).encode(),
+            open_registration=settings.open_registration,
+            token_seconds=settings.token_seconds,
+            grace_seconds=settings.garbage_grace_seconds,
+        ) as registry,
+    ):
+        catalogue = PostgresCatalogue(
+            database, garbage_grace_seconds=settings.garbage_grace_seconds
+        )
+        yield Stores(blobs, catalogue, registry)
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
+    """What handlers work with."""
+    async with open_hook(
+        settings.hook_url,
+        timeout_seconds=settings.hook_timeout_seconds,
+        cache_seconds=settings.hook_cache_seconds,
+    ) as hook:
+        yield Gateway(
+            files=Filestore(stores.blobs, stores.catalogue, hook),
+            registry=stores.registry,
+            hook=hook,
+            limits=limits_of(settings),
+            peers=trusted_peers(settings),
+            uploads=Slots(settings.max_concurrent_uploads),
+            stalls=StallWatch(settings.download_stall_seconds),
+            accel=settings.accel,
+            store_md5=settings.md5,
+            allowed_extensions=frozenset(settings.allowed_extensions),
+        )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The settings that bound a request."""
+    return Limits(
+        file_bytes=settings.max_file_bytes,
+        stall_seconds=settings.stall_seconds,
+        min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
+    )
+
+
+def trusted_peers(settings: Settings) -> TrustedPeers:
+    """The proxies that may speak for their clients."""
+    secret = settings.trusted_proxy_secret
+    return TrustedPeers(
+        (str(peer) for peer in settings.trusted_proxies),
+        secret.get_secret_value() if secret is not None else None,
+    )
+
+
+def build_app(
+    gateway: Gateway,
+    readiness: health.Readiness,
+    *,
+    prefix: str,
+    log_requests: bool = True,
+    metrics_directory: str | None = None,
+    dialects: Sequence[Dialect] = DIALECTS,
+) -> web.Application:
+    """The application: every dialect's routes, at the root and under ``prefix``."""
+    owners: dict[web.AbstractRoute, Dialect] = {}
+    frame = Frame(owners, dialects, prefix=prefix, log_requests=log_requests)
+    app = web.Application(middlewares=[frame.middleware()])
+    app[GATEWAY] = gateway
+    for dialect in dialects:
+        for route in dialect.routes:
+            for path in (route.path, prefix + route.path) if route.prefixed else (route.path,):
+                added = app.router.add_route(
+                    route.method, path, route.handler, expect_handler=expect_later
+                )
+                owners[added] = dialect
+    app.router.add_get("/health", health.health)
+    app.router.add_get("/ready", health.ready_handler(readiness))
+    app.router.add_get("/metrics", metrics_handler(metrics_directory))
+    return app
+
+
+async def serve(
+    settings: Settings,
+    dsn: str,
+    sock: socket.socket,
+    *,
+    on_ready: Callable[[Stores], Any] | None = None,
+    metrics_directory: str | None = None,
+    sweeping: bool = True,
+) -> None:
+    """Serve on ``sock`` until SIGTERM or SIGINT, then drain and return.
+
+    Raises ``Failure`` with the reason if a start-up check fails.
+    """
+    check_parser()
+    async with open_stores(settings, dsn) as stores, open_gateway(settings, stores) as gateway:
+        readiness = health.Readiness(
+            {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
+        )
+        app = build_app(
+            gateway,
+            readiness,
+            prefix=settings.prefix,
+            log_requests=settings.access_log,
+            metrics_directory=metrics_directory,
+        )
+        runner = await start_runner(app, settings)
+        stop = _stop_signal()
+        await web.SockSite(runner, sock, backlog=_BACKLOG).start()
+        async with _sweeping(settings, stores) if sweeping else contextlib.nullcontext():
+            if on_ready is not None:
+                await on_ready(stores)
+            await stop.wait()
+            readiness.draining = True
+            _log.info("draining")
+            await runner.cleanup()
+            await gateway.files.drain(settings.shutdown_seconds)
+
+
+async def start_runner(app: web.Application, settings: Settings) -> web.AppRunner:
+    """The HTTP server, with its settings checked for having been applied."""
+    options: dict[str, Any] = {
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": settings.keepalive_seconds,
+        "lingering_time": _LINGERING_SECONDS,
+        "read_bufsize": _READ_BUFFER_BYTES,
+    }
+    runner = web.AppRunner(
+        app, handle_signals=False, shutdown_timeout=settings.shutdown_seconds, **options
+    )
+    await runner.setup()
+    check_handler(runner, options)
+    return runner
+
+
+def check_parser() -> None:
+    """Raise ``Failure`` if aiohttp would parse HTTP in Python, which differs from its C parser."""
+    if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
+        raise Failure("aiohttp's C parser is missing; install a wheel that has it")
+
+
+def check_handler(runner: web.AppRunner, options: dict[str, Any]) -> None:
+    """Raise ``Failure`` unless connections get exactly ``options``.
+
+    aiohttp drops every option, with no more than a warning, if one of them is unknown.
+    """
+    server = runner.server
+    assert server is not None, "set up before it is checked"
+    try:
+        handler = RequestHandler(server, loop=asyncio.get_running_loop(), **options)
+    except TypeError as exc:
+        raise Failure("aiohttp does not take the server options") from exc
+    live = server()
+    for name in ("_keepalive_timeout", "_lingering_time", "_read_bufsize", "access_log"):
+        if getattr(live, name) != getattr(handler, name):
+            raise Failure(f"the server option {name} was not applied")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.asynccontextmanager
+async def _sweeping(settings: Settings, stores: Stores) -> AsyncIterator[None]:
+    """Sweep now and then, for as long as the block runs."""
+    if settings.sweep_interval_seconds == 0:
+        yield
+        return
+    task = asyncio.create_task(_sweep_for_ever(settings, stores))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep_for_ever(settings: Settings, stores: Stores) -> None:
+    while True:
+        try:
+            report = await sweep(stores.blobs, stores.catalogue, graces_of(settings))
+            _log.info(
+                "swept",
+                extra={
+                    "incoming": report.incoming,
+                    "orphans": report.orphans,
+                    "garbage": report.garbage,
+                },
+            )
+        except GatewayError:
+            _log.warning("the sweep failed", exc_info=True)
+        await asyncio.sleep(settings.sweep_interval_seconds)
+
+
+def graces_of(settings: Settings) -> Graces:
+    """How long leftovers are left alone."""
+    return Graces(settings.incoming_grace_seconds, settings.orphan_grace_seconds)

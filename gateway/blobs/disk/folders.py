@@ -1,0 +1,171 @@
+"""The folders of a disk store: room, names, durability. Everything here blocks.
+
+Rule: a permanent name is given once, by a link that cannot overwrite, and is synced
+together with every folder that was made for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid4
+
+from gateway.model.errors import Failure, StorageFailed, StorageFull
+from gateway.model.file import Scope
+
+_BATCH_BYTES: Final = 1024 * 1024
+_SMALLEST_BATCH_BYTES: Final = 64 * 1024
+_ALL_BATCHES_BYTES: Final = 8 * 1024 * 1024
+_FOLDERS_REMEMBERED: Final = 50_000
+
+READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+STAGE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """The operating system's refusals, in our words."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull() from exc
+        raise StorageFailed() from exc
+
+
+class Disk:
+    """The folders of one store, and what is known of their health. Blocking."""
+
+    def __init__(self, root: Path, *, min_free_bytes: int) -> None:
+        self.root = root
+        self.min_free_bytes = min_free_bytes
+        self.failed_syncs = 0
+        self.writers = 0
+        self._durable_folders: set[Scope] = set()
+        with disk_errors():
+            root.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self.incoming = _open_folder(root, "incoming")
+            self.blobs = _open_folder(root, "blobs")
+            os.fsync(self.incoming)
+            os.fsync(self.blobs)
+            _sync_folder(root)
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        os.close(self.incoming)
+        os.close(self.blobs)
+
+    @property
+    def batch_bytes(self) -> int:
+        """How much a writer gathers before it writes.
+
+        Less when there are many of them, so that all together hold as much as before.
+        """
+        share = _ALL_BATCHES_BYTES // (2 * max(self.writers, 1))
+        return min(_BATCH_BYTES, max(_SMALLEST_BATCH_BYTES, share))
+
+    def check_layout(self) -> None:
+        """Raise ``Failure`` unless a file can move from incoming to blobs by a link."""
+        name = f".probe-{uuid4().hex}"
+        try:
+            os.close(os.open(name, STAGE_FLAGS, 0o640, dir_fd=self.incoming))
+            try:
+                os.link(name, name, src_dir_fd=self.incoming, dst_dir_fd=self.blobs)
+                os.unlink(name, dir_fd=self.blobs)
+            finally:
+                os.unlink(name, dir_fd=self.incoming)
+        except OSError as exc:
+            if exc.errno == errno.EXDEV:
+                raise Failure("incoming and blobs are not on one file system") from exc
+            raise Failure(f"the data directory is not usable: {exc.strerror}") from exc
+
+    def check_room(self, expected_bytes: int) -> None:
+        """Raise ``StorageFull`` unless ``expected_bytes`` fit above the watermark."""
+        space = os.fstatvfs(self.blobs)
+        if space.f_bavail * space.f_frsize - expected_bytes < self.min_free_bytes:
+            raise StorageFull()
+
+    def sync(self, descriptor: int) -> None:
+        """fsync once. A failure is final for the file and counted against the volume."""
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            self.failed_syncs += 1
+            raise
+
+    def publish(self, part: str, blob_id: UUID, scope: Scope) -> None:
+        """Give a synced file its permanent name, durably, or change nothing.
+
+        The order is the point: the bytes are synced already, the link is atomic and
+        never overwrites, and the name survives power loss only once its folder, and
+        every folder made for it, is synced.
+        """
+        folder = self._scope_folder(scope)
+        try:
+            os.link(part, str(blob_id), src_dir_fd=self.incoming, dst_dir_fd=folder)
+            try:
+                self.sync(folder)
+            except OSError:
+                os.unlink(str(blob_id), dir_fd=folder)
+                raise
+            os.unlink(part, dir_fd=self.incoming)
+        finally:
+            os.close(folder)
+
+    def _scope_folder(self, scope: Scope) -> int:
+        if scope not in self._durable_folders:
+            kind = _open_folder(None, scope.kind, dir_fd=self.blobs)
+            try:
+                os.close(_open_folder(None, scope.owner, dir_fd=kind))
+                self.sync(kind)
+            finally:
+                os.close(kind)
+            self.sync(self.blobs)
+            # Scope folders are never removed, so what was synced once stays so.
+            if len(self._durable_folders) >= _FOLDERS_REMEMBERED:
+                self._durable_folders.clear()
+            self._durable_folders.add(scope)
+        return os.open(f"{scope.kind}/{scope.owner}", _FOLDER_FLAGS, dir_fd=self.blobs)
+
+    def clear_incoming(self, older_than_seconds: float) -> int:
+        """Remove old parts that nobody holds the lock of; how many."""
+        limit = time.time() - older_than_seconds
+        with disk_errors():
+            with os.scandir(self.incoming) as entries:
+                parts = [entry.name for entry in entries if entry.name.endswith(".part")]
+            return sum(self._clear_part(name, limit) for name in parts)
+
+    def _clear_part(self, name: str, limit: float) -> bool:
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(name, READ_FLAGS, dir_fd=self.incoming)
+            try:
+                if os.fstat(descriptor).st_mtime > limit:
+                    return False
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(name, dir_fd=self.incoming)
+                return True
+            finally:
+                os.close(descriptor)
+        return False
+
+
+def _open_folder(parent: Path | None, name: str, *, dir_fd: int | None = None) -> int:
+    path = str(parent / name) if parent is not None else name
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o750, dir_fd=dir_fd)
+    return os.open(path, _FOLDER_FLAGS, dir_fd=dir_fd)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, _FOLDER_FLAGS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,63 @@
+"""One open blob: its descriptor, and reads that do not hold up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from gateway.blobs.disk.folders import disk_errors
+from gateway.model.errors import BlobMissing
+
+
+class DiskReader:
+    """One open blob."""
+
+    def __init__(self, descriptor: int, size: int, pool: ThreadPoolExecutor) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._pool = pool
+
+    @property
+    def size(self) -> int:
+        """Bytes in the blob."""
+        return self._size
+
+    def fileno(self) -> int:
+        """A descriptor that ``sendfile`` can read from."""
+        return self._descriptor
+
+    async def read(self, offset: int, count: int) -> bytes:
+        """Exactly ``count`` bytes from ``offset``.
+
+        What the page cache holds is read at once; only what must come from the disk
+        goes to a thread.
+        """
+        buffer = bytearray(count)
+        with contextlib.suppress(BlockingIOError, OSError):
+            if os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT) == count:
+                return bytes(buffer)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._read_blocking, offset, count)
+
+    def _read_blocking(self, offset: int, count: int) -> bytes:
+        with disk_errors():
+            parts = []
+            while count > 0:
+                part = os.pread(self._descriptor, count, offset)
+                if not part:
+                    raise BlobMissing()
+                parts.append(part)
+                offset, count = offset + len(part), count - len(part)
+        return b"".join(parts)
+
+    def is_whole(self) -> bool:
+        """Whether the blob still has all its bytes; asks the open inode, not the disk."""
+        return os.fstat(self._descriptor).st_size == self._size
+
+    def close(self) -> None:
+        """Let go of the blob."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

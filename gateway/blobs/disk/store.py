@@ -1,0 +1,172 @@
+"""The blob store on a disk: the port's verbs, each one hop to a bounded pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+from uuid import UUID
+
+import aiofiles.os
+
+from gateway.blobs.disk.folders import READ_FLAGS, Disk, disk_errors
+from gateway.blobs.disk.reader import DiskReader
+from gateway.blobs.disk.writer import DiskWriter
+from gateway.blobs.port import StoredBlob
+from gateway.model.errors import BlobMissing, Failure, StorageFailed
+from gateway.model.file import Blob, Scope
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FAILED_SYNCS_ALLOWED: Final = 3
+
+
+class DiskBlobStore:
+    """A blob store in one folder of one file system."""
+
+    def __init__(
+        self, disk: Disk, writers: ThreadPoolExecutor, readers: ThreadPoolExecutor
+    ) -> None:
+        self._disk = disk
+        self._writers = writers
+        self._readers = readers
+
+    @contextlib.asynccontextmanager
+    async def stage(
+        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+    ) -> AsyncIterator[DiskWriter]:
+        """Begin an upload; what is not sealed by the end of the block is discarded."""
+        writer = DiskWriter(self._disk, self._writers, scope, algorithms)
+        self._disk.writers += 1
+        try:
+            await self._write_side(writer.begin, expected_bytes)
+            yield writer
+        finally:
+            self._disk.writers -= 1
+            await writer.discard()
+
+    async def open(self, blob: Blob) -> DiskReader:
+        """The blob's bytes. Raises ``BlobMissing`` if they are not there or not of its size."""
+        return await self._read_side(self._open, blob)
+
+    def locate(self, blob: Blob) -> str:
+        """The blob's place relative to the folder of the permanent blobs."""
+        return f"{blob.scope.kind}/{blob.scope.owner}/{blob.id}"
+
+    async def remove(self, scope: Scope, blob_id: UUID) -> bool:
+        """Delete the bytes; whether there were any."""
+        path = f"{scope.kind}/{scope.owner}/{blob_id}"
+        with disk_errors():
+            try:
+                await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
+            except FileNotFoundError:
+                return False
+        return True
+
+    async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
+        """How many bytes the blob has, or ``None`` if there is none."""
+        path = f"{scope.kind}/{scope.owner}/{blob_id}"
+        with disk_errors(), contextlib.suppress(FileNotFoundError):
+            found = await aiofiles.os.stat(
+                path, dir_fd=self._disk.blobs, follow_symlinks=False, executor=self._readers
+            )
+            return int(found.st_size)
+        return None
+
+    async def walk(self) -> AsyncIterator[StoredBlob]:
+        """Every permanent blob, a scope's folder at a time."""
+        root = self._disk.root / "blobs"
+        for kind in await self._read_side(_folder_names, root):
+            for owner in await self._read_side(_folder_names, root / kind):
+                for stored in await self._read_side(_blobs_in, root, Scope(kind, owner)):
+                    yield stored
+
+    async def clear_incoming(self, *, older_than_seconds: float) -> int:
+        """Remove leftovers of uploads that no living process is writing; how many."""
+        return await self._write_side(self._disk.clear_incoming, older_than_seconds)
+
+    async def probe(self) -> None:
+        """Raise ``StorageFailed`` or ``StorageFull`` unless an upload could be stored now."""
+        await self._write_side(self._probe)
+
+    def _probe(self) -> None:
+        if self._disk.failed_syncs >= _FAILED_SYNCS_ALLOWED:
+            raise StorageFailed()
+        with disk_errors():
+            self._disk.check_room(0)
+            try:
+                self._disk.check_layout()
+            except Failure as exc:
+                raise StorageFailed() from exc
+
+    def _open(self, blob: Blob) -> DiskReader:
+        with disk_errors():
+            try:
+                descriptor = os.open(self.locate(blob), READ_FLAGS, dir_fd=self._disk.blobs)
+            except FileNotFoundError as exc:
+                raise BlobMissing() from exc
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
+                os.close(descriptor)
+                raise BlobMissing()
+        return DiskReader(descriptor, blob.size, self._readers)
+
+    async def _write_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await _hop(self._writers, work, *args, **kwargs)
+
+    async def _read_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await _hop(self._readers, work, *args, **kwargs)
+
+
+@contextlib.asynccontextmanager
+async def open_disk_store(
+    root: Path, *, threads: int = 4, min_free_bytes: int = 0
+) -> AsyncIterator[DiskBlobStore]:
+    """The store under ``root``, checked for being usable; closed at the end of the block.
+
+    Uploads and downloads have ``threads`` threads each, so that an fsync that takes
+    long holds up no reader. Raises ``Failure`` with the reason if the folder will not do.
+    """
+    disk = Disk(root, min_free_bytes=min_free_bytes)
+    writers = ThreadPoolExecutor(threads, "blob-write")
+    readers = ThreadPoolExecutor(threads, "blob-read")
+    try:
+        await _hop(writers, disk.check_layout)
+        yield DiskBlobStore(disk, writers, readers)
+    finally:
+        await asyncio.to_thread(writers.shutdown)
+        await asyncio.to_thread(readers.shutdown)
+        disk.close()
+
+
+async def _hop(
+    pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """One blocking call on ``pool``; its OS errors are renamed."""
+    with disk_errors():
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, partial(work, *args, **kwargs))
+
+
+def _folder_names(path: Path) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+
+
+def _blobs_in(root: Path, scope: Scope) -> list[StoredBlob]:
+    found: list[StoredBlob] = []
+    with os.scandir(root / scope.kind / scope.owner) as entries:
+        for entry in entries:
+            with contextlib.suppress(ValueError, FileNotFoundError):
+                info = entry.stat(follow_symlinks=False)
+                modified = datetime.fromtimestamp(info.st_mtime, UTC)
+                found.append(StoredBlob(UUID(entry.name), scope, info.st_size, modified))
+    return found

@@ -1,0 +1,144 @@
+"""One upload on its way to disk: batches, hashes, the one descriptor.
+
+Rule: one job at a time for an upload, and nobody closes the descriptor under a job, however
+the upload ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+from uuid import UUID, uuid4
+
+from gateway.blobs.disk.folders import STAGE_FLAGS, Disk, disk_errors
+from gateway.model.digest import MD5, SHA256, Digest
+from gateway.model.file import Blob, Scope
+
+_IOV_MAX: Final = 512
+
+
+class DiskWriter:
+    """One upload on its way to disk, hashed and written a batch at a time in a thread."""
+
+    def __init__(
+        self, disk: Disk, pool: ThreadPoolExecutor, scope: Scope, algorithms: Collection[str]
+    ) -> None:
+        self._disk = disk
+        self._pool = pool
+        self._scope = scope
+        self._id = uuid4()
+        self._part = f"{self._id}.part"
+        self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
+        self._descriptor: int | None = None
+        self._job: Future[None] | None = None
+        self._batch: list[bytes | memoryview] = []
+        self._batched = 0
+        self._size = 0
+        self._sealed = False
+
+    @property
+    def blob_id(self) -> UUID:
+        """The id these bytes will have once sealed."""
+        return self._id
+
+    @property
+    def size(self) -> int:
+        """Bytes accepted so far."""
+        return self._size
+
+    def begin(self, expected_bytes: int | None) -> None:
+        """Create the part, locked for as long as it is open. Blocking."""
+        with disk_errors():
+            self._disk.check_room(expected_bytes or 0)
+            self._descriptor = os.open(self._part, STAGE_FLAGS, 0o640, dir_fd=self._disk.incoming)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    async def write(self, chunk: bytes | memoryview) -> None:
+        """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
+        self._batch.append(chunk)
+        self._batched += len(chunk)
+        self._size += len(chunk)
+        if self._batched >= self._disk.batch_bytes:
+            await self._flush()
+
+    async def measure(self) -> Mapping[str, bytes]:
+        """Wait until every byte is hashed; the raw digests by algorithm."""
+        if self._batch:
+            await self._flush()
+        await self._settle()
+        return {name: hasher.digest() for name, hasher in self._hashes.items()}
+
+    async def seal(self) -> Blob:
+        """Make the bytes durable under their permanent id."""
+        computed = await self.measure()
+        self._sealed = True
+        await self._start(self._make_durable)
+        md5 = computed[MD5].hex() if MD5 in computed else None
+        return Blob(self._id, self._scope, self._size, Digest(computed[SHA256].hex()), md5)
+
+    async def discard(self) -> None:
+        """Forget the upload, once the thread that works for it has finished."""
+        if self._sealed and self._job is None:
+            return
+        with contextlib.suppress(Exception):  # the upload failed already; this is its end
+            await self._settle()
+        self._batch.clear()
+        await self._start(self._drop)
+
+    async def _flush(self) -> None:
+        await self._settle()
+        batch, self._batch, self._batched = self._batch, [], 0
+        self._job = self._pool.submit(self._absorb, batch)
+
+    async def _settle(self) -> None:
+        """Wait for the running job. Cancelling the wait does not forget the job."""
+        if self._job is not None:
+            await asyncio.shield(asyncio.wrap_future(self._job))
+            self._job = None
+
+    async def _start(self, work: Callable[[], None]) -> None:
+        self._job = self._pool.submit(work)
+        await self._settle()
+
+    def _absorb(self, batch: Sequence[bytes | memoryview]) -> None:
+        assert self._descriptor is not None, "the part is created before any byte is accepted"
+        for chunk in batch:
+            for hasher in self._hashes.values():
+                hasher.update(chunk)
+        with disk_errors():
+            write_all(self._descriptor, batch)
+
+    def _make_durable(self) -> None:
+        with disk_errors():
+            assert self._descriptor is not None, "sealed once"
+            self._disk.sync(self._descriptor)
+            self._close()
+            self._disk.publish(self._part, self._id, self._scope)
+
+    def _drop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._part, dir_fd=self._disk.incoming)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)  # checked: NFS and quotas report here
+
+
+def write_all(descriptor: int, batch: Sequence[bytes | memoryview]) -> None:
+    """Write every byte of ``batch``, however little each call takes. Raises ``OSError``."""
+    rest = [memoryview(chunk) for chunk in batch]
+    while rest:
+        written = os.writev(descriptor, rest[:_IOV_MAX])
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if written:
+            rest[0] = rest[0][written:]

@@ -1,0 +1,281 @@
+"""The Mainflux filestore: files of things and files of groups.
+
+``/files`` (thing key), ``/groups/{id}/files`` (Bearer token; members' things may read)
+and ``/groupfiles/{name}`` (thing key). The bodies are a superset of the published page
+and of the real server's.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.catalogue.port import Listing, Order, Page
+from gateway.dialects.mainflux.classes import class_of, format_of
+from gateway.dialects.mainflux.query import paging_of, query_value
+from gateway.filestore import Deposit, Mode
+from gateway.model.access import Access, Action, GroupRole, Principal
+from gateway.model.errors import Forbidden, Malformed, NotFound, UnsupportedMedia
+from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.web.body import parse_json, read_json
+from gateway.web.context import GATEWAY
+from gateway.web.dialect import Route
+from gateway.web.form import Form
+from gateway.web.guard import bearer, has_scheme, thing_key
+from gateway.web.preconditions import expected_blob
+from gateway.web.receive import receive_form
+from gateway.web.reply import empty_reply, json_reply
+from gateway.web.serve import serve_file
+
+DIALECT: Final = "mainflux"
+THINGS: Final = "things"
+GROUPS: Final = "groups"
+
+
+async def upload(request: web.Request) -> web.StreamResponse:
+    """``POST /files`` and ``POST /groups/{id}/files``: a new file, 201."""
+    access = await _authorise(request, Action.CREATE)
+    async with receive_form(request, access.scope) as form:
+        name = _allowed_name(request, form.file.filename)
+        deposit = Deposit(access, _draft(form, access.scope, name), Mode.CREATE, form.claims)
+        record = await request.app[GATEWAY].files.deposit(deposit, form.file.writer)
+    return json_reply(_created(record), 201)
+
+
+async def update(request: web.Request) -> web.StreamResponse:
+    """``PUT .../{name}``: new bytes from a form, or new metadata from JSON; 200."""
+    access = await _authorise(request, Action.CREATE)
+    record = await request.app[GATEWAY].files.find(access.scope, access.name)
+    expected = expected_blob(request, record)
+    if request.content_type == "multipart/form-data":
+        return await _replace(request, access, expected)
+    if "json" in request.content_type:
+        return await _amend(request, access, expected)
+    raise UnsupportedMedia()
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """``GET`` and ``HEAD .../{name}``."""
+    access = await _authorise(request, Action.READ)
+    record = await request.app[GATEWAY].files.find(access.scope, access.name)
+    return await serve_file(request, record)
+
+
+async def download_from_groups(request: web.Request) -> web.StreamResponse:
+    """``GET`` and ``HEAD /groupfiles/{name}``: from the first of the thing's groups that has it."""
+    gateway, thing = request.app[GATEWAY], await thing_key(request)
+    name = check_name(request.match_info["name"])
+    for group in await gateway.registry.groups_of_thing(UUID(thing.id)):
+        access = _access(request, thing, Action.READ, Scope(GROUPS, str(group)), name)
+        await gateway.hook.authorise(access)
+        try:
+            record = await gateway.files.find(access.scope, name)
+        except NotFound:
+            continue
+        return await serve_file(request, record)
+    raise NotFound()
+
+
+async def remove(request: web.Request) -> web.StreamResponse:
+    """``DELETE .../{name}``: 204."""
+    access = await _authorise(request, Action.DELETE)
+    files = request.app[GATEWAY].files
+    expected = expected_blob(request, await files.find(access.scope, access.name))
+    await files.remove(access, expected=expected)
+    return empty_reply(204)
+
+
+async def list_files(request: web.Request) -> web.StreamResponse:
+    """``GET /files`` and ``GET /groups/{id}/files``: one page, 200."""
+    access = await _authorise(request, Action.READ)
+    listing = _listing(request, access.scope)
+    page = await request.app[GATEWAY].files.list(listing)
+    return json_reply(_shown_page(listing, page))
+
+
+async def _authorise(request: web.Request, action: Action) -> Access:
+    """Who asks for what, allowed by our own rules and by the hook; the body is unread."""
+    if "id" in request.match_info:
+        access = await _group_access(request, action)
+    else:
+        thing = await thing_key(request)
+        access = _access(request, thing, action, Scope(THINGS, thing.id), _name(request))
+    await request.app[GATEWAY].hook.authorise(access)
+    return access
+
+
+async def _group_access(request: web.Request, action: Action) -> Access:
+    if action is Action.READ and has_scheme(request, "thing"):
+        principal, group = await thing_key(request), _group_id(request)
+        if group not in await request.app[GATEWAY].registry.groups_of_thing(UUID(principal.id)):
+            raise NotFound()
+    else:
+        principal, group = await bearer(request), _group_id(request)
+        needed = GroupRole.VIEWER if action is Action.READ else GroupRole.EDITOR
+        await _require_role(request, principal, group, needed)
+    return _access(request, principal, action, Scope(GROUPS, str(group)), _name(request))
+
+
+async def _require_role(
+    request: web.Request, user: Principal, group: UUID, needed: GroupRole
+) -> None:
+    role = await request.app[GATEWAY].registry.group_role(user, group)
+    if not role.includes(needed):
+        raise Forbidden()
+
+
+def _group_id(request: web.Request) -> UUID:
+    """The group of the path; what is no UUID is unknown like any other."""
+    try:
+        return UUID(request.match_info["id"])
+    except ValueError as exc:
+        raise NotFound() from exc
+
+
+def _name(request: web.Request) -> str:
+    return check_name(request.match_info["name"]) if "name" in request.match_info else ""
+
+
+def _access(
+    request: web.Request, principal: Principal, action: Action, scope: Scope, name: str
+) -> Access:
+    authorization = request.headers.get("Authorization")
+    return Access(principal, action, DIALECT, scope, name, authorization)
+
+
+def _allowed_name(request: web.Request, name: str) -> str:
+    allowed = request.app[GATEWAY].allowed_extensions
+    if allowed and format_of(name) not in allowed:
+        raise UnsupportedMedia()
+    return check_name(name)
+
+
+async def _replace(
+    request: web.Request, access: Access, expected: UUID | None
+) -> web.StreamResponse:
+    async with receive_form(request, access.scope) as form:
+        draft = _draft(form, access.scope, access.name)
+        deposit = Deposit(access, draft, Mode.REPLACE, form.claims, expected)
+        record = await request.app[GATEWAY].files.deposit(deposit, form.file.writer)
+    return json_reply(_created(record))
+
+
+async def _amend(request: web.Request, access: Access, expected: UUID | None) -> web.StreamResponse:
+    gateway = request.app[GATEWAY]
+    body = await read_json(request, gateway.limits)
+    if not isinstance(body, dict):
+        raise Malformed("the body is not a JSON object")
+    attributes: dict[str, Any] = {}
+    if body.get("metadata") is not None:
+        attributes["metadata"] = _metadata(body["metadata"])
+    if body.get("time") is not None:
+        attributes["time"] = _time(body["time"])
+    record = await gateway.files.amend(access, attributes, expected=expected)
+    return json_reply(_created(record))
+
+
+def _draft(form: Form, scope: Scope, name: str) -> Draft:
+    """What the form says of the file. A field that is absent keeps a replaced file's value."""
+    attributes: dict[str, Any] = {"class": class_of(name), "format": format_of(name)}
+    attributes["time"] = _time(form.fields["time"]) if "time" in form.fields else time.time()
+    if form.fields.get("metadata"):
+        attributes["metadata"] = _metadata(parse_json(form.fields["metadata"]))
+    return Draft(scope, name, form.file.content_type, attributes)
+
+
+def _metadata(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed("metadata is not a JSON object")
+    return value
+
+
+def _time(value: object) -> float:
+    """Unix seconds, from a form field or JSON. Raises ``Malformed``."""
+    try:
+        seconds = float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if isinstance(value, bool) or not math.isfinite(seconds):
+        raise Malformed("time is not a number of seconds")
+    return seconds
+
+
+def _listing(request: web.Request, scope: Scope) -> Listing:
+    paging = paging_of(request, orders=tuple(Order), default_direction="desc")
+    attributes: dict[str, Any] = {
+        key: value for key in ("class", "format") if (value := query_value(request, key))
+    }
+    if metadata := query_value(request, "metadata"):
+        attributes["metadata"] = _metadata(parse_json(metadata))
+    return Listing(
+        scope,
+        offset=paging.offset,
+        limit=paging.limit,
+        order=Order(paging.order or Order.TIME),
+        descending=paging.descending,
+        name=query_value(request, "name"),
+        attributes=attributes,
+    )
+
+
+def _created(record: FileRecord) -> Mapping[str, object]:
+    owner = "thing_id" if record.scope.kind == THINGS else "group_id"
+    return {
+        "name": record.name,
+        "content_type": record.content_type,
+        "size": record.blob.size,
+        owner: record.scope.owner,
+    }
+
+
+def _shown_page(listing: Listing, page: Page) -> Mapping[str, object]:
+    files = [_shown(record) for record in page.files]
+    shown: dict[str, object] = {
+        "total": page.total,
+        "offset": listing.offset,
+        "limit": listing.limit or 0,
+        "order": listing.order,
+        "dir": "desc" if listing.descending else "asc",
+        "files": files,
+        "files_info": files,
+    }
+    if listing.name:
+        shown["name"] = listing.name
+    return shown
+
+
+def _shown(record: FileRecord) -> Mapping[str, object]:
+    attributes = record.attributes
+    return {
+        "name": record.name,
+        "content_type": record.content_type,
+        "size": record.blob.size,
+        "class": attributes.get("class", ""),
+        "format": attributes.get("format", ""),
+        "time": attributes.get("time"),
+        "metadata": attributes.get("metadata", {}),
+    }
+
+
+def _file_routes(collection: str) -> tuple[Route, ...]:
+    return (
+        Route("POST", collection, upload),
+        Route("GET", collection, list_files),
+        Route("GET", f"{collection}/{{name}}", download),
+        Route("HEAD", f"{collection}/{{name}}", download),
+        Route("PUT", f"{collection}/{{name}}", update),
+        Route("DELETE", f"{collection}/{{name}}", remove),
+    )
+
+
+ROUTES: Final = (
+    *_file_routes("/files"),
+    *_file_routes("/groups/{id}/files"),
+    Route("GET", "/groupfiles/{name}", download_from_groups),
+    Route("HEAD", "/groupfiles/{name}", download_from_groups),
+)

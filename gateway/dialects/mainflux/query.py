@@ -1,0 +1,72 @@
+"""Query parameters as the Mainflux services read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.errors import Malformed
+
+_DEFAULT_LIMIT: Final = 10
+_MOST: Final = 200
+_UNSIGNED: Final = re.compile(r"[0-9]{1,15}")
+_DIRECTIONS: Final = ("asc", "desc")
+
+
+class BadQuery(Malformed):
+    """A parameter given twice, or not of its type."""
+
+    sentence = "invalid query parameters"
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page, in which order. ``limit`` of ``None`` means all."""
+
+    offset: int
+    limit: int | None
+    order: str
+    direction: str
+
+    @property
+    def descending(self) -> bool:
+        """Whether the order is reversed."""
+        return self.direction == "desc"
+
+
+def query_value(request: web.Request, key: str, default: str = "") -> str:
+    """The parameter's one value. Raises ``BadQuery`` if it is given twice."""
+    values = request.query.getall(key, [])
+    if len(values) > 1:
+        raise BadQuery()
+    if values and "\0" in values[0]:
+        raise BadQuery()
+    return values[0] if values else default
+
+
+def query_number(request: web.Request, key: str, default: int) -> int:
+    """An unsigned integer. Raises ``BadQuery``."""
+    text = query_value(request, key)
+    if not text:
+        return default
+    if not _UNSIGNED.fullmatch(text):
+        raise BadQuery()
+    return int(text)
+
+
+def paging_of(
+    request: web.Request, *, orders: Collection[str] = (), default_direction: str = ""
+) -> Paging:
+    """``limit`` (default 10, at most 200, 0 for all), ``offset``, ``order`` and ``dir``."""
+    limit = query_number(request, "limit", _DEFAULT_LIMIT)
+    order = query_value(request, "order")
+    direction = query_value(request, "dir", default_direction)
+    if limit > _MOST or (order and order not in orders):
+        raise BadQuery()
+    if direction and direction not in _DIRECTIONS:
+        raise BadQuery()
+    return Paging(query_number(request, "offset", 0), limit or None, order, direction)

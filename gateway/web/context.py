@@ -1,0 +1,53 @@
+"""What handlers can reach: one frozen value on the application.
+
+Knows the ports; the concrete classes behind them meet only in ``app``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.filestore import Filestore
+from gateway.identity.port import AuthHook
+from gateway.identity.registry import Registry
+from gateway.web.peers import TrustedPeers
+from gateway.web.slots import Slots
+from gateway.web.stall import StallWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may ask of us. Sizes in bytes, times in seconds."""
+
+    file_bytes: int
+    stall_seconds: float
+    min_upload_bytes_per_second: int
+    field_bytes: int = 64 * 1024
+    fields: int = 32
+    part_header_bytes: int = 8 * 1024
+    part_headers: int = 16
+    preamble_bytes: int = 8 * 1024
+    json_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything a handler works with."""
+
+    files: Filestore
+    registry: Registry
+    hook: AuthHook
+    limits: Limits
+    peers: TrustedPeers
+    uploads: Slots
+    stalls: StallWatch
+    accel: str | None = None
+    store_md5: bool = False
+    allowed_extensions: frozenset[str] = frozenset()
+    open_registration: bool = True
+
+
+GATEWAY: Final = web.AppKey("gateway", Gateway)

@@ -1,0 +1,133 @@
+"""Around every request: its id, its dialect's wording of failures, one log line, metrics.
+
+Knows which route belongs to which dialect. Does not know what any handler does.
+
+Rule: exactly one answer and one log line for each request, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.model.errors import Failure, GatewayError, Interrupted
+from gateway.web import metrics
+from gateway.web.dialect import Dialect
+from gateway.web.wording import answer, translate
+
+request_id: Final[ContextVar[str]] = ContextVar("request_id", default="-")
+
+_log: Final = logging.getLogger("gateway.request")
+
+
+class Frame:
+    """The one middleware: turns whatever a handler does into one worded, logged answer."""
+
+    def __init__(
+        self,
+        routes: Mapping[web.AbstractRoute, Dialect],
+        dialects: Sequence[Dialect],
+        *,
+        prefix: str,
+        log_requests: bool,
+    ) -> None:
+        self._routes = routes
+        self._dialects = dialects
+        self._prefix = prefix
+        self._log_requests = log_requests
+
+    def middleware(self) -> Middleware:
+        """The middleware to give to the application."""
+
+        @web.middleware
+        async def framed(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._run(request, handler)
+
+        return framed
+
+    async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        identifier = secrets.token_hex(8)
+        token = request_id.set(identifier)
+        dialect = self._dialect_of(request)
+        metrics.in_flight.inc()
+        status = 499  # what is logged if the client left before there was an answer
+        try:
+            response = await self._answer(request, handler, dialect, identifier)
+            status = response.status
+            return response
+        finally:
+            metrics.in_flight.dec()
+            seconds = time.perf_counter() - started
+            metrics.observe(dialect.name, request.method, status, seconds)
+            if self._log_requests:
+                _log_request(request, dialect, status, seconds)
+            request_id.reset(token)
+
+    async def _answer(
+        self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except GatewayError as exc:
+            error = exc
+        except web.HTTPException as exc:
+            error = translate(exc)
+        except ConnectionError:
+            raise  # the client left while its answer was being written
+        except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
+            error = Failure()
+            error.__cause__ = exc
+        return self._refuse(request, error, dialect, identifier)
+
+    def _refuse(
+        self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str
+    ) -> web.StreamResponse:
+        if isinstance(error, Failure):
+            _log.error("request failed", exc_info=error, extra={"error": type(error).__name__})
+        response = answer(error, dialect, identifier)
+        if isinstance(error, Interrupted) or not _body_consumed(request):
+            response.force_close()
+        return response
+
+    def _dialect_of(self, request: web.Request) -> Dialect:
+        dialect = self._routes.get(request.match_info.route)
+        return dialect if dialect is not None else self._owner_of(request.path)
+
+    def _owner_of(self, path: str) -> Dialect:
+        bare = path.removeprefix(self._prefix)
+        owners = [d for d in self._dialects if d.owns and bare.startswith(d.owns)]
+        return owners[0] if owners else self._dialects[0]
+
+
+def _body_consumed(request: web.Request) -> bool:
+    """Whether the connection is at the end of this request.
+
+    If not, it is closed after the answer: what follows is not a next request.
+    """
+    return not request.can_read_body or request.content.is_eof()
+
+
+def _log_request(request: web.Request, dialect: Dialect, status: int, seconds: float) -> None:
+    with contextlib.suppress(Exception):  # a failing log sink fails no request
+        _log.info(
+            "request",
+            extra={
+                "dialect": dialect.name,
+                "method": request.method,
+                "path": request.rel_url.raw_path,
+                "status": status,
+                "seconds": round(seconds, 6),
+                "peer": request.remote,
+                "range": request.headers.get("Range"),
+                "user_agent": request.headers.get("User-Agent"),
+            },
+        )

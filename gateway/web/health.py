@@ -1,0 +1,76 @@
+"""Liveness and readiness, for whoever keeps the gateway running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from gateway import __version__
+from gateway.model.errors import GatewayError
+
+Probe = Callable[[], Awaitable[None]]
+
+HEALTH_TYPE: Final = "application/health+json"
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What must answer for the gateway to be ready; ``draining`` once it is told to stop."""
+
+    probes: dict[str, Probe]
+    timeout_seconds: float = 5.0
+    draining: bool = False
+
+    async def faults(self) -> dict[str, str]:
+        """The probes that failed, each with its error's name."""
+        if self.draining:
+            return {"gateway": "draining"}
+        outcomes = await asyncio.gather(*(self._fault(probe) for probe in self.probes.values()))
+        named = zip(self.probes, outcomes, strict=True)
+        return {name: fault for name, fault in named if fault is not None}
+
+    async def _fault(self, probe: Probe) -> str | None:
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await probe()
+        except (GatewayError, TimeoutError) as exc:
+            return type(exc).__name__
+        return None
+
+
+async def health(request: web.Request) -> web.Response:
+    """``GET /health``: the process is alive. The fields are those of Mainflux services."""
+    del request
+    return _answer(
+        200,
+        {
+            "status": "pass",
+            "version": __version__,
+            "commit": "",
+            "description": "filestore service",
+            "build_time": "",
+        },
+    )
+
+
+def ready_handler(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """``GET /ready``: 200 if requests can be served now, else 503 with the reasons."""
+
+    async def ready(request: web.Request) -> web.Response:
+        del request
+        faults = await readiness.faults()
+        status = {"status": "fail" if faults else "pass", "faults": faults}
+        return _answer(503 if faults else 200, status)
+
+    return ready
+
+
+def _answer(status: int, value: object) -> web.Response:
+    return web.Response(
+        status=status, body=orjson.dumps(value), headers={"Content-Type": HEALTH_TYPE}
+    )

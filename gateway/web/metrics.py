@@ -1,0 +1,78 @@
+"""What the gateway counts, in Prometheus' terms.
+
+Rule: label values come from fixed sets (dialect, method, status), never from a request,
+so that nobody can grow the memory of the process or of whoever scrapes it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from gateway.web.dialect import Handler
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_requests: Final = Counter(
+    "gateway_requests_total", "Requests answered.", ("dialect", "method", "status")
+)
+_seconds: Final = Histogram(
+    "gateway_request_seconds",
+    "Time from request head to end of response.",
+    ("dialect", "method"),
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0),
+)
+in_flight: Final = Gauge(
+    "gateway_requests_in_flight", "Requests being served.", multiprocess_mode="livesum"
+)
+uploads_in_flight: Final = Gauge(
+    "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
+)
+received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes received.")
+sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
+stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
+
+
+def observe(dialect: str, method: str, status: int, seconds: float) -> None:
+    """Count one answered request."""
+    requests, histogram = _children(dialect, method if method in _METHODS else "other", status)
+    requests.inc()
+    histogram.observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _children(dialect: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return _requests.labels(dialect, method, str(status)), _seconds.labels(dialect, method)
+
+
+def exposition(directory: str | None) -> bytes:
+    """All metrics as text; those of every worker added up if ``directory`` holds them."""
+    if directory is None:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def metrics_handler(directory: str | None) -> Handler:
+    """The handler of ``GET /metrics``; ``directory`` is where several workers' values are."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        del request
+        return web.Response(
+            body=exposition(directory), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    return metrics

@@ -1,0 +1,61 @@
+"""Which peers may speak for others: the proxies whose forwarding headers are believed.
+
+Rule: a header that a client could have written itself proves nothing; only the address of
+the connection, or a secret shared with the proxy, does.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.errors import Malformed
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SECRET_HEADER: Final = "X-Filestore-Proxy-Secret"  # noqa: S105 - a header's name
+
+
+class TrustedPeers:
+    """The networks, and perhaps the shared secret, of proxies that we believe.
+
+    An entry ``unix`` stands for connections over a Unix socket.
+    """
+
+    def __init__(self, entries: Iterable[str] = (), secret: str | None = None) -> None:
+        listed = set(entries)
+        self._unix = "unix" in listed
+        self._networks = tuple(ipaddress.ip_network(e) for e in sorted(listed - {"unix"}))
+        self._secret = secret
+
+    def trusts(self, request: web.Request) -> bool:
+        """Whether the peer of this connection is a trusted proxy."""
+        return self._knows_address(request) or self._knows_secret(request)
+
+    def _knows_address(self, request: web.Request) -> bool:
+        if not self._networks and not self._unix:
+            return False
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        if not isinstance(peer, tuple):
+            return self._unix and peer is not None
+        address = ipaddress.ip_address(peer[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in network for network in self._networks)
+
+    def _knows_secret(self, request: web.Request) -> bool:
+        if not self._secret:
+            return False
+        given = request.headers.get(SECRET_HEADER, "")
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._secret.encode())
+
+
+def single_header(request: web.Request, name: str) -> str | None:
+    """A header's value. Raises ``Malformed`` if it is there more than once."""
+    values = request.headers.getall(name, [])
+    if len(values) > 1:
+        raise Malformed(f"the header {name} is given more than once")
+    return values[0] if values else None

@@ -1,0 +1,180 @@
+-- name: find_file
+-- $1 kind  $2 owner  $3 name
+select * from file_rows where kind = $1 and owner = $2 and name = $3;
+
+-- name: find_file_of_blob
+-- $1 blob id
+select * from file_rows where blob_id = $1;
+
+-- name: add_file
+-- One statement, so that an upload costs one round trip between BEGIN and COMMIT.
+-- $1 id  $2 kind  $3 owner  $4 name  $5 blob id  $6 size  $7 sha256  $8 md5
+-- $9 content type  $10 attributes  $11 creator  $12 usage slice
+with blob as (
+    insert into blobs (id, kind, owner, size, sha256, md5)
+    values ($5, $2, $3, $6, $7, $8)
+), counted as (
+    insert into usage (kind, owner, slice, files, bytes) values ($2, $3, $12, 1, $6)
+    on conflict (kind, owner, slice)
+    do update set files = usage.files + 1, bytes = usage.bytes + excluded.bytes
+), noted as (
+    insert into audit (event, kind, owner, name, blob_id, actor)
+    values ('created', $2, $3, $4, $5, $11)
+)
+insert into files (
+    id, kind, owner, name, blob_id, content_type, attributes, creator, modified_at)
+select $1, $2, $3, $4, $5, $9, $10, $11, greatest(
+    clock_timestamp(),
+    (select date_trunc('second', modified_at) + interval '1 second'
+     from vacated where kind = $2 and owner = $3 and name = $4)
+)
+returning id, created_at, modified_at, updated_at;
+
+-- name: lock_file
+-- $1 kind  $2 owner  $3 name
+select id, blob_id from files where kind = $1 and owner = $2 and name = $3 for update;
+
+-- name: replace_file
+-- The row is locked already. $1 id  $2 kind  $3 owner  $4 name  $5 blob id  $6 size
+-- $7 sha256  $8 md5  $9 content type  $10 attributes to merge  $11 creator
+-- $12 usage slice  $13 old blob id  $14 grace in seconds
+with blob as (
+    insert into blobs (id, kind, owner, size, sha256, md5)
+    values ($5, $2, $3, $6, $7, $8)
+), condemned as (
+    update blobs set condemned_until = now() + make_interval(secs => $14)
+    where id = $13 returning size
+), counted as (
+    insert into usage (kind, owner, slice, files, bytes)
+    select $2, $3, $12, 0, $6 - condemned.size from condemned
+    on conflict (kind, owner, slice) do update set bytes = usage.bytes + excluded.bytes
+), noted as (
+    insert into audit (event, kind, owner, name, blob_id, actor)
+    values ('replaced', $2, $3, $4, $5, $11)
+)
+update files set
+    blob_id = $5, content_type = $9, attributes = attributes || $10, creator = $11,
+    updated_at = clock_timestamp(),
+    modified_at = greatest(
+        clock_timestamp(), date_trunc('second', modified_at) + interval '1 second')
+where id = $1;
+
+-- name: amend_file
+-- The row is locked already. $1 id  $2 attributes to merge
+update files set attributes = attributes || $2, updated_at = clock_timestamp()
+where id = $1;
+
+-- name: remove_file
+-- The row is locked already. $1 id  $2 blob id  $3 grace in seconds  $4 actor
+-- $5 usage slice
+with gone as (
+    delete from files where id = $1 returning kind, owner, name, modified_at
+), condemned as (
+    update blobs set condemned_until = now() + make_interval(secs => $3)
+    where id = $2 returning size
+), counted as (
+    insert into usage (kind, owner, slice, files, bytes)
+    select gone.kind, gone.owner, $5, -1, -condemned.size from gone, condemned
+    on conflict (kind, owner, slice)
+    do update set files = usage.files - 1, bytes = usage.bytes + excluded.bytes
+), vacating as (
+    insert into vacated (kind, owner, name, modified_at)
+    select kind, owner, name, modified_at from gone
+    on conflict (kind, owner, name) do update set modified_at = excluded.modified_at
+)
+insert into audit (event, kind, owner, name, blob_id, actor)
+select 'removed', kind, owner, name, $2, $4 from gone;
+
+-- name: count_files
+-- $1 kind  $2 owner
+select coalesce(sum(files), 0)::bigint from usage where kind = $1 and owner = $2;
+
+-- name: count_matching_files
+-- $1 kind  $2 owner  $3 part of the name, or ''  $4 attributes that must be contained
+select count(*) from files
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4;
+
+-- The listings. Each order has an index that yields it, in either direction.
+-- $1 kind  $2 owner  $3 part of the name, or ''  $4 attributes that must be contained
+-- $5 limit or null  $6 offset
+
+-- name: list_files_by_time_desc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by (attributes ->> 'time')::float8 desc, id desc limit $5 offset $6;
+
+-- name: list_files_by_time_asc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by (attributes ->> 'time')::float8, id limit $5 offset $6;
+
+-- name: list_files_by_name_desc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by name desc limit $5 offset $6;
+
+-- name: list_files_by_name_asc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by name limit $5 offset $6;
+
+-- name: list_files_by_class_desc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by attributes ->> 'class' desc, id desc limit $5 offset $6;
+
+-- name: list_files_by_class_asc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by attributes ->> 'class', id limit $5 offset $6;
+
+-- name: list_files_by_format_desc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by attributes ->> 'format' desc, id desc limit $5 offset $6;
+
+-- name: list_files_by_format_asc
+select * from file_rows
+where kind = $1 and owner = $2
+  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+order by attributes ->> 'format', id limit $5 offset $6;
+
+-- name: condemn_orphan
+-- Claims an id that no row has; a commit that names it later fails on the primary key.
+-- $1 blob id  $2 kind  $3 owner  $4 how long the tombstone stands, in seconds
+insert into blobs (id, kind, owner, size, condemned_until)
+values ($1, $2, $3, 0, now() + make_interval(secs => $4))
+on conflict (id) do nothing;
+
+-- name: due_garbage
+-- $1 limit
+select id, kind, owner from blobs where condemned_until < now()
+order by condemned_until limit $1;
+
+-- name: forget_blobs
+-- $1 blob ids
+delete from blobs where id = any($1::uuid[]) and condemned_until < now();
+
+-- name: live_blobs_after
+-- $1 blob id  $2 limit
+select id, kind, owner, size, sha256, md5 from blobs
+where id > $1 and condemned_until is null order by id limit $2;
+
+-- name: known_blobs
+-- $1 blob ids
+select id from blobs where id = any($1::uuid[]);
+
+-- name: drop_old_vacancies
+-- Only a second matters; an hour is generous.
+delete from vacated where modified_at < now() - interval '1 hour';
+
+-- name: probe_catalogue
+select pg_is_in_recovery();
