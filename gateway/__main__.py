@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -23,16 +22,18 @@ from typing import Any, Final, NoReturn, TypeVar
 import aiofastnet
 import uvloop
 
-from gateway import __version__
+from gateway import __version__, app, chores
 from gateway.config import (
     BadSettings,
     Settings,
     child_environment,
+    metrics_directory,
     read_settings,
     shown,
     unknown_variables,
 )
 from gateway.embedded import EmbeddedFailed, embedded_server
+from gateway.greeting import greeting
 from gateway.logs import configure_logs
 from gateway.model.errors import GatewayError
 from gateway.postgres import migrate
@@ -80,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("serve", _serve, "serve HTTP until SIGTERM"),
         ("migrate", _migrate, "bring the database schema up to date"),
-        ("check", _upkeep("check"), "report rows without blob, wrong sizes, orphans"),
-        ("sweep", _upkeep("sweep"), "remove leftovers, orphans and condemned blobs"),
-        ("scrub", _upkeep("scrub"), "hash every blob again and report damage"),
+        ("check", _chore(chores.check), "report rows without blob, wrong sizes, orphans"),
+        ("sweep", _chore(chores.sweep), "remove leftovers, orphans and condemned blobs"),
+        ("scrub", _chore(chores.scrub), "hash every blob again and report damage"),
         ("config", _config, "show the effective settings, secrets masked"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(run=run)
@@ -99,10 +100,25 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
         _complete(migrate(dsn, tell=_tell_migration))
+        _greet(settings, dsn, sock)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock)
-        _complete(_app().serve(settings, dsn, sock))
+        _complete(app.serve(settings, dsn, sock))
     return 0
+
+
+def _greet(settings: Settings, dsn: str, sock: socket.socket) -> None:
+    admin = _complete(chores.ensure_admin(settings, dsn))
+    sys.stdout.write(greeting(_url(sock), settings.prefix, admin))
+    sys.stdout.flush()
+
+
+def _url(sock: socket.socket) -> str:
+    address = sock.getsockname()
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{host}:{address[1]}"
 
 
 def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
@@ -121,7 +137,8 @@ def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
     die_with_parent(arguments.parent)
     assert settings.database_url is not None, "the parent sets it"
     with socket.socket(fileno=arguments.socket) as sock:
-        _complete(_app().serve(settings, settings.database_url.get_secret_value(), sock))
+        dsn = settings.database_url.get_secret_value()
+        _complete(app.serve(settings, dsn, sock, metrics_directory=metrics_directory()))
     return 0
 
 
@@ -131,11 +148,13 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def _upkeep(name: str) -> Callable[[Settings, argparse.Namespace], int]:
+def _chore(
+    work: Callable[[Settings, str], Coroutine[Any, Any, int]],
+) -> Callable[[Settings, argparse.Namespace], int]:
     def run(settings: Settings, _: argparse.Namespace) -> int:
         with _database(settings) as dsn:
-            status: int = _complete(getattr(_app(), name)(settings, dsn))
-        return status
+            _complete(migrate(dsn, tell=_tell_migration))
+            return _complete(work(settings, dsn))
 
     return run
 
@@ -144,10 +163,6 @@ def _config(settings: Settings, _: argparse.Namespace) -> int:
     sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(settings).items())
     sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in unknown_variables())
     return 0
-
-
-def _app() -> Any:
-    return importlib.import_module("gateway.app")
 
 
 def _print_migration(name: str) -> None:

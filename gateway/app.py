@@ -10,7 +10,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from gateway.dialects import DIALECTS
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
+from gateway.logs import request_logged_as
 from gateway.model.errors import Failure, GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
@@ -133,7 +134,13 @@ def build_app(
 ) -> web.Application:
     """The application: every dialect's routes, at the root and under ``prefix``."""
     owners: dict[web.AbstractRoute, Dialect] = {}
-    frame = Frame(owners, dialects, prefix=prefix, log_requests=log_requests)
+    frame = Frame(
+        owners,
+        dialects,
+        prefix=prefix,
+        log_requests=log_requests,
+        logged_as=request_logged_as,
+    )
     app = web.Application(middlewares=[frame.middleware()])
     app[GATEWAY] = gateway
     for dialect in dialects:
@@ -154,7 +161,6 @@ async def serve(
     dsn: str,
     sock: socket.socket,
     *,
-    on_ready: Callable[[Stores], Any] | None = None,
     metrics_directory: str | None = None,
     sweeping: bool = True,
 ) -> None:
@@ -178,8 +184,6 @@ async def serve(
         stop = _stop_signal()
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()
         async with _sweeping(settings, stores) if sweeping else contextlib.nullcontext():
-            if on_ready is not None:
-                await on_ready(stores)
             await stop.wait()
             readiness.draining = True
             _log.info("draining")

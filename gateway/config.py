@@ -296,6 +296,11 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **{f"{name}_FILE": "" for name in changes}, **changes}
 
 
+def metrics_directory() -> str | None:
+    """Where the workers of one supervisor keep the metrics that are added up."""
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR") or None
+
+
 def _env_file() -> str | None:
     return os.environ.get(ENV_FILE) or None
 

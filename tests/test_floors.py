@@ -20,7 +20,7 @@ FLOORS = [
     {"filestore", "upkeep"},
     {"web"},
     {"dialects"},
-    {"__main__", "app", "config", "embedded", "logs", "secret", "supervisor"},
+    {"__main__", "app", "chores", "config", "embedded", "greeting", "logs", "secret", "supervisor"},
 ]
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TOP = len(FLOORS) - 1
@@ -30,7 +30,7 @@ DATABASE_ROOMS = ("postgres.py",)
 HTTP_ROOMS = ("web/", "dialects/", "app.py", "__main__.py", "identity/hook.py")
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
 # database server, its workers' socket.
-FILE_ROOMS = ("blobs/disk.py", "config.py", "secret.py", "embedded.py", "supervisor.py")
+FILE_ROOMS = ("blobs/disk/", "config.py", "secret.py", "embedded.py", "supervisor.py")
 ENVIRONMENT_ROOMS = ("config.py",)
 
 # What a dialect is, in words that all of them use.
@@ -168,7 +168,7 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("model/file.py", "import gateway.postgres", id="model looks up"),
         pytest.param("model/file.py", "from gateway import config", id="model reads settings"),
         pytest.param("postgres.py", "from gateway.blobs.port import Blob", id="postgres looks up"),
-        pytest.param("blobs/disk.py", "from gateway.catalogue.port import X", id="siblings"),
+        pytest.param("blobs/disk/store.py", "from gateway.catalogue.port import X", id="siblings"),
         pytest.param("upkeep.py", "from gateway.filestore import X", id="engine siblings"),
         pytest.param("filestore.py", "from gateway.web import x", id="engine looks up"),
         pytest.param("web/serve.py", "from gateway.dialects import x", id="web knows dialects"),
@@ -185,7 +185,7 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("model/file.py", "from gateway.helpers import x", id="import of no floor"),
         pytest.param("web/serve.py", "from . import guard", id="relative import"),
         pytest.param("filestore.py", "import asyncpg", id="asyncpg in the engine"),
-        pytest.param("blobs/disk.py", "from asyncpg import Pool", id="asyncpg in blobs"),
+        pytest.param("blobs/disk/store.py", "from asyncpg import Pool", id="asyncpg in blobs"),
         pytest.param("web/postgres_view.py", "import gateway.app, asyncpg", id="adapter looks up"),
         pytest.param("filestore.py", "from aiohttp import web", id="aiohttp in the engine"),
         pytest.param("identity/registry.py", "import aiohttp.web", id="aiohttp in identity"),
@@ -210,7 +210,7 @@ def test_a_planted_violation_is_seen(path: str, source: str) -> None:
     [
         pytest.param("app.py", "import gateway.config, gateway.dialects.hasura", id="app"),
         pytest.param("__main__.py", "from gateway import __version__, app", id="command line"),
-        pytest.param("blobs/disk.py", "import os\nfrom gateway.blobs import port\nos.fsync(3)", id="disk"),
+        pytest.param("blobs/disk/store.py", "import os\nfrom gateway.blobs import port\nos.fsync(3)", id="disk"),
         pytest.param("catalogue/postgres.py", "import asyncpg, gateway.postgres", id="adapter"),
         pytest.param("identity/hook.py", "import aiohttp\nfrom gateway.model import access", id="hook"),
         pytest.param("dialects/mainflux/files.py", "import gateway.dialects.mainflux.things", id="own package"),

@@ -11,8 +11,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 from aiohttp import web
@@ -23,9 +23,10 @@ from gateway.web import metrics
 from gateway.web.dialect import Dialect
 from gateway.web.wording import answer, translate
 
-request_id: Final[ContextVar[str]] = ContextVar("request_id", default="-")
-
 _log: Final = logging.getLogger("gateway.request")
+
+CLIENT_LEFT: Final = 499
+"""The status that is logged and counted if there was nobody to answer any more."""
 
 
 class Frame:
@@ -38,11 +39,13 @@ class Frame:
         *,
         prefix: str,
         log_requests: bool,
+        logged_as: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._routes = routes
         self._dialects = dialects
         self._prefix = prefix
         self._log_requests = log_requests
+        self._logged_as = logged_as
 
     def middleware(self) -> Middleware:
         """The middleware to give to the application."""
@@ -54,23 +57,25 @@ class Frame:
         return framed
 
     async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = time.perf_counter()
         identifier = secrets.token_hex(8)
-        token = request_id.set(identifier)
+        with self._logged_as(identifier), metrics.in_flight.track_inprogress():
+            return await self._measured(request, handler, identifier)
+
+    async def _measured(
+        self, request: web.Request, handler: Handler, identifier: str
+    ) -> web.StreamResponse:
+        started = time.perf_counter()
         dialect = self._dialect_of(request)
-        metrics.in_flight.inc()
-        status = 499  # what is logged if the client left before there was an answer
+        status = CLIENT_LEFT
         try:
             response = await self._answer(request, handler, dialect, identifier)
             status = response.status
             return response
         finally:
-            metrics.in_flight.dec()
             seconds = time.perf_counter() - started
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
                 _log_request(request, dialect, status, seconds)
-            request_id.reset(token)
 
     async def _answer(
         self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
