@@ -62,6 +62,9 @@ def test_a_name_is_written_as(name: str, expected: str) -> None:
         pytest.param(r'form-data; name="f"; filename="a\\b"', r"a\b", id="old curl backslash"),
         pytest.param(r'form-data; name="f"; filename="a\"%22"', 'a"%22', id="one style a value"),
         pytest.param(r'form-data; name="f"; filename="C:\x\y"', r"C:\x\y", id="raw backslash"),
+        pytest.param(
+            r'form-data; name="f"; filename="C:\x%22"', r'C:\x"', id="raw backslash, browser quote"
+        ),
         pytest.param('Form-Data; NAME="f"; FileName="a"', "a", id="capitals"),
         pytest.param('form-data; name="f" ; ; filename="a";', "a", id="spare semicolons"),
         pytest.param("form-data; name=f; filename*=utf-8''n%C3%A4", "nä", id="extended"),

@@ -22,6 +22,7 @@ from gateway.model.file import Scope, check_name
         pytest.param("a..b", id="two dots within"),
         pytest.param("%2e%2e%2f", id="per cent signs are not decoded again"),
         pytest.param("naïve.bin", id="composed accent"),
+        pytest.param("ﬁrmware²", id="compatibility characters are characters"),
         pytest.param("固件.bin", id="chinese"),
         pytest.param("🚀.bin", id="emoji"),
         pytest.param("👩\u200d🔧", id="emoji with a joiner"),
