@@ -15,7 +15,7 @@ SOURCES := setup.cfg pyproject.toml
 .PHONY: help run test bench oracle lint install
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# \(make \)/\1/p' Makefile
 
 run: install
 	$(BIN)/filestore-gateway serve

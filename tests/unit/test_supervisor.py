@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -60,9 +61,13 @@ HOPELESS = "raise SystemExit(2)"
 
 
 class Service:
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PARENT, worker], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PARENT, worker],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder)},  # a killed parent leaves its metrics
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -99,11 +104,11 @@ def wait_for_end(pid: int) -> None:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[str], Service]]:
+def start(tmp_path: Path) -> Iterator[Callable[[str], Service]]:
     services: list[Service] = []
 
     def start(worker: str) -> Service:
-        services.append(Service(worker))
+        services.append(Service(worker, tmp_path))
         return services[-1]
 
     yield start
