@@ -42,8 +42,10 @@ async def stand_in(request: web.Request) -> web.StreamResponse:
     if request.path.endswith("/echo"):
         seen = {"path": request.raw_path, "headers": dict(request.headers)}
         return web.json_response(seen)
-    accel = f"{ACCEL}/things/one/{request.path.rpartition('/')[2]}"
-    return web.Response(headers=HEADERS | {"X-Accel-Redirect": accel})
+    accel = {"X-Accel-Redirect": f"{ACCEL}/things/one/{request.path.rpartition('/')[2]}"}
+    if "undated" in request.query:
+        return web.Response(headers={"ETag": ETAG} | accel)
+    return web.Response(headers=HEADERS | accel)
 
 
 @contextlib.asynccontextmanager
@@ -130,6 +132,16 @@ async def test_nginx_sends_a_range_under_the_gateway_s_validators(
         assert (status, body) == (answer.status, await answer.read())
         assert answer.headers["ETag"] == ETAG
         assert answer.headers["Repr-Digest"] == HEADERS["Repr-Digest"]
+
+
+async def test_a_date_that_the_gateway_withholds_is_not_made_up(
+    nginx: Nginx, http: aiohttp.ClientSession
+) -> None:
+    """A date of this very second proves nothing, so the gateway leaves it out."""
+    asked = {"Range": "bytes=5-9", "If-Range": WRITTEN_DATE}
+    async with http.get(f"{nginx.url}/files/blob?undated", headers=asked) as answer:
+        assert (answer.status, await answer.read()) == (200, CONTENT)
+        assert "Last-Modified" not in answer.headers
 
 
 async def test_what_a_client_says_about_itself_does_not_reach_the_gateway(
