@@ -39,6 +39,7 @@ from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
+_JUDGED_AGAIN: Final = ("If-Match", "If-Unmodified-Since")
 _ONE_WRITE_BYTES: Final = 64 * 1024
 _SLICE_BYTES: Final = 4 * 1024 * 1024
 
@@ -116,7 +117,9 @@ async def _send(
     if request.method == "HEAD":
         headers["Content-Length"] = str(record.blob.size)
         return web.Response(headers=headers)
-    if _goes_by_accel(request, gateway, record):
+    if _goes_by_accel(request, gateway, record, chosen):
+        if chosen is None:
+            del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
         return web.Response(headers=headers)
     reader = await gateway.files.open(record)
@@ -176,19 +179,24 @@ async def _send_span(transport: asyncio.BaseTransport, reader: BlobReader, span:
         raise ConnectionResetError("the blob is shorter than its row says")
 
 
-def _goes_by_accel(request: web.Request, gateway: Gateway, record: FileRecord) -> bool:
+def _goes_by_accel(
+    request: web.Request, gateway: Gateway, record: FileRecord, chosen: ByteRange | None
+) -> bool:
     """Whether the front server asked to send, and will send what we would.
 
-    It reads canonical ranges as we do; the other forms, and If-Range by date (which it
-    compares with the time of the file on disk), stay with us.
+    It reads canonical ranges as we do; the other forms, and If-Range by date (which it may
+    compare with the time of the file on disk), stay with us. So does what If-Match or
+    If-Unmodified-Since let pass: nginx judges them again, before it knows our validators.
     """
     if gateway.accel is None or request.headers.get(ACCEL_HEADER) != gateway.accel:
         return False
     if record.blob.size == 0 or not gateway.peers.trusts(request):
         return False
+    if any(name in request.headers for name in _JUDGED_AGAIN):
+        return False
     ranges = request.headers.getall("Range", ())
     if not ranges:
-        return True
+        return chosen is None
     if_range = request.headers.get("If-Range", '"')
     return len(ranges) == 1 and is_canonical(ranges[0]) and if_range.startswith('"')
 
