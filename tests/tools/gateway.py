@@ -1,0 +1,181 @@
+"""The real service, as a child process that a test may also kill.
+
+Knows how it is started and told to stop. What is said to it over HTTP is ``tests.tools.mainflux``'s
+business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+
+from gateway.config import Settings
+from gateway.embedded import embedded_server
+from tests.tools.ports import HOST, free_port
+
+ROOT = Path(__file__).parents[2]
+ADMIN_EMAIL = "admin@gateway.test"
+ADMIN_PASSWORD = "correct-horse-battery"
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+
+class GatewayDied(RuntimeError):
+    """The service ended when it should have answered; the message has its log."""
+
+
+class GatewayProcess:
+    """One gateway: a data directory, a database and a port that outlive its processes."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], port: int) -> None:
+        self.data_dir = folder / "data"
+        self.port = port
+        self.url = f"http://{HOST}:{port}"
+        self.log_file = folder / "gateway.log"
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of the (first) process, dead or alive."""
+        assert self._process is not None, "it was never started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended, as far as we have been told."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def log(self) -> str:
+        """Everything that it and its predecessors wrote to stdout and stderr."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    async def start(self) -> None:
+        """Start it and wait until ``/ready`` says so."""
+        with self.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "serve"),
+                cwd=ROOT,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(START_SECONDS):
+            await self._wait_until_ready()
+
+    async def kill9(self) -> None:
+        """SIGKILL: nothing is finished, flushed or said."""
+        assert self._process is not None, "it was never started"
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM, and wait; its exit status."""
+        assert self._process is not None, "it was never started"
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            return await self._process.wait()
+
+    async def restart(self) -> None:
+        """A new process on the same port, data and database; the old one ends in order."""
+        if self.running:
+            await self.terminate()
+        await self.start()
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments),
+            cwd=ROOT,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    async def _wait_until_ready(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                if not self.running:
+                    raise GatewayDied(self.log)
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"{self.url}/ready") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    folder: Path, *, database_server: str | None, **settings: object
+) -> AsyncIterator[GatewayProcess]:
+    """A gateway that is ready; what is left of it has ended when the block does.
+
+    ``database_server`` is a DSN that may create databases (the fixture ``postgres_server``): the gateway gets
+    a new one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
+    named as in ``Settings`` and win over what the tools choose.
+    """
+    port = free_port()
+    gateway = GatewayProcess(folder, {}, port)
+    chosen: dict[str, object] = {
+        "host": HOST,
+        "port": port,
+        "data_dir": gateway.data_dir,
+        "admin_email": ADMIN_EMAIL,
+        "admin_password": ADMIN_PASSWORD,
+    }
+    if database_server is not None and "database_url" not in settings:
+        chosen["database_url"] = await new_database(database_server)
+    gateway._environment.update(environment_of(chosen | settings))
+    try:
+        await gateway.start()
+        yield gateway
+    finally:
+        if gateway.running:
+            await _end(gateway)
+        if (gateway.data_dir / "postgres").exists():
+            with embedded_server(gateway.data_dir):
+                pass  # whoever leaves last stops it
+
+
+async def new_database(server: str) -> str:
+    """The DSN of a new, empty database on the server."""
+    name = f"t{uuid4().hex}"
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f"create database {name}")
+    finally:
+        await connection.close()
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def environment_of(settings: dict[str, object]) -> dict[str, str]:
+    """Our environment without settings of its own, and with these. Raises on an unknown setting."""
+    unknown = settings.keys() - Settings.model_fields.keys()
+    if unknown:
+        raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
+    inherited = {n: v for n, v in os.environ.items() if not n.startswith("GATEWAY_")}
+    return inherited | {f"GATEWAY_{n.upper()}": str(v) for n, v in settings.items()}
+
+
+async def _end(gateway: GatewayProcess) -> None:
+    """In order if it will, else by force: a test that failed half-way may have left transfers."""
+    try:
+        await gateway.terminate()
+    except TimeoutError:
+        await gateway.kill9()
+        raise
