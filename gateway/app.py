@@ -20,12 +20,14 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.catalogue.postgres_changes import listening
 from gateway.config import Settings
 from gateway.dialects import DIALECTS
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
 from gateway.logs import request_logged_as
+from gateway.model.change import RightsChanged
 from gateway.model.errors import Failure, GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
@@ -33,10 +35,11 @@ from gateway.upkeep import Graces, sweep
 from gateway.web import health
 from gateway.web.body import expect_later
 from gateway.web.context import GATEWAY, Gateway, Limits
-from gateway.web.dialect import Dialect
+from gateway.web.dialect import Dialect, Handler
 from gateway.web.frame import Frame
 from gateway.web.metrics import metrics_handler
 from gateway.web.peers import TrustedPeers
+from gateway.web.reads import ReadCache
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
 
@@ -86,19 +89,21 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
     """What handlers work with."""
+    reads = ReadCache(seconds=settings.read_cache_seconds, entries=settings.read_cache_entries)
     async with open_hook(
         settings.hook_url,
         timeout_seconds=settings.hook_timeout_seconds,
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
         yield Gateway(
-            files=Filestore(stores.blobs, stores.catalogue, hook),
+            files=Filestore(stores.blobs, stores.catalogue, hook, reads),
             registry=stores.registry,
             hook=hook,
             limits=limits_of(settings),
             peers=trusted_peers(settings),
             uploads=Slots(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds),
+            reads=reads,
             accel=settings.accel,
             store_md5=settings.md5,
             allowed_extensions=frozenset(settings.allowed_extensions),
@@ -146,14 +151,32 @@ def build_app(
     for dialect in dialects:
         for route in dialect.routes:
             for path in (route.path, prefix + route.path) if route.prefixed else (route.path,):
+                handler = route.handler
+                if route.alters_rights:
+                    handler = announcing(handler, gateway)
                 added = app.router.add_route(
-                    route.method, path, route.handler, expect_handler=expect_later
+                    route.method, path, handler, expect_handler=expect_later
                 )
                 owners[added] = dialect
     app.router.add_get("/health", health.health)
     app.router.add_get("/ready", health.ready_handler(readiness))
     app.router.add_get("/metrics", metrics_handler(metrics_directory))
     return app
+
+
+def announcing(handler: Handler, gateway: Gateway) -> Handler:
+    """``handler``, after which this process forgets what callers may read.
+
+    The others hear of it from the database a moment later.
+    """
+
+    async def announced(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            gateway.reads.hear(RightsChanged())
+
+    return announced
 
 
 async def serve(
@@ -169,7 +192,11 @@ async def serve(
     Raises ``Failure`` with the reason if a start-up check fails.
     """
     check_parser()
-    async with open_stores(settings, dsn) as stores, open_gateway(settings, stores) as gateway:
+    async with (
+        open_stores(settings, dsn) as stores,
+        open_gateway(settings, stores) as gateway,
+        listening(dsn, gateway.reads),
+    ):
         readiness = health.Readiness(
             {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
         )

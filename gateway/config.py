@@ -160,6 +160,12 @@ class Settings(BaseSettings):
     hook_cache_seconds: SecondsOrZero = Field(
         2.0, description="How long a read decision is reused; the hook's Cache-Control wins."
     )
+    read_cache_seconds: SecondsOrZero = Field(
+        2.0, description="Longest time a change of a file or a right may go unseen by readers."
+    )
+    read_cache_entries: Count = Field(
+        1024, description="Reads kept ready, per worker; each holds a descriptor."
+    )
     max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_uploads: Count = Field(
         256, description="Uploads under way at once, per worker; more get 429."

@@ -23,6 +23,7 @@ from gateway.blobs.port import BlobReader, BlobStore, BlobWriter
 from gateway.catalogue.port import Catalogue, Listing, Page
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
+from gateway.model.change import Audience, FileChanged
 from gateway.model.digest import Claim, check_claims
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -64,10 +65,17 @@ class Deposit:
 class Filestore:
     """Deposit, find, list, amend and remove files."""
 
-    def __init__(self, blobs: BlobStore, catalogue: Catalogue, hook: AuthHook) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        catalogue: Catalogue,
+        hook: AuthHook,
+        audience: Audience,
+    ) -> None:
         self._blobs = blobs
         self._catalogue = catalogue
         self._hook = hook
+        self._audience = audience
         self._commits: set[asyncio.Task[Any]] = set()
 
     def stage(
@@ -109,9 +117,7 @@ class Filestore:
         self, access: Access, attributes: Mapping[str, Any], *, expected: UUID | None = None
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own. Raises ``NotFound``, ``PreconditionFailed``."""
-        return await self._uncancelled(
-            self._catalogue.amend(access.scope, access.name, attributes, expected=expected)
-        )
+        return await self._uncancelled(self._amend(access, attributes, expected))
 
     async def remove(self, access: Access, *, expected: UUID | None = None) -> None:
         """Remove the row at once; the sweeper removes the bytes. Raises as ``amend``."""
@@ -123,7 +129,7 @@ class Filestore:
             await asyncio.wait(self._commits, timeout=timeout_seconds)
 
     async def _seal_and_commit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:
-        blob = await writer.seal()
+        draft, blob = deposit.draft, await writer.seal()
         try:
             await self._approve(deposit, blob)
             return await self._commit(deposit, blob)
@@ -134,6 +140,8 @@ class Filestore:
             with contextlib.suppress(Failure):
                 await self._blobs.remove(blob.scope, blob.id)
             raise
+        finally:
+            self._audience.hear(FileChanged(draft.scope, draft.name))
 
     async def _approve(self, deposit: Deposit, blob: Blob) -> None:
         access = replace(deposit.access, name=deposit.draft.name)
@@ -158,6 +166,16 @@ class Filestore:
             raise CatalogueUnavailable()
         return record
 
+    async def _amend(
+        self, access: Access, attributes: Mapping[str, Any], expected: UUID | None
+    ) -> FileRecord:
+        try:
+            return await self._catalogue.amend(
+                access.scope, access.name, attributes, expected=expected
+            )
+        finally:
+            self._audience.hear(FileChanged(access.scope, access.name))
+
     async def _remove(self, access: Access, expected: UUID | None) -> None:
         creator = access.principal.id
         try:
@@ -167,6 +185,8 @@ class Filestore:
         except CommitUnknown:
             if await self._catalogue.find(access.scope, access.name) is not None:
                 raise
+        finally:
+            self._audience.hear(FileChanged(access.scope, access.name))
 
     async def _uncancelled(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)

@@ -14,6 +14,7 @@ from gateway.filestore import Filestore
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
 from gateway.web.peers import TrustedPeers
+from gateway.web.reads import ReadCache
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
 
@@ -44,6 +45,7 @@ class Gateway:
     peers: TrustedPeers
     uploads: Slots
     stalls: StallWatch
+    reads: ReadCache
     accel: str | None = None
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()

@@ -21,13 +21,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Route:
     """One method on one path, such as ``("GET", "/files/{name}", download)``.
 
-    ``prefixed`` routes answer under the gateway's prefix as well as at the root.
+    ``prefixed`` routes answer under the gateway's prefix as well as at the root. A route
+    that ``alters_rights`` makes this process forget what callers may read.
     """
 
     method: str
     path: str
     handler: Handler
     prefixed: bool = True
+    alters_rights: bool = False
 
 
 @dataclass(frozen=True, slots=True)

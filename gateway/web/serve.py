@@ -10,7 +10,7 @@ cut, never ended as if it were whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Final, cast
@@ -18,6 +18,7 @@ from typing import IO, Final, cast
 from aiohttp import web
 
 from gateway.blobs.port import BlobReader
+from gateway.model.access import Access
 from gateway.model.byterange import (
     ByteRange,
     RangePolicy,
@@ -37,6 +38,7 @@ from gateway.model.precondition import (
 )
 from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
+from gateway.web.reads import Resolved, SharedReader
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 _JUDGED_AGAIN: Final = ("If-Match", "If-Unmodified-Since")
@@ -55,14 +57,59 @@ class RangeRules:
 STANDARD_RANGES: Final = RangeRules()
 
 
-async def serve_file(
-    request: web.Request, record: FileRecord, ranges: RangeRules = STANDARD_RANGES
-) -> web.StreamResponse:
-    """The answer to a GET or HEAD of ``record``, in the order of RFC 9110 13.2.2.
+Resolve = Callable[[web.Request], Awaitable[tuple[Access, FileRecord]]]
+CredentialOf = Callable[[web.Request], Hashable]
 
-    Raises ``PreconditionFailed``, a range error, or ``BlobMissing``.
+
+def authorization_of(request: web.Request) -> Hashable:
+    """The credential of most dialects: every Authorization header of the request."""
+    return tuple(request.headers.getall("Authorization", ()))
+
+
+async def serve_file(
+    request: web.Request,
+    resolve: Resolve,
+    *,
+    ranges: RangeRules = STANDARD_RANGES,
+    credential_of: CredentialOf = authorization_of,
+) -> web.StreamResponse:
+    """The answer to a GET or HEAD.
+
+    ``resolve`` finds out who asks, applies the dialect's rules and the hook, and finds the
+    row; what it says is kept for a moment under the path and ``credential_of`` the request,
+    which must be everything that it looks at. The hook is asked every time.
+
+    Raises what ``resolve`` raises, ``PreconditionFailed``, a range error, or ``BlobMissing``.
     """
-    validators = validators_of(record)
+    gateway = request.app[GATEWAY]
+    key = (request.path_qs, credential_of(request))
+    resolved = gateway.reads.find(key)
+    if resolved is None:
+        resolved = await _resolve(request, gateway, key, resolve)
+    else:
+        await gateway.hook.authorise(resolved.access)
+    try:
+        return await _serve(request, gateway, resolved, ranges)
+    finally:
+        resolved.blob.release()
+
+
+async def _resolve(
+    request: web.Request, gateway: Gateway, key: Hashable, resolve: Resolve
+) -> Resolved:
+    with gateway.reads.resolving() as watch:
+        access, record = await resolve(request)
+        reader = SharedReader(await gateway.files.open(record))
+        resolved = Resolved(access, record, reader, _file_headers(record))
+        gateway.reads.keep(key, resolved, watch)
+        return resolved
+
+
+async def _serve(
+    request: web.Request, gateway: Gateway, resolved: Resolved, ranges: RangeRules
+) -> web.StreamResponse:
+    """The answer in the order of RFC 9110 13.2.2."""
+    record, validators = resolved.record, validators_of(resolved.record)
     conditions = conditions_of(request)
     outcome = evaluate(conditions, validators, method=request.method)
     if outcome is Outcome.FAILED:
@@ -73,7 +120,7 @@ async def serve_file(
     if header is not None and not range_holds(conditions.if_range, validators):
         header = None
     chosen = parse_range(header, record.blob.size, ranges.policy)
-    return await _send(request, record, validators, chosen)
+    return await _send(request, gateway, resolved, chosen)
 
 
 def conditions_of(request: web.Request) -> Conditions:
@@ -109,11 +156,9 @@ def _range_header(request: web.Request, ranges: RangeRules) -> str | None:
 
 
 async def _send(
-    request: web.Request, record: FileRecord, validators: Validators, chosen: ByteRange | None
+    request: web.Request, gateway: Gateway, resolved: Resolved, chosen: ByteRange | None
 ) -> web.StreamResponse:
-    gateway = request.app[GATEWAY]
-    status = 200 if chosen is None else 206
-    headers = _file_headers(record, validators, chosen)
+    record, headers = resolved.record, dict(resolved.headers)
     if request.method == "HEAD":
         headers["Content-Length"] = str(record.blob.size)
         return web.Response(headers=headers)
@@ -122,16 +167,16 @@ async def _send(
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
         return web.Response(headers=headers)
-    reader = await gateway.files.open(record)
-    try:
-        span = chosen or ByteRange(0, record.blob.size)
-        if span.length <= _ONE_WRITE_BYTES:
-            body = await reader.read(span.start, span.length) if span.length else b""
-            metrics.sent_bytes.inc(span.length)
-            return web.Response(status=status, headers=headers, body=body)
+    status, span = 200, ByteRange(0, record.blob.size)
+    if chosen is not None:
+        status, span = 206, chosen
+        headers["Content-Range"] = chosen.content_range(record.blob.size)
+    reader = resolved.blob.reader
+    if span.length > _ONE_WRITE_BYTES:
         return await _stream(request, gateway, reader, span, status, headers)
-    finally:
-        reader.close()
+    body = await reader.read(span.start, span.length) if span.length else b""
+    metrics.sent_bytes.inc(span.length)
+    return web.Response(status=status, headers=headers, body=body)
 
 
 async def _stream(
@@ -201,11 +246,9 @@ def _goes_by_accel(
     return len(ranges) == 1 and is_canonical(ranges[0]) and if_range.startswith('"')
 
 
-def _file_headers(
-    record: FileRecord, validators: Validators, chosen: ByteRange | None
-) -> dict[str, str]:
+def _file_headers(record: FileRecord) -> dict[str, str]:
     """The same on 200, 206 and HEAD; few, because some devices hold 2 KB in all."""
-    headers = _validator_headers(validators)
+    headers = _validator_headers(validators_of(record))
     headers["Content-Type"] = record.content_type
     headers["Accept-Ranges"] = "bytes"
     headers["Repr-Digest"] = record.blob.digest.repr_digest
@@ -213,8 +256,6 @@ def _file_headers(
     headers["X-Content-Type-Options"] = "nosniff"
     if record.blob.md5 is not None:
         headers["x-MD5"] = record.blob.md5
-    if chosen is not None:
-        headers["Content-Range"] = chosen.content_range(record.blob.size)
     return headers
 
 

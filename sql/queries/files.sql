@@ -51,18 +51,23 @@ with blob as (
 ), noted as (
     insert into audit (event, kind, owner, name, blob_id, actor)
     values ('replaced', $2, $3, $4, $5, $11)
+), announced as (
+    select pg_notify('gateway_changes', jsonb_build_array($2::text, $3::text, $4::text)::text)
 )
 update files set
     blob_id = $5, content_type = $9, attributes = attributes || $10, creator = $11,
     updated_at = clock_timestamp(),
     modified_at = greatest(
         clock_timestamp(), date_trunc('second', modified_at) + interval '1 second')
-where id = $1;
+where id = $1 and exists (select from announced);
 
 -- name: amend_file
 -- The row is locked already. $1 id  $2 attributes to merge
-update files set attributes = attributes || $2, updated_at = clock_timestamp()
-where id = $1;
+with amended as (
+    update files set attributes = attributes || $2, updated_at = clock_timestamp()
+    where id = $1 returning kind, owner, name
+)
+select pg_notify('gateway_changes', jsonb_build_array(kind, owner, name)::text) from amended;
 
 -- name: remove_file
 -- The row is locked already. $1 id  $2 blob id  $3 grace in seconds  $4 actor
@@ -81,9 +86,11 @@ with gone as (
     insert into vacated (kind, owner, name, modified_at)
     select kind, owner, name, modified_at from gone
     on conflict (kind, owner, name) do update set modified_at = excluded.modified_at
+), noted as (
+    insert into audit (event, kind, owner, name, blob_id, actor)
+    select 'removed', kind, owner, name, $2, $4 from gone
 )
-insert into audit (event, kind, owner, name, blob_id, actor)
-select 'removed', kind, owner, name, $2, $4 from gone;
+select pg_notify('gateway_changes', jsonb_build_array(kind, owner, name)::text) from gone;
 
 -- name: count_files
 -- $1 kind  $2 owner

@@ -7,6 +7,7 @@ and of the real server's.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -61,23 +62,27 @@ async def update(request: web.Request) -> web.StreamResponse:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD .../{name}``."""
-    access = await _authorise(request, Action.READ)
-    record = await request.app[GATEWAY].files.find(access.scope, access.name)
-    return await serve_file(request, record)
+    return await serve_file(request, _resolve)
 
 
 async def download_from_groups(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD /groupfiles/{name}``: from the first of the thing's groups that has it."""
+    return await serve_file(request, _resolve_in_groups)
+
+
+async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
+    access = await _authorise(request, Action.READ)
+    return access, await request.app[GATEWAY].files.find(access.scope, access.name)
+
+
+async def _resolve_in_groups(request: web.Request) -> tuple[Access, FileRecord]:
     gateway, thing = request.app[GATEWAY], await thing_key(request)
     name = check_name(request.match_info["name"])
     for group in await gateway.registry.groups_of_thing(UUID(thing.id)):
         access = _access(request, thing, Action.READ, Scope(GROUPS, str(group)), name)
         await gateway.hook.authorise(access)
-        try:
-            record = await gateway.files.find(access.scope, name)
-        except NotFound:
-            continue
-        return await serve_file(request, record)
+        with contextlib.suppress(NotFound):
+            return access, await gateway.files.find(access.scope, name)
     raise NotFound()
 
 

@@ -1,0 +1,79 @@
+"""News of changes, by PostgreSQL's LISTEN and NOTIFY, from every gateway on the database.
+
+Rule: an audience is told that it hears everything only while that is true. A connection
+that went silent is found by a heartbeat, and is taken for lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+
+from gateway.model.change import Audience, Change, FileChanged, RightsChanged
+from gateway.model.file import Scope
+
+CHANNEL: Final = "gateway_changes"
+
+_log: Final = logging.getLogger(__name__)
+_HEARTBEAT_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+_LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@contextlib.asynccontextmanager
+async def listening(dsn: str, audience: Audience) -> AsyncIterator[None]:
+    """Tell ``audience`` of every change for as long as the block runs."""
+    task = asyncio.create_task(_listen_for_ever(dsn, audience))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def parse_change(payload: str) -> Change:
+    """The change that a notification announces; one that we do not know may be any."""
+    if payload.startswith("["):
+        kind, owner, name = json.loads(payload)
+        return FileChanged(Scope(kind, owner), name)
+    return RightsChanged()
+
+
+async def _listen_for_ever(dsn: str, audience: Audience) -> None:
+    while True:
+        try:
+            await _listen_once(dsn, audience)
+        except _LOST as exc:
+            _log.warning("changes are not heard", extra={"error": type(exc).__name__})
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _listen_once(dsn: str, audience: Audience) -> None:
+    """Listen until the connection fails, which raises."""
+    connection = await asyncpg.connect(
+        dsn, timeout=_HEARTBEAT_SECONDS * 5, command_timeout=_HEARTBEAT_SECONDS * 2
+    )
+    try:
+        await connection.add_listener(CHANNEL, _told(audience))
+        connection.add_termination_listener(lambda _: audience.lose())
+        audience.begin()
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            await connection.execute("select 1")
+    finally:
+        audience.lose()
+        connection.terminate()
+
+
+def _told(audience: Audience) -> Any:
+    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        audience.hear(parse_change(str(payload)))
+
+    return hear

@@ -1,0 +1,159 @@
+"""Resolved reads, kept for a moment: who asks for what, the row, the open blob.
+
+A device that fetches an image in thousands of small ranges is looked up once a moment, not
+thousands of times. Knows nothing of dialects or HTTP.
+
+Rule: what is kept is never older than ``seconds``, changes announced meanwhile are not in
+it, and nothing is kept at all while announcements cannot be heard. A read that was being
+resolved while a change was announced is used once and not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gateway.blobs.port import BlobReader
+from gateway.model.access import Access
+from gateway.model.change import Change, FileChanged
+from gateway.model.file import FileRecord, Scope
+
+FileKey = tuple[Scope, str]
+
+
+@dataclass(slots=True)
+class SharedReader:
+    """An open blob that several requests read; closed when the last one lets go."""
+
+    reader: BlobReader
+    holders: int = 1
+
+    def hold(self) -> None:
+        """One more user of the descriptor."""
+        self.holders += 1
+
+    def release(self) -> None:
+        """One user fewer."""
+        self.holders -= 1
+        if self.holders == 0:
+            self.reader.close()
+
+
+@dataclass(slots=True)
+class Resolved:
+    """A read that our own rules allow: the access to ask the hook about, the row, the blob.
+
+    ``headers`` are those of a whole answer, rendered once.
+    """
+
+    access: Access
+    record: FileRecord
+    blob: SharedReader
+    headers: dict[str, str] = field(default_factory=dict)
+    expires: float = 0.0
+
+
+@dataclass(slots=True)
+class _Resolving:
+    """What was announced while a read was being resolved."""
+
+    everything: bool = False
+    files: set[FileKey] = field(default_factory=set)
+
+    def spoils(self, record: FileRecord) -> bool:
+        return self.everything or (record.scope, record.name) in self.files
+
+
+class ReadCache:
+    """A bounded cache of resolved reads, least recently used out first; an ``Audience``."""
+
+    def __init__(self, *, seconds: float, entries: int) -> None:
+        self._seconds = seconds
+        self._capacity = entries
+        self._kept: OrderedDict[Hashable, Resolved] = OrderedDict()
+        self._keys_of: dict[FileKey, set[Hashable]] = {}
+        self._watches: dict[int, _Resolving] = {}
+        self._next_watch = 0
+        self._hearing = False
+
+    def find(self, key: Hashable) -> Resolved | None:
+        """The read kept under ``key``, held for the caller, who releases its blob."""
+        resolved = self._kept.get(key)
+        if resolved is None:
+            return None
+        if resolved.expires < asyncio.get_running_loop().time():
+            self._drop(key)
+            return None
+        self._kept.move_to_end(key)
+        resolved.blob.hold()
+        return resolved
+
+    @contextmanager
+    def resolving(self) -> Iterator[_Resolving]:
+        """Take note of what is announced while a read is resolved in the block."""
+        self._next_watch += 1
+        watch, number = _Resolving(), self._next_watch
+        self._watches[number] = watch
+        try:
+            yield watch
+        finally:
+            del self._watches[number]
+
+    def keep(self, key: Hashable, resolved: Resolved, watch: _Resolving) -> None:
+        """Keep a read that was resolved under ``watch``, unless that spoilt it."""
+        if not self._hearing or self._seconds <= 0 or watch.spoils(resolved.record):
+            return
+        self._drop(key)
+        while len(self._kept) >= self._capacity:
+            self._drop(next(iter(self._kept)))
+        resolved.expires = asyncio.get_running_loop().time() + self._seconds
+        resolved.blob.hold()
+        self._kept[key] = resolved
+        self._keys_of.setdefault(_file_of(resolved), set()).add(key)
+
+    def hear(self, change: Change) -> None:
+        """Forget what the change makes stale."""
+        if isinstance(change, FileChanged):
+            self._forget_file((change.scope, change.name))
+        else:
+            self.clear()
+
+    def begin(self) -> None:
+        """Every change is heard from now on: reads may be kept."""
+        self.clear()
+        self._hearing = True
+
+    def lose(self) -> None:
+        """Changes may go unheard: forget everything, keep nothing."""
+        self._hearing = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for watch in self._watches.values():
+            watch.everything = True
+        for key in list(self._kept):
+            self._drop(key)
+
+    def _forget_file(self, file: FileKey) -> None:
+        for watch in self._watches.values():
+            watch.files.add(file)
+        for key in list(self._keys_of.get(file, ())):
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        resolved = self._kept.pop(key, None)
+        if resolved is None:
+            return
+        keys = self._keys_of[_file_of(resolved)]
+        keys.discard(key)
+        if not keys:
+            del self._keys_of[_file_of(resolved)]
+        resolved.blob.release()
+
+
+def _file_of(resolved: Resolved) -> FileKey:
+    return resolved.record.scope, resolved.record.name
