@@ -108,6 +108,10 @@ class Groups:
         """The caller's role. Raises ``NotFound`` for no such group, or none of the caller's."""
         return await _role(self._database, caller, group_id)
 
+    async def check_role(self, caller: Principal, group_id: UUID, needed: GroupRole) -> None:
+        """Raise ``NotFound`` or ``Forbidden`` unless the caller has at least that role."""
+        await _check_role(self._database, caller, group_id, needed)
+
     async def ids_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
         """The thing's groups, earliest assignment first."""
         return await rows.groups_of_thing(self._database, thing_id)

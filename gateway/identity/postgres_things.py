@@ -13,8 +13,8 @@ from gateway.identity.records import Listing, Page, Thing
 from gateway.postgres import Queries, Row
 
 
-async def add_thing(queries: Queries, thing: Thing, key_digest: bytes) -> None:
-    """A new row. Raises ``Taken`` if the id or the key is."""
+async def add_thing(queries: Queries, thing: Thing, key_digest: bytes, place: int) -> None:
+    """A new row; ``place`` is its rank in its batch. Raises ``Taken`` if the id or key is."""
     await queries.run(
         "add_thing",
         thing.id,
@@ -23,6 +23,7 @@ async def add_thing(queries: Queries, thing: Thing, key_digest: bytes) -> None:
         key_digest,
         thing.sealed_key,
         thing.metadata,
+        place,
     )
 
 

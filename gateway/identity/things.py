@@ -37,10 +37,11 @@ class Things:
         keys = [check_thing_key(d.key) if d.key else new_thing_key() for d in drafts]
         things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
         # In order of id, so that two batches that share ids wait for each other only one way.
-        ordered = sorted(zip(things, keys, strict=True), key=lambda pair: pair[0].id)
+        places = sorted(range(len(things)), key=lambda place: things[place].id)
         async with self._database.transaction() as session:
-            for thing, key in ordered:
-                await rows.add_thing(session, thing, self._keyring.key_digest(key))
+            for place in places:
+                thing, digest = things[place], self._keyring.key_digest(keys[place])
+                await rows.add_thing(session, thing, digest, place)
                 await add_scope(session, scope_of(thing.id), actor=caller.id)
         return things
 

@@ -40,7 +40,7 @@ class Users:
         self._database = database
         self._passwords = passwords
         self._tokens = tokens
-        self._open_registration = open_registration
+        self.open_registration = open_registration
 
     async def register(
         self,
@@ -51,9 +51,18 @@ class Users:
         creator: Principal | None = None,
     ) -> User:
         """A new account. Raises ``Conflict`` if the e-mail has one already."""
-        self._check_creator(creator)
+        self.check_creator(creator)
         hashed = await self._passwords.hash(check_password(password))
         return await rows.add_user(self._database, uuid4(), check_email(email), hashed, metadata)
+
+    def check_creator(self, creator: Principal | None) -> None:
+        """Raise ``Unauthenticated`` or ``Forbidden`` unless ``creator`` may make accounts."""
+        if self.open_registration:
+            return
+        if creator is None:
+            raise Unauthenticated()
+        if not creator.is_admin:
+            raise Forbidden()
 
     async def log_in(self, email: str, password: str) -> str:
         """A token. Raises ``Unauthenticated``, alike for a wrong e-mail and password."""
@@ -122,14 +131,6 @@ class Users:
                 return None
             await rows.make_admin(session, uuid4(), address, hashed)
         return NewAdmin(address, None if password else secret)
-
-    def _check_creator(self, creator: Principal | None) -> None:
-        if self._open_registration:
-            return
-        if creator is None:
-            raise Unauthenticated()
-        if not creator.is_admin:
-            raise Forbidden()
 
 
 def check_email(email: object) -> str:

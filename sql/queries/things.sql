@@ -1,9 +1,10 @@
 -- Things. A listing is one statement per order, so that each is read off an index.
 
 -- name: add_thing
--- $1 id  $2 owner_id  $3 name  $4 key_digest  $5 key_sealed  $6 metadata
-insert into things (id, owner_id, name, key_digest, key_sealed, metadata)
-values ($1, $2, $3, $4, $5, $6);
+-- Things of one batch are made a microsecond apart, so that listings keep the batch's order.
+-- $1 id  $2 owner_id  $3 name  $4 key_digest  $5 key_sealed  $6 metadata  $7 place in its batch
+insert into things (id, owner_id, name, key_digest, key_sealed, metadata, created_at)
+values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 microsecond');
 
 -- name: thing_by_key_digest
 -- $1 key_digest

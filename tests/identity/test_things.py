@@ -80,6 +80,14 @@ async def test_a_batch_is_made_whole_or_not_at_all(
     assert 1 == await connection.fetchval("select count(*) from scopes")
 
 
+async def test_a_listing_keeps_the_order_of_a_batch(registry: Registry, user: MakeUser) -> None:
+    owner = await user("test@email.com")
+    made = await registry.things.create(owner, [ThingDraft(str(n)) for n in range(20)])
+    assert [t.id for t in made] == [
+        t.id for t in (await registry.things.list(owner, Listing(limit=None))).items
+    ]
+
+
 async def test_an_id_of_somebody_else_is_taken_too(registry: Registry, user: MakeUser) -> None:
     one, two = await user("one@email.com"), await user("two@email.com")
     await registry.things.create(one, [ThingDraft(id=EXTERNAL)])

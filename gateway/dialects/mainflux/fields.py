@@ -1,0 +1,103 @@
+"""Path parts, query parameters and JSON fields that the Mainflux identity routes share.
+
+Rule: a field that is ``null`` or, for text, empty is a field that is not there, as in Go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.dialects.mainflux.query import Paging, paging_of, query_value
+from gateway.identity.records import Listing, Order, Page
+from gateway.model.errors import Malformed, NotFound
+from gateway.web.body import parse_json, read_json
+from gateway.web.context import GATEWAY
+
+Shown = Mapping[str, object]
+
+
+def path_id(request: web.Request) -> UUID:
+    """The entity of the path; what is no UUID is unknown like any other."""
+    return entity_id(request.match_info["id"])
+
+
+def entity_id(value: object) -> UUID:
+    """An id. Raises ``NotFound``."""
+    try:
+        return UUID(value if isinstance(value, str) else "")
+    except ValueError as exc:
+        raise NotFound() from exc
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The body, a JSON object. Raises as ``read_json``."""
+    return as_object(await read_json(request, request.app[GATEWAY].limits), "the body")
+
+
+def as_object(value: object, what: str) -> dict[str, Any]:
+    """The value itself. Raises ``Malformed`` unless it is a JSON object."""
+    if not isinstance(value, dict):
+        raise Malformed(f"{what} is not a JSON object")
+    return value
+
+
+def as_list(value: object, what: str) -> list[Any]:
+    """The value itself. Raises ``Malformed`` unless it is a JSON array with something in it."""
+    if not isinstance(value, list) or not value:
+        raise Malformed(f"{what} is not a list, or empty")
+    return value
+
+
+def text_of(body: Mapping[str, Any], field: str) -> str:
+    """A text field, or ``""``. Raises ``Malformed`` for anything but text."""
+    value = body.get(field)
+    if value is not None and not isinstance(value, str):
+        raise Malformed(f"{field} is not a string")
+    return value or ""
+
+
+def metadata_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The field ``metadata``, or an empty object."""
+    return as_object(body.get("metadata") or {}, "metadata")
+
+
+def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, Listing]:
+    """What a list request asks for: as it was worded, and as the registry takes it.
+
+    ``name`` is the parameter that holds a part of the name. Raises ``BadQuery``.
+    """
+    paging = paging_of(request, orders=(Order.NAME, Order.ID))
+    metadata = query_value(request, "metadata")
+    return paging, Listing(
+        offset=paging.offset,
+        limit=paging.limit,
+        order=Order(paging.order or Order.CREATED),
+        descending=paging.descending,
+        name=query_value(request, name),
+        metadata=as_object(parse_json(metadata), "metadata") if metadata else {},
+    )
+
+
+def shown_page(page: Page[Any], listing: Listing) -> dict[str, object]:
+    """The fields that every list answer begins with."""
+    return {"total": page.total, "offset": listing.offset, "limit": listing.limit or 0}
+
+
+def shown_time(moment: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def with_metadata(shown: dict[str, object], metadata: Mapping[str, Any]) -> Shown:
+    """``shown`` with its metadata, which an answer leaves out when there is none."""
+    return {**shown, "metadata": metadata} if metadata else shown
+
+
+def location_of(request: web.Request, entity: UUID) -> Mapping[str, str]:
+    """The Location of what was just created in the collection that the request names."""
+    return {"Location": f"{request.path}/{entity}"}

@@ -1,0 +1,134 @@
+"""Mainflux things: create one or many, see, amend, remove; the groups that one is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.dialects.mainflux.fields import (
+    Shown,
+    as_list,
+    as_object,
+    listing_of,
+    location_of,
+    metadata_of,
+    path_id,
+    read_object,
+    shown_page,
+    text_of,
+    with_metadata,
+)
+from gateway.dialects.mainflux.groups import shown_group
+from gateway.identity.records import Thing, ThingDraft
+from gateway.identity.registry import Registry
+from gateway.identity.things import Things, check_external_id
+from gateway.model.label import check_label
+from gateway.web.body import read_json
+from gateway.web.context import GATEWAY
+from gateway.web.dialect import Route
+from gateway.web.guard import bearer
+from gateway.web.reply import empty_reply, json_reply
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """``POST /things``: all of a list of things or none (or a single object), 201."""
+    caller, things = await bearer(request), _things(request)
+    body = await read_json(request, request.app[GATEWAY].limits)
+    items = [body] if isinstance(body, dict) else as_list(body, "the body")
+    made = await things.create(caller, [_draft(item) for item in items])
+    headers = location_of(request, made[0].id) if len(made) == 1 else {}
+    return json_reply({"things": [shown_thing(t, things) for t in made]}, 201, headers)
+
+
+async def view(request: web.Request) -> web.StreamResponse:
+    """``GET /things/{id}``, with its key."""
+    caller, things = await bearer(request), _things(request)
+    return json_reply(shown_thing(await things.get(caller, path_id(request)), things))
+
+
+async def list_things(request: web.Request) -> web.StreamResponse:
+    """``GET /things``: the things that the caller may see."""
+    caller, things = await bearer(request), _things(request)
+    paging, listing = listing_of(request)
+    page = await things.list(caller, listing)
+    return json_reply(
+        {
+            **shown_page(page, listing),
+            "order": paging.order,
+            "direction": paging.direction,
+            "things": [shown_thing(t, things) for t in page.items],
+        }
+    )
+
+
+async def update(request: web.Request) -> web.StreamResponse:
+    """``PUT /things/{id}``: the name, metadata or key that the body has, 200."""
+    caller, things = await bearer(request), _things(request)
+    thing = await things.get(caller, path_id(request))
+    body = await read_object(request)
+    await things.amend(
+        caller,
+        thing.id,
+        name=check_label(body["name"], "name") if body.get("name") is not None else None,
+        metadata=metadata_of(body) if body.get("metadata") is not None else None,
+        key=text_of(body, "key") or None,
+    )
+    return empty_reply(200)
+
+
+async def remove(request: web.Request) -> web.StreamResponse:
+    """``DELETE /things/{id}``: the thing and its files, 204."""
+    caller = await bearer(request)
+    await _things(request).remove(caller, path_id(request))
+    return empty_reply(204)
+
+
+async def list_groups(request: web.Request) -> web.StreamResponse:
+    """``GET /things/{id}/groups``: the groups that the thing and the caller are in."""
+    caller = await bearer(request)
+    _, listing = listing_of(request)
+    groups = _registry(request).groups
+    page = await groups.list_of_thing(caller, path_id(request), listing)
+    shown = [shown_group(group) for group in page.items]
+    return json_reply({**shown_page(page, listing), "groups": shown})
+
+
+def shown_thing(thing: Thing, things: Things) -> Shown:
+    """A thing as its owner sees it."""
+    shown = {"id": str(thing.id), "name": thing.name, "key": things.key_of(thing)}
+    return with_metadata({**shown}, thing.metadata)
+
+
+def _draft(item: object) -> ThingDraft:
+    body = as_object(item, "a thing")
+    return ThingDraft(
+        name=check_label(body.get("name"), "name"),
+        metadata=metadata_of(body),
+        id=_external_id(body),
+        key=text_of(body, "key") or None,
+    )
+
+
+def _external_id(body: Mapping[str, Any]) -> UUID | None:
+    return check_external_id(body["id"]) if body.get("id") else None
+
+
+def _registry(request: web.Request) -> Registry:
+    return request.app[GATEWAY].registry
+
+
+def _things(request: web.Request) -> Things:
+    return _registry(request).things
+
+
+ROUTES: Final = (
+    Route("POST", "/things", create),
+    Route("GET", "/things", list_things),
+    Route("GET", "/things/{id}", view),
+    Route("PUT", "/things/{id}", update),
+    Route("DELETE", "/things/{id}", remove),
+    Route("GET", "/things/{id}/groups", list_groups),
+)

@@ -1,0 +1,93 @@
+"""Mainflux users: register, log in, see, amend, change the password."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from gateway.dialects.mainflux.fields import (
+    Shown,
+    listing_of,
+    location_of,
+    metadata_of,
+    path_id,
+    read_object,
+    shown_page,
+    text_of,
+    with_metadata,
+)
+from gateway.identity.records import User
+from gateway.identity.users import Users
+from gateway.web.context import GATEWAY
+from gateway.web.dialect import Route
+from gateway.web.guard import bearer
+from gateway.web.reply import empty_reply, json_reply
+
+
+async def register(request: web.Request) -> web.StreamResponse:
+    """``POST /users``: a new account, 201. Open to anybody, or (a setting) to admins only."""
+    users = _users(request)
+    creator = None if users.open_registration else await bearer(request)
+    users.check_creator(creator)
+    body = await read_object(request)
+    user = await users.register(
+        text_of(body, "email"), text_of(body, "password"), metadata_of(body), creator=creator
+    )
+    return empty_reply(201, location_of(request, user.id))
+
+
+async def log_in(request: web.Request) -> web.StreamResponse:
+    """``POST /tokens``: a token for an e-mail and password, 201."""
+    body = await read_object(request)
+    token = await _users(request).log_in(text_of(body, "email"), text_of(body, "password"))
+    return json_reply({"token": token}, 201)
+
+
+async def view(request: web.Request) -> web.StreamResponse:
+    """``GET /users/{id}``."""
+    caller = await bearer(request)
+    return json_reply(_shown(await _users(request).get(caller, path_id(request))))
+
+
+async def list_users(request: web.Request) -> web.StreamResponse:
+    """``GET /users``: the accounts that the caller may see, under both documented keys."""
+    caller = await bearer(request)
+    _, listing = listing_of(request, name="email")
+    page = await _users(request).list(caller, listing)
+    shown = [_shown(user) for user in page.items]
+    return json_reply({**shown_page(page, listing), "Users": shown, "users": shown})
+
+
+async def update(request: web.Request) -> web.StreamResponse:
+    """``PUT /users``: the caller's own metadata, 200."""
+    caller = await bearer(request)
+    await _users(request).amend(caller, metadata_of(await read_object(request)))
+    return empty_reply(200)
+
+
+async def change_password(request: web.Request) -> web.StreamResponse:
+    """``PATCH /password``: the caller's own password, 201."""
+    caller = await bearer(request)
+    body = await read_object(request)
+    old, new = text_of(body, "old_password"), text_of(body, "password")
+    await _users(request).change_password(caller, old, new)
+    return json_reply({}, 201)
+
+
+def _users(request: web.Request) -> Users:
+    return request.app[GATEWAY].registry.users
+
+
+def _shown(user: User) -> Shown:
+    return with_metadata({"id": str(user.id), "email": user.email}, user.metadata)
+
+
+ROUTES: Final = (
+    Route("POST", "/users", register),
+    Route("GET", "/users", list_users),
+    Route("PUT", "/users", update),
+    Route("GET", "/users/{id}", view),
+    Route("POST", "/tokens", log_in),
+    Route("PATCH", "/password", change_password),
+)
