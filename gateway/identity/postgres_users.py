@@ -72,6 +72,7 @@ async def make_admin(queries: Queries, user_id: UUID, email: str, password_hash:
 def _user(row: Row) -> User:
     return User(
         id=row["id"],
+        number=row["number"],
         email=row["email"],
         metadata=row["metadata"],
         admin=row["admin"],

@@ -52,12 +52,13 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``email`` is in lower case.
+    """An account. ``email`` is in lower case; ``number`` is never another user's.
 
     Tokens issued under another ``tokens_valid_from`` prove nothing.
     """
 
     id: UUID
+    number: int
     email: str
     metadata: Mapping[str, Any]
     admin: bool

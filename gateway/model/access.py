@@ -33,7 +33,8 @@ class Principal:
 
     ``id`` is the registry's id of the user or thing; ``role`` is what the auth hook
     is told (``admin``, ``user`` or ``thing`` for our own registry);
-    ``allowed_roles`` are all the roles the caller could have chosen.
+    ``allowed_roles`` are all the roles the caller could have chosen; ``number`` is a
+    user's id for the APIs that want an integer.
     """
 
     kind: PrincipalKind
@@ -41,6 +42,7 @@ class Principal:
     role: str
     allowed_roles: tuple[str, ...] = ()
     email: str = ""
+    number: int = 0
 
     @property
     def is_admin(self) -> bool:

@@ -27,8 +27,18 @@ async def test_a_registered_user_logs_in_and_is_known_by_the_token(registry: Reg
     made = await registry.users.register("Test@Email.com", PASSWORD, {"shift": "night"})
     token = await registry.users.log_in("TEST@email.com", PASSWORD)
     assert Principal(
-        PrincipalKind.USER, str(made.id), "user", ("user",), "test@email.com"
+        PrincipalKind.USER, str(made.id), "user", ("user",), "test@email.com", made.number
     ) == await registry.user_by_token(token)
+
+
+async def test_a_user_has_a_number_that_no_other_user_ever_has(
+    registry: Registry, connection: asyncpg.Connection
+) -> None:
+    """The next user does not inherit the number of a removed one, nor what it was let do."""
+    first = await registry.users.register("first@email.com", PASSWORD, {})
+    await connection.execute("delete from users where id = $1", first.id)
+    second = await registry.users.register("first@email.com", PASSWORD, {})
+    assert 0 < first.number < second.number
 
 
 async def test_an_email_is_taken_in_any_case(registry: Registry) -> None:
