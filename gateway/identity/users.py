@@ -143,9 +143,7 @@ def check_email(email: object) -> str:
 def principal_of(user: User) -> Principal:
     """The user as a caller."""
     roles = (ADMIN_ROLE, USER_ROLE) if user.admin else (USER_ROLE,)
-    return Principal(
-        PrincipalKind.USER, str(user.id), roles[0], roles, user.email, user.number
-    )
+    return Principal(PrincipalKind.USER, str(user.id), roles[0], roles, user.email, user.number)
 
 
 def _claims(user: User) -> Claims:
