@@ -1,0 +1,84 @@
+"""One real gateway per module, with a real nginx before it; both ways give a base URL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.tools.firmware import Firmware
+from tests.tools.gateway import GatewayProcess, running_gateway
+from tests.tools.mainflux import Thing, User, sign_in
+from tests.tools.nginx import ACCEL, Nginx, running_nginx
+from tests.tools.ports import HOST
+
+WAYS = ("direct", "nginx")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file that a thing has: its bytes, its name, and where it is below a base URL."""
+
+    image: Firmware
+    name: str
+    path: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str
+) -> AsyncIterator[GatewayProcess]:
+    """The service, told to let nginx send blobs."""
+    async with running_gateway(
+        tmp_path_factory.mktemp("gateway"),
+        database_server=postgres_server,
+        accel=ACCEL,
+        trusted_proxies=f"{HOST}/32",
+    ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nginx(
+    gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Nginx]:
+    """The deployed nginx before it."""
+    upstream, blobs = f"{HOST}:{gateway.port}", gateway.data_dir / "blobs"
+    folder: Path = tmp_path_factory.mktemp("nginx")
+    async with running_nginx(folder, upstream=upstream, blobs=blobs) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def port(request: pytest.FixtureRequest, gateway: GatewayProcess, nginx: Nginx) -> int:
+    """The port of the gateway itself, then of nginx."""
+    return gateway.port if request.param == "direct" else nginx.port
+
+
+@pytest.fixture(scope="module")
+def base_url(port: int) -> str:
+    """The same as a URL."""
+    return f"http://{HOST}:{port}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that unpacks nothing."""
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        yield session
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(gateway: GatewayProcess, http: aiohttp.ClientSession) -> User:
+    """The first administrator."""
+    return await sign_in(http, gateway.url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def thing(admin: User) -> Thing:
+    """A thing."""
+    return await admin.thing()
