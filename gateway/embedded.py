@@ -153,7 +153,10 @@ class _Server:
         """Stop the server in order; if it will not, at once: WAL recovery is safe."""
         for mode in ("fast", "immediate"):
             if self._run("pg_ctl", ["-D", self.home, "-w", "-t", "30", "-m", mode, "stop"]):
-                return
+                break
+        if self._sockets() != self.home:
+            with contextlib.suppress(OSError):  # it may hold a socket still, or be gone
+                self._sockets().rmdir()
 
     def _create(self) -> None:
         """initdb beside the final place, so that a half-made one is never taken for whole."""

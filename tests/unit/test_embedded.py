@@ -220,6 +220,8 @@ async def test_a_squatted_socket_folder_is_refused(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 120)
     async with embedded_postgres(long) as dsn:
         folder = Path(dsn.partition("host=")[2].replace("%2F", "/"))
+    assert not folder.exists()
+    folder.mkdir()
     folder.chmod(0o777)
     with pytest.raises(EmbeddedFailed, match="belongs to somebody else"):
         async with embedded_postgres(long):
