@@ -23,6 +23,7 @@ from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.catalogue.postgres_changes import listening
 from gateway.config import Settings
 from gateway.dialects import DIALECTS
+from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
@@ -207,6 +208,7 @@ async def serve(
             log_requests=settings.access_log,
             metrics_directory=metrics_directory,
         )
+        app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
         runner = await start_runner(app, settings)
         stop = _stop_signal()
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()

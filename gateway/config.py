@@ -166,6 +166,11 @@ class Settings(BaseSettings):
     read_cache_entries: Count = Field(
         1024, description="Reads kept ready, per worker; each holds a descriptor."
     )
+    hasura_policy: Literal["admin", "private", "public", "read-only"] = Field(
+        "admin",
+        description="Who may do what on the Hasura routes, unless a hook decides: `admin`, "
+        "`private`, `public` or `read-only`.",
+    )
     max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_uploads: Count = Field(
         256, description="Uploads under way at once, per worker; more get 429."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.dialects.hasura.dialect import HASURA
 from gateway.dialects.mainflux.dialect import MAINFLUX
 from gateway.web.dialect import Dialect
 
-DIALECTS: Final[tuple[Dialect, ...]] = (MAINFLUX,)
+DIALECTS: Final[tuple[Dialect, ...]] = (MAINFLUX, HASURA)

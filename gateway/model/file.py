@@ -105,9 +105,9 @@ def check_name(name: str) -> str:
     if not name:
         raise Malformed("the file name is empty")
     # The length first: no name costs more than its limit, however long the claim.
-    if len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES:
+    if _is_long(name):
         raise Malformed("the file name is longer than 255 bytes")
-    if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in name):
+    if _has_controls(name) or any(c in _BIDI_CONTROLS for c in name):
         raise Malformed("the file name contains a forbidden character")
     if "/" in name or "\\" in name:
         raise Malformed("the file name contains a path separator")
@@ -116,3 +116,32 @@ def check_name(name: str) -> str:
     if not unicodedata.is_normalized("NFC", name):
         raise Malformed("the file name is not in Unicode normal form C")
     return name
+
+
+def check_id(file_id: str) -> str:
+    """The id itself, if a file may be addressed by it: a looser policy than that of names.
+
+    For APIs whose clients make up ids that nobody takes for the name of a file on a disk.
+    1 to 255 bytes of UTF-8, each different from all others, normal forms included; no
+    slash, control, line break or lone surrogate; not ``.`` or ``..``, which clients
+    and proxies resolve away (RFC 3986, section 5.2.4).
+
+    Raises ``Malformed``.
+    """
+    if not file_id:
+        raise Malformed("the file id is empty")
+    if _is_long(file_id):
+        raise Malformed("the file id is longer than 255 bytes")
+    if _has_controls(file_id):
+        raise Malformed("the file id contains a forbidden character")
+    if "/" in file_id or file_id in (".", ".."):
+        raise Malformed("the file id is reserved")
+    return file_id
+
+
+def _is_long(text: str) -> bool:
+    return len(text.encode("utf-8", "surrogatepass")) > _NAME_BYTES
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES for c in text)

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.tools.ports import HOST, answers, free_port
 
@@ -50,14 +51,22 @@ def nginx_binary() -> str:
     return found
 
 
-def render(folder: Path, *, port: int, upstream: str, blobs: Path) -> Path:
+def render(
+    folder: Path,
+    *,
+    port: int,
+    upstream: str,
+    blobs: Path,
+    proxy_changes: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
 
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
+    ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
-    _copy(folder, "filestore-proxy.conf", {})
+    _copy(folder, "filestore-proxy.conf", proxy_changes)
     _copy(folder, "filestore.conf", {})
     _copy(
         folder,
@@ -91,10 +100,16 @@ def render(folder: Path, *, port: int, upstream: str, blobs: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running_nginx(folder: Path, *, upstream: str, blobs: Path) -> AsyncIterator[Nginx]:
+async def running_nginx(
+    folder: Path,
+    *,
+    upstream: str,
+    blobs: Path,
+    proxy_changes: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
-    conf = render(folder, port=port, upstream=upstream, blobs=blobs)
+    conf = render(folder, port=port, upstream=upstream, blobs=blobs, proxy_changes=proxy_changes)
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
     process = await asyncio.create_subprocess_exec(*command, "-g", "daemon off;")
     try:

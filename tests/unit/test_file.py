@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.model.errors import Malformed
-from gateway.model.file import Scope, check_name
+from gateway.model.file import Scope, check_id, check_name
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,48 @@ def test_a_refusal_never_repeats_the_name() -> None:
 )
 def test_a_scope_reads_as_a_folder(kind: str, owner: str) -> None:
     assert str(Scope(kind, owner)) == f"{kind}/{owner}"
+
+
+@pytest.mark.parametrize(
+    "file_id",
+    [
+        pytest.param("05c40f1e-cdaf-4e29-8976-38c899", id="as published"),
+        pytest.param("x" * 255, id="255 bytes"),
+        pytest.param("\U0001f680" * 63, id="252 bytes in four-byte characters"),
+        pytest.param("...", id="three dots"),
+        pytest.param("ends in a dot.", id="dot at the end"),
+        pytest.param(" ", id="space"),
+        pytest.param("con", id="device"),
+        pytest.param("a\\b", id="backslash"),
+        pytest.param("{id}", id="braces"),
+        pytest.param("a?b#c%2Fd", id="what a URL must quote"),
+        pytest.param("e\u0301", id="decomposed accent"),
+    ],
+)
+def test_a_good_id_is_kept_as_it_is(file_id: str) -> None:
+    assert file_id == check_id(file_id)
+
+
+@pytest.mark.parametrize(
+    "file_id",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(".", id="this folder"),
+        pytest.param("..", id="parent folder"),
+        pytest.param("a/b", id="slash"),
+        pytest.param("a\0b", id="NUL"),
+        pytest.param("a\r\nb", id="line break"),
+        pytest.param("a\x7fb", id="DEL"),
+        pytest.param("a\x85b", id="C1 control"),
+        pytest.param("a\u2028b", id="line separator"),
+        pytest.param("a\ud800b", id="lone surrogate"),
+        pytest.param("x" * 256, id="256 bytes"),
+        pytest.param("\u00e9" * 128, id="256 bytes in two-byte characters"),
+    ],
+)
+def test_a_bad_id_is_malformed(file_id: str) -> None:
+    with pytest.raises(Malformed):
+        check_id(file_id)
 
 
 @pytest.mark.parametrize(

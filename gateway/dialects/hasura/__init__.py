@@ -1,0 +1,1 @@
+"""The Hasura filestore API."""

@@ -1,0 +1,93 @@
+"""Who asks: as a trusted proxy says in ``X-Hasura-*``, or as our own Bearer token proves.
+
+Rule: from anyone but a trusted proxy the mere presence of an identity header is an error,
+whatever it says and whatever else the request has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.access import Principal, PrincipalKind
+from gateway.model.errors import Forbidden, Malformed, MissingField
+from gateway.web.context import GATEWAY
+from gateway.web.guard import bearer
+from gateway.web.peers import single_header
+
+USER_ID: Final = "X-Hasura-User-Id"
+_ROLE: Final = "X-Hasura-Role"
+_USER_ROLE: Final = "X-Hasura-User-Role"
+_ALLOWED_ROLES: Final = "X-Hasura-Allowed-Roles"
+_ASSERTIONS: Final = (USER_ID, _ROLE, _USER_ROLE, _ALLOWED_ROLES)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
+_INT64: Final = range(-(2**63), 2**63)
+_ROLE_CHARACTERS: Final = 128
+
+
+async def find_caller(request: web.Request) -> Principal | None:
+    """The caller, or ``None`` if the request shows no identity; ``id`` is the integer, as text.
+
+    Raises ``Forbidden`` for identity headers of an untrusted peer, ``MissingField`` or
+    ``Malformed`` for those of a trusted one that are not whole, and ``Unauthenticated``.
+    """
+    sent = next((name for name in _ASSERTIONS if name in request.headers), None)
+    if sent is None:
+        return await _proven(request) if "Authorization" in request.headers else None
+    if not request.app[GATEWAY].peers.trusts(request):
+        raise Forbidden(f"{sent} is accepted from trusted proxies only")
+    asserted = {name: value for name in _ASSERTIONS if (value := single_header(request, name))}
+    return _asserted(asserted)
+
+
+def credential_of(request: web.Request) -> Hashable:
+    """Everything that ``find_caller`` looks at."""
+    names = (*_ASSERTIONS, "Authorization")
+    shown = (tuple(request.headers.getall(name, ())) for name in names)
+    return (*shown, request.app[GATEWAY].peers.trusts(request))
+
+
+async def _proven(request: web.Request) -> Principal:
+    user = await bearer(request)
+    return Principal(user.kind, str(user.number), user.role, user.allowed_roles, user.email)
+
+
+def _asserted(asserted: Mapping[str, str]) -> Principal:
+    """The caller that the headers name; an empty one is a missing one."""
+    if USER_ID not in asserted:
+        raise MissingField("header", USER_ID)
+    user_id, role = _integer(asserted[USER_ID]), _one_role(asserted)
+    allowed = _roles(asserted.get(_ALLOWED_ROLES, ""))
+    return Principal(PrincipalKind.USER, str(user_id), role, allowed)
+
+
+def _integer(text: str) -> int:
+    value = int(text) if _INTEGER.fullmatch(text) else None
+    if value is None or value not in _INT64:
+        raise Malformed(f"{USER_ID} should be an integer")
+    return value
+
+
+def _one_role(asserted: Mapping[str, str]) -> str:
+    """The role, under either of its two names."""
+    given = {asserted[name] for name in (_ROLE, _USER_ROLE) if name in asserted}
+    if not given:
+        raise MissingField("header", _ROLE)
+    if len(given) > 1:
+        raise Malformed(f"{_ROLE} and {_USER_ROLE} differ")
+    return _check_role(given.pop(), _ROLE)
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    roles = (item.strip() for item in text.split(","))
+    return tuple(_check_role(role, _ALLOWED_ROLES) for role in roles if role)
+
+
+def _check_role(role: str, header: str) -> str:
+    """The role itself, if it is fit to be shown, stored and passed on."""
+    if len(role) > _ROLE_CHARACTERS or not role.isprintable():
+        raise Malformed(f"malformed header: {header}")
+    return role

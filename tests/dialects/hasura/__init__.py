@@ -1,0 +1,1 @@
+"""The Hasura dialect on the running service."""
