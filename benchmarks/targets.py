@@ -1,0 +1,102 @@
+"""The table of targets: one row per scenario, in the words of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.results import Aim, Check, Target
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scenario's title and its checks, by label."""
+
+    title: str
+    targets: dict[str, Target]
+
+    def check(self, label: str, values: tuple[float, ...] = (), peer: str = "") -> Check:
+        """The check of that label with what was measured. Raises ``KeyError``."""
+        return Check(label, self.targets[label], values, peer)
+
+    def unmeasured(self) -> list[Check]:
+        """Every check of the row, without a value."""
+        return [self.check(label) for label in self.targets]
+
+
+def _least(target: float, stretch: float, unit: str = "x") -> Target:
+    return Target(Aim.AT_LEAST, target, stretch, unit)
+
+
+def _most(target: float, stretch: float, unit: str) -> Target:
+    return Target(Aim.AT_MOST, target, stretch, unit)
+
+
+def _reported(unit: str) -> Target:
+    return Target(Aim.REPORTED, unit=unit)
+
+
+ROWS: Final[dict[int, Row]] = {
+    1: Row(
+        "authorised 4 KiB ranges through nginx (cached decision) / bare nginx static",
+        {"edge / nginx": _least(0.80, 0.95)},
+    ),
+    2: Row(
+        "authorised 4 KiB ranges, gateway alone / aiohttp FileResponse without authorisation",
+        {"gateway / FileResponse": _least(4, 6)},
+    ),
+    3: Row(
+        "authorised 128 KiB ranges, gateway alone / nginx static",
+        {"gateway / nginx": _least(0.75, 0.95)},
+    ),
+    4: Row(
+        "whole file, gateway alone / nginx static",
+        {"gateway / nginx": _least(0.80, 0.95)},
+    ),
+    5: Row(
+        "whole file through nginx + X-Accel / nginx static",
+        {"X-Accel / nginx": _least(0.95, 1.0)},
+    ),
+    6: Row(
+        "multipart upload with SHA-256, fsync, hook and commit / nginx DAV PUT",
+        {"gateway / DAV": _least(1.2, 2)},
+    ),
+    7: Row(
+        "the same upload / the naive aiohttp handler",
+        {"gateway / naive": _least(2, 3.5)},
+    ),
+    8: Row(
+        "the same upload / receive, hash and write on two threads without HTTP",
+        {"gateway / limit": _least(0.6, 0.85)},
+    ),
+    9: Row(
+        "peak memory growth during uploads",
+        {"one large upload": _most(8, 4, "MiB"), "16 uploads at once": _most(64, 32, "MiB")},
+    ),
+    10: Row("memory per stalled download", {"per connection": _most(16, 8, "KiB")}),
+    11: Row(
+        "devices held at once on one core, resuming at a slow rate with random cuts",
+        {
+            "devices at once": _least(10_000, 20_000, "devices"),
+            "wrong or lost": _most(0, 0, "devices"),
+        },
+    ),
+    12: Row(
+        "small uploads (64 KiB, with hook and commit) / pgbench single-row inserts",
+        {"uploads / inserts": _least(0.3, 0.6)},
+    ),
+    13: Row(
+        "p99 as the catalogue grows a thousandfold",
+        {
+            "look-up": _most(1.3, 1.1, "x"),
+            "list page": _most(1.3, 1.1, "x"),
+            "small range": _most(1.3, 1.1, "x"),
+        },
+    ),
+    14: Row(
+        "CPU seconds per GiB",
+        {"uploaded": _reported("s/GiB"), "downloaded": _reported("s/GiB")},
+    ),
+}
