@@ -128,7 +128,7 @@ def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
         workers=settings.workers,
         inherited=sock.fileno(),
         environment=child_environment({"GATEWAY_DATABASE_URL": dsn}),
-        grace_seconds=settings.shutdown_seconds + _LATE_SECONDS,
+        grace_seconds=2 * settings.shutdown_seconds + _LATE_SECONDS,
     )
     return asyncio.run(supervisor.run())
 

@@ -12,11 +12,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import aiohttp.http_parser
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
@@ -27,9 +25,9 @@ from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
-from gateway.logs import request_logged_as
+from gateway.logs import REQUEST_ID
 from gateway.model.change import RightsChanged
-from gateway.model.errors import Failure, GatewayError
+from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
 from gateway.upkeep import Graces, sweep
@@ -41,13 +39,12 @@ from gateway.web.frame import Frame
 from gateway.web.metrics import metrics_handler
 from gateway.web.peers import TrustedPeers
 from gateway.web.reads import ReadCache
+from gateway.web.server import listen
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
+from gateway.web.wording import answer
 
 _log: Final = logging.getLogger(__name__)
-_BACKLOG: Final = 4096
-_LINGERING_SECONDS: Final = 2.0
-_READ_BUFFER_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,7 @@ def build_app(
         dialects,
         prefix=prefix,
         log_requests=log_requests,
-        logged_as=request_logged_as,
+        log_as=REQUEST_ID.set,
     )
     app = web.Application(middlewares=[frame.middleware()])
     app[GATEWAY] = gateway
@@ -192,7 +189,6 @@ async def serve(
 
     Raises ``Failure`` with the reason if a start-up check fails.
     """
-    check_parser()
     async with (
         open_stores(settings, dsn) as stores,
         open_gateway(settings, stores) as gateway,
@@ -209,55 +205,20 @@ async def serve(
             metrics_directory=metrics_directory,
         )
         app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
-        runner = await start_runner(app, settings)
+        server = await listen(
+            app,
+            sock,
+            lambda error: answer(error, DIALECTS[0], ""),
+            keepalive_seconds=settings.keepalive_seconds,
+            shutdown_seconds=settings.shutdown_seconds,
+        )
         stop = _stop_signal()
-        await web.SockSite(runner, sock, backlog=_BACKLOG).start()
         async with _sweeping(settings, stores) if sweeping else contextlib.nullcontext():
             await stop.wait()
             readiness.draining = True
             _log.info("draining")
-            await runner.cleanup()
+            await server.stop()
             await gateway.files.drain(settings.shutdown_seconds)
-
-
-async def start_runner(app: web.Application, settings: Settings) -> web.AppRunner:
-    """The HTTP server, with its settings checked for having been applied."""
-    options: dict[str, Any] = {
-        "access_log": None,
-        "auto_decompress": False,
-        "keepalive_timeout": settings.keepalive_seconds,
-        "lingering_time": _LINGERING_SECONDS,
-        "read_bufsize": _READ_BUFFER_BYTES,
-    }
-    runner = web.AppRunner(
-        app, handle_signals=False, shutdown_timeout=settings.shutdown_seconds, **options
-    )
-    await runner.setup()
-    check_handler(runner, options)
-    return runner
-
-
-def check_parser() -> None:
-    """Raise ``Failure`` if aiohttp would parse HTTP in Python, which differs from its C parser."""
-    if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
-        raise Failure("aiohttp's C parser is missing; install a wheel that has it")
-
-
-def check_handler(runner: web.AppRunner, options: dict[str, Any]) -> None:
-    """Raise ``Failure`` unless connections get exactly ``options``.
-
-    aiohttp drops every option, with no more than a warning, if one of them is unknown.
-    """
-    server = runner.server
-    assert server is not None, "set up before it is checked"
-    try:
-        handler = RequestHandler(server, loop=asyncio.get_running_loop(), **options)
-    except TypeError as exc:
-        raise Failure("aiohttp does not take the server options") from exc
-    live = server()
-    for name in ("_keepalive_timeout", "_lingering_time", "_read_bufsize", "access_log"):
-        if getattr(live, name) != getattr(handler, name):
-            raise Failure(f"the server option {name} was not applied")
 
 
 def _stop_signal() -> asyncio.Event:

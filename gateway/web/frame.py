@@ -8,11 +8,11 @@ Rule: exactly one answer and one log line for each request, however it ends.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Final
 
 from aiohttp import web
@@ -24,6 +24,8 @@ from gateway.web.dialect import Dialect
 from gateway.web.wording import answer, translate
 
 _log: Final = logging.getLogger("gateway.request")
+
+_SERVER: Final = "filestore-gateway"
 
 CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to answer any more."""
@@ -39,13 +41,15 @@ class Frame:
         *,
         prefix: str,
         log_requests: bool,
-        logged_as: Callable[[str], AbstractContextManager[None]],
+        log_as: Callable[[str], object],
     ) -> None:
         self._routes = routes
         self._dialects = dialects
         self._prefix = prefix
         self._log_requests = log_requests
-        self._logged_as = logged_as
+        self._log_as = log_as
+        self._run_id = secrets.token_hex(6)
+        self._counter = itertools.count()
 
     def middleware(self) -> Middleware:
         """The middleware to give to the application."""
@@ -57,19 +61,16 @@ class Frame:
         return framed
 
     async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        identifier = secrets.token_hex(8)
-        with self._logged_as(identifier), metrics.in_flight.track_inprogress():
-            return await self._measured(request, handler, identifier)
-
-    async def _measured(
-        self, request: web.Request, handler: Handler, identifier: str
-    ) -> web.StreamResponse:
         started = time.perf_counter()
+        identifier = f"{self._run_id}{next(self._counter):x}"
         dialect = self._dialect_of(request)
+        self._log_as(identifier)
         status = CLIENT_LEFT
         try:
             response = await self._answer(request, handler, dialect, identifier)
             status = response.status
+            if not response.prepared:
+                response.headers["Server"] = _SERVER  # aiohttp's own names its version
             return response
         finally:
             seconds = time.perf_counter() - started

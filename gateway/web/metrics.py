@@ -34,9 +34,6 @@ _seconds: Final = Histogram(
     ("dialect", "method"),
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0),
 )
-in_flight: Final = Gauge(
-    "gateway_requests_in_flight", "Requests being served.", multiprocess_mode="livesum"
-)
 uploads_in_flight: Final = Gauge(
     "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -46,13 +46,14 @@ class SharedReader:
 class Resolved:
     """A read that our own rules allow: the access to ask the hook about, the row, the blob.
 
-    ``headers`` are those of a whole answer, rendered once.
+    ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
     """
 
     access: Access
     record: FileRecord
     blob: SharedReader
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
+    lines: bytes
     expires: float = 0.0
 
 

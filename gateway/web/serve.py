@@ -9,15 +9,13 @@ cut, never ended as if it were whole.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Final, cast
+from typing import Final
 
 from aiohttp import web
 
-from gateway.blobs.port import BlobReader
 from gateway.model.access import Access
 from gateway.model.byterange import (
     ByteRange,
@@ -36,14 +34,12 @@ from gateway.model.precondition import (
     evaluate,
     range_holds,
 )
-from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.reads import Resolved, SharedReader
+from gateway.web.sending import BlobResponse, rendered
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 _JUDGED_AGAIN: Final = ("If-Match", "If-Unmodified-Since")
-_ONE_WRITE_BYTES: Final = 64 * 1024
-_SLICE_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,8 @@ async def _resolve(
     with gateway.reads.resolving() as watch:
         access, record = await resolve(request)
         reader = SharedReader(await gateway.files.open(record))
-        resolved = Resolved(access, record, reader, _file_headers(record))
+        headers = _file_headers(record)
+        resolved = Resolved(access, record, reader, headers, rendered(headers))
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
@@ -158,70 +155,24 @@ def _range_header(request: web.Request, ranges: RangeRules) -> str | None:
 async def _send(
     request: web.Request, gateway: Gateway, resolved: Resolved, chosen: ByteRange | None
 ) -> web.StreamResponse:
-    record, headers = resolved.record, dict(resolved.headers)
+    record = resolved.record
     if request.method == "HEAD":
-        headers["Content-Length"] = str(record.blob.size)
-        return web.Response(headers=headers)
+        length = {"Content-Length": str(record.blob.size)}
+        return web.Response(headers={**resolved.headers, **length})
     if _goes_by_accel(request, gateway, record, chosen):
+        headers = dict(resolved.headers)
         if chosen is None:
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
         return web.Response(headers=headers)
-    status, span = 200, ByteRange(0, record.blob.size)
-    if chosen is not None:
-        status, span = 206, chosen
-        headers["Content-Range"] = chosen.content_range(record.blob.size)
-    reader = resolved.blob.reader
-    if span.length > _ONE_WRITE_BYTES:
-        return await _stream(request, gateway, reader, span, status, headers)
-    body = await reader.read(span.start, span.length) if span.length else b""
-    metrics.sent_bytes.inc(span.length)
-    return web.Response(status=status, headers=headers, body=body)
-
-
-async def _stream(
-    request: web.Request,
-    gateway: Gateway,
-    reader: BlobReader,
-    span: ByteRange,
-    status: int,
-    headers: dict[str, str],
-) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers=headers)
-    response.content_length = span.length
-    await response.prepare(request)
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("the client left")
-    try:
-        with gateway.stalls.watching(cast(asyncio.WriteTransport, transport)):
-            await _send_span(transport, reader, span)
-    except BaseException:
-        cast(asyncio.WriteTransport, transport).abort()
-        raise
-    metrics.sent_bytes.inc(span.length)
-    await response.write_eof()
+    if chosen is None:
+        response = BlobResponse(200, resolved.lines, {})
+        span = ByteRange(0, record.blob.size)
+    else:
+        own = {"Content-Range": chosen.content_range(record.blob.size)}
+        response, span = BlobResponse(206, resolved.lines, own), chosen
+    await response.send(request, resolved.blob.reader, span, gateway.stalls)
     return response
-
-
-async def _send_span(transport: asyncio.BaseTransport, reader: BlobReader, span: ByteRange) -> None:
-    """The span from the file to the socket, a slice at a time so that others get their turn.
-
-    ``sendfile`` says nothing of a file that ends early, so the blob is asked afterwards.
-    """
-    loop = asyncio.get_running_loop()
-    for start in range(span.start, span.stop, _SLICE_BYTES):
-        count = min(_SLICE_BYTES, span.stop - start)
-        await loop.sendfile(
-            cast(asyncio.WriteTransport, transport),
-            cast(IO[bytes], reader),
-            start,
-            count,
-            fallback=False,
-        )
-        await asyncio.sleep(0)
-    if not reader.is_whole():
-        raise ConnectionResetError("the blob is shorter than its row says")
 
 
 def _goes_by_accel(

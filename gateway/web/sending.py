@@ -1,0 +1,124 @@
+"""A blob on its way to the socket: the head rendered by ourselves, the bytes by the kernel.
+
+Knows aiohttp's writer and ``loop.sendfile``. Does not know which bytes or why.
+
+Rule: everything about the answer that does not depend on the request was rendered before.
+What cannot be finished is cut, never ended as if it were whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import IO, Final, cast
+
+from aiohttp import web
+
+from gateway.blobs.port import BlobReader
+from gateway.model.byterange import ByteRange
+from gateway.web import metrics
+from gateway.web.stall import StallWatch
+
+_ONE_WRITE_BYTES: Final = 64 * 1024
+_SLICE_BYTES: Final = 4 * 1024 * 1024
+_HTTP_1_1: Final = (1, 1)
+_STATUS_LINES: Final = {200: "200 OK", 206: "206 Partial Content"}
+
+
+def rendered(headers: Mapping[str, str]) -> bytes:
+    """Header lines as they are sent. The values are free of line breaks already."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+
+
+class BlobResponse(web.StreamResponse):
+    """A 200 or 206 whose body is a span of a blob.
+
+    ``lines`` are the rendered headers that every answer of this blob has; aiohttp's own way
+    to build a response would render them anew each time.
+    """
+
+    def __init__(self, status: int, lines: bytes, own: Mapping[str, str]) -> None:
+        super().__init__(status=status)
+        self._lines = lines
+        self._own = own
+
+    async def send(
+        self, request: web.Request, reader: BlobReader, span: ByteRange, stalls: StallWatch
+    ) -> None:
+        """Send head and bytes. Raises ``ConnectionError`` if the client leaves."""
+        head = self._head(request, span)
+        if span.length > _ONE_WRITE_BYTES:
+            await self._send_file(request, head, reader, span, stalls)
+        else:
+            body = await reader.read(span.start, span.length) if span.length else b""
+            await request.writer.write(head + body)
+        metrics.sent_bytes.inc(span.length)
+        self._eof_sent = True
+
+    def _head(self, request: web.Request, span: ByteRange) -> bytes:
+        self._keep_alive = request.keep_alive
+        first = request.version >= _HTTP_1_1
+        head = (
+            f"HTTP/1.{int(first)} {_STATUS_LINES[self.status]}\r\n"
+            f"Content-Length: {span.length}\r\nDate: {http_date()}\r\n"
+        )
+        if self._keep_alive != first:
+            head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"
+        return head.encode("ascii") + rendered(self._own) + self._lines + b"\r\n"
+
+    async def _send_file(
+        self,
+        request: web.Request,
+        head: bytes,
+        reader: BlobReader,
+        span: ByteRange,
+        stalls: StallWatch,
+    ) -> None:
+        await request.writer.write(head)
+        transport = cast(asyncio.WriteTransport | None, request.transport)
+        if transport is None:
+            raise ConnectionResetError("the client left")
+        try:
+            with stalls.watching(transport):
+                await _send_span(transport, reader, span)
+        except BaseException:
+            transport.abort()
+            raise
+
+
+async def _send_span(
+    transport: asyncio.WriteTransport, reader: BlobReader, span: ByteRange
+) -> None:
+    """The span from the file to the socket, a slice at a time so that others get their turn.
+
+    ``sendfile`` says nothing of a file that ends early, so the blob is asked afterwards.
+    """
+    loop = asyncio.get_running_loop()
+    for start in range(span.start, span.stop, _SLICE_BYTES):
+        if start > span.start:
+            await asyncio.sleep(0)
+        count = min(_SLICE_BYTES, span.stop - start)
+        await loop.sendfile(transport, cast(IO[bytes], reader), start, count, fallback=False)
+    if not reader.is_whole():
+        raise ConnectionResetError("the blob is shorter than its row says")
+
+
+class _Clock:
+    """The Date header, rendered once a second."""
+
+    def __init__(self) -> None:
+        self.second = 0
+        self.text = ""
+
+
+_clock: Final = _Clock()
+
+
+def http_date() -> str:
+    """The current time as an IMF-fixdate (RFC 9110, section 5.6.7)."""
+    now = int(time.time())
+    if now != _clock.second:
+        _clock.second, _clock.text = now, formatdate(now, usegmt=True)
+    return _clock.text
