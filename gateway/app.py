@@ -39,7 +39,7 @@ from gateway.web.frame import Frame
 from gateway.web.metrics import metrics_handler
 from gateway.web.peers import TrustedPeers
 from gateway.web.reads import ReadCache
-from gateway.web.server import listen
+from gateway.web.server import HttpServer, listen
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
 from gateway.web.wording import answer
@@ -205,13 +205,7 @@ async def serve(
             metrics_directory=metrics_directory,
         )
         app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
-        server = await listen(
-            app,
-            sock,
-            lambda error: answer(error, DIALECTS[0], ""),
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=settings.shutdown_seconds,
-        )
+        server = await start_server(app, settings, sock)
         stop = _stop_signal()
         async with _sweeping(settings, stores) if sweeping else contextlib.nullcontext():
             await stop.wait()
@@ -219,6 +213,17 @@ async def serve(
             _log.info("draining")
             await server.stop()
             await gateway.files.drain(settings.shutdown_seconds)
+
+
+async def start_server(app: web.Application, settings: Settings, sock: socket.socket) -> HttpServer:
+    """Listen. What cannot even be parsed is worded by the first dialect."""
+    return await listen(
+        app,
+        sock,
+        lambda error: answer(error, DIALECTS[0], ""),
+        keepalive_seconds=settings.keepalive_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
 
 
 def _stop_signal() -> asyncio.Event:

@@ -21,11 +21,10 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.model.errors import Failure, GatewayError, Interrupted
 from gateway.web import metrics
 from gateway.web.dialect import Dialect
+from gateway.web.reply import SERVER
 from gateway.web.wording import answer, translate
 
 _log: Final = logging.getLogger("gateway.request")
-
-_SERVER: Final = "filestore-gateway"
 
 CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to answer any more."""
@@ -70,7 +69,7 @@ class Frame:
             response = await self._answer(request, handler, dialect, identifier)
             status = response.status
             if not response.prepared:
-                response.headers["Server"] = _SERVER  # aiohttp's own names its version
+                response.headers["Server"] = SERVER
             return response
         finally:
             seconds = time.perf_counter() - started

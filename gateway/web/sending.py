@@ -19,6 +19,7 @@ from aiohttp import web
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
 from gateway.web import metrics
+from gateway.web.reply import SERVER
 from gateway.web.stall import StallWatch
 
 _ONE_WRITE_BYTES: Final = 64 * 1024
@@ -63,6 +64,7 @@ class BlobResponse(web.StreamResponse):
         head = (
             f"HTTP/1.{int(first)} {_STATUS_LINES[self.status]}\r\n"
             f"Content-Length: {span.length}\r\nDate: {http_date()}\r\n"
+            f"Server: {SERVER}\r\n"
         )
         if self._keep_alive != first:
             head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"

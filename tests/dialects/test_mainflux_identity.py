@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,9 @@ from uuid import uuid4
 import aiohttp
 import jwt
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
-from gateway.app import build_app, open_gateway, open_stores, start_runner
+from gateway.app import build_app, open_gateway, open_stores, start_server
 from gateway.config import Settings
 from gateway.postgres import Database
 from gateway.web.health import Readiness
@@ -106,12 +106,12 @@ async def nobody(
     ):
         await stores.registry.users.ensure_admin(ROOT_EMAIL, PASSWORD)
         app = build_app(gateway, Readiness({}), prefix=chosen.prefix, log_requests=False)
-        runner = await start_runner(app, chosen)
-        await web.TCPSite(runner, HOST, 0).start()
-        try:
-            yield Client(session, f"http://{HOST}:{runner.addresses[0][1]}")
-        finally:
-            await runner.cleanup()
+        with socket.create_server((HOST, 0)) as sock:
+            server = await start_server(app, chosen, sock)
+            try:
+                yield Client(session, f"http://{HOST}:{sock.getsockname()[1]}")
+            finally:
+                await server.stop()
 
 
 @pytest.fixture

@@ -453,7 +453,6 @@ async def test_an_unknown_method_is_refused_in_json(
     check_refusal(answer, 405, "method not allowed")
 
 
-@pytest.mark.xfail(strict=True, reason="aiohttp words what its parser refuses by itself")
 async def test_an_invented_method_is_refused_in_json(
     raw: RawConnection, key: tuple[str, str], published: Published
 ) -> None:

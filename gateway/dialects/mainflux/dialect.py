@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from gateway.dialects.mainflux import files, groups, identify, things, users
 from gateway.dialects.mainflux.wording import word
-from gateway.web.dialect import Dialect
+from gateway.web.dialect import Dialect, Route
+
+
+def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
+    """Whatever changes users, things or groups may change what somebody may read."""
+    for route in routes:
+        yield replace(route, alters_rights=route.method not in ("GET", "HEAD"))
+
 
 MAINFLUX: Final = Dialect(
     name="mainflux",
     routes=(
         *files.ROUTES,
-        *users.ROUTES,
-        *things.ROUTES,
-        *groups.ROUTES,
+        *_altering_rights(users.ROUTES),
+        *_altering_rights(things.ROUTES),
+        *_altering_rights(groups.ROUTES),
         *identify.ROUTES,
     ),
     word=word,
