@@ -26,7 +26,7 @@ from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
 from gateway.logs import REQUEST_ID
-from gateway.model.change import RightsChanged
+from gateway.model.change import Audiences, RightsChanged
 from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
@@ -38,6 +38,7 @@ from gateway.web.dialect import Dialect, Handler
 from gateway.web.frame import Frame
 from gateway.web.metrics import metrics_handler
 from gateway.web.peers import TrustedPeers
+from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
 from gateway.web.server import HttpServer, listen
 from gateway.web.slots import Slots
@@ -87,14 +88,17 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
     """What handlers work with."""
-    reads = ReadCache(seconds=settings.read_cache_seconds, entries=settings.read_cache_entries)
+    seconds, entries = settings.read_cache_seconds, settings.read_cache_entries
+    reads = ReadCache(seconds=seconds, entries=entries)
+    principals = PrincipalCache(seconds=seconds, entries=entries)
+    audience = Audiences(reads, principals)
     async with open_hook(
         settings.hook_url,
         timeout_seconds=settings.hook_timeout_seconds,
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
         yield Gateway(
-            files=Filestore(stores.blobs, stores.catalogue, hook, reads),
+            files=Filestore(stores.blobs, stores.catalogue, hook, audience),
             registry=stores.registry,
             hook=hook,
             limits=limits_of(settings),
@@ -102,6 +106,8 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             uploads=Slots(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds),
             reads=reads,
+            principals=principals,
+            audience=audience,
             accel=settings.accel,
             store_md5=settings.md5,
             allowed_extensions=frozenset(settings.allowed_extensions),
@@ -172,7 +178,7 @@ def announcing(handler: Handler, gateway: Gateway) -> Handler:
         try:
             return await handler(request)
         finally:
-            gateway.reads.hear(RightsChanged())
+            gateway.audience.hear(RightsChanged())
 
     return announced
 
@@ -192,7 +198,7 @@ async def serve(
     async with (
         open_stores(settings, dsn) as stores,
         open_gateway(settings, stores) as gateway,
-        listening(dsn, gateway.reads),
+        listening(dsn, gateway.audience),
     ):
         readiness = health.Readiness(
             {"database": stores.catalogue.probe, "disk": stores.blobs.probe}

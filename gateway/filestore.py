@@ -91,7 +91,8 @@ class Filestore:
         ``PreconditionFailed`` or a ``Failure``; after any of them nothing is stored,
         ``CatalogueUnavailable`` excepted, after which it may be.
         """
-        check_claims(deposit.claims, await writer.measure())
+        if deposit.claims:
+            check_claims(deposit.claims, await writer.measure())
         return await self._uncancelled(self._seal_and_commit(deposit, writer))
 
     async def find(self, scope: Scope, name: str) -> FileRecord:

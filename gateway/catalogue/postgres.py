@@ -7,7 +7,7 @@ nor what the attributes mean.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +27,9 @@ from gateway.postgres import Database, Row, Session, Taken
 
 _USAGE_SLICES: Final = 16
 _TOMBSTONE_SECONDS: Final = 7 * 86400.0
+
+
+Change = Callable[..., Awaitable[Row | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,7 @@ class PostgresCatalogue:
 
     async def add(self, draft: Draft, blob: Blob, *, creator: str) -> FileRecord:
         """A new file. Raises ``Conflict`` or ``NotFound`` (the scope is gone)."""
-        async with self._database.transaction() as session:
-            return await _add(session, draft, blob, creator)
+        return await _add(self._database.change, draft, blob, creator)
 
     async def replace(
         self, draft: Draft, blob: Blob, *, creator: str, expected: UUID | None = None
@@ -81,7 +83,7 @@ class PostgresCatalogue:
         async with self._database.transaction() as session:
             old = await _lock(session, scope, draft.name)
             if old is None and expected is None:
-                return await _add(session, draft, blob, creator)
+                return await _add(session.row, draft, blob, creator)
             return await self._replace(session, _as_expected(old, expected), draft, blob, creator)
 
     async def amend(
@@ -160,9 +162,9 @@ class PostgresCatalogue:
         return await _reread(session, draft.scope, draft.name)
 
 
-async def _add(session: Session, draft: Draft, blob: Blob, creator: str) -> FileRecord:
+async def _add(change: Change, draft: Draft, blob: Blob, creator: str) -> FileRecord:
     try:
-        row = await session.row("add_file", uuid4(), *_upload_values(draft, blob, creator))
+        row = await change("add_file", uuid4(), *_upload_values(draft, blob, creator))
     except Taken as exc:
         if exc.constraint == "blobs_pkey":
             raise Failure("the upload was given up by the sweeper") from exc

@@ -38,3 +38,25 @@ class Audience(Protocol):
 
     def lose(self) -> None:
         """Changes may go unheard until the next ``begin``."""
+
+
+class Audiences:
+    """Several audiences as one."""
+
+    def __init__(self, *audiences: Audience) -> None:
+        self._audiences = audiences
+
+    def hear(self, change: Change) -> None:
+        """Something changed."""
+        for audience in self._audiences:
+            audience.hear(change)
+
+    def begin(self) -> None:
+        """From now on every change is heard."""
+        for audience in self._audiences:
+            audience.begin()
+
+    def lose(self) -> None:
+        """Changes may go unheard until the next ``begin``."""
+        for audience in self._audiences:
+            audience.lose()

@@ -13,7 +13,9 @@ from aiohttp import web
 from gateway.filestore import Filestore
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
+from gateway.model.change import Audience
 from gateway.web.peers import TrustedPeers
+from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
@@ -46,6 +48,8 @@ class Gateway:
     uploads: Slots
     stalls: StallWatch
     reads: ReadCache
+    principals: PrincipalCache
+    audience: Audience
     accel: str | None = None
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()

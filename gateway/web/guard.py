@@ -34,9 +34,13 @@ def has_scheme(request: web.Request, scheme: str) -> bool:
 
 async def thing_key(request: web.Request) -> Principal:
     """The thing of ``Authorization: Thing <key>``. Raises ``Unauthenticated``, ``Forbidden``."""
-    return await request.app[GATEWAY].registry.thing_by_key(credential(request, "thing"))
+    gateway = request.app[GATEWAY]
+    key = credential(request, "thing")
+    return await gateway.principals.principal("thing", key, gateway.registry.thing_by_key)
 
 
 async def bearer(request: web.Request) -> Principal:
     """The user of ``Authorization: Bearer <token>``. Raises ``Unauthenticated``."""
-    return await request.app[GATEWAY].registry.user_by_token(credential(request, "bearer"))
+    gateway = request.app[GATEWAY]
+    token = credential(request, "bearer")
+    return await gateway.principals.principal("bearer", token, gateway.registry.user_by_token)

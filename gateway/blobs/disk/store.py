@@ -47,7 +47,8 @@ class DiskBlobStore:
         writer = DiskWriter(self._disk, self._writers, scope, algorithms)
         self._disk.writers += 1
         try:
-            await self._write_side(writer.begin, expected_bytes)
+            if expected_bytes is None or expected_bytes > self._disk.batch_bytes:
+                await self._write_side(writer.begin, expected_bytes or 0)
             yield writer
         finally:
             self._disk.writers -= 1

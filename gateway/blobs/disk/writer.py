@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -52,12 +53,16 @@ class DiskWriter:
         """Bytes accepted so far."""
         return self._size
 
-    def begin(self, expected_bytes: int | None) -> None:
-        """Create the part, locked for as long as it is open. Blocking."""
+    def begin(self, expected_bytes: int = 0) -> int:
+        """Create the part, locked for as long as it is open; its descriptor. Blocking.
+
+        An upload of less than a batch is created, written and sealed in one go.
+        """
         with disk_errors():
-            self._disk.check_room(expected_bytes or 0)
+            self._disk.check_room(expected_bytes)
             self._descriptor = os.open(self._part, STAGE_FLAGS, 0o640, dir_fd=self._disk.incoming)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self._descriptor
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
@@ -72,13 +77,14 @@ class DiskWriter:
         if self._batch:
             await self._flush()
         await self._settle()
-        return {name: hasher.digest() for name, hasher in self._hashes.items()}
+        return self._digests()
 
     async def seal(self) -> Blob:
         """Make the bytes durable under their permanent id."""
-        computed = await self.measure()
+        await self._settle()
         self._sealed = True
-        await self._start(self._make_durable)
+        await self._start(partial(self._make_durable, self._taken_batch()))
+        computed = self._digests()
         md5 = computed[MD5].hex() if MD5 in computed else None
         return Blob(self._id, self._scope, self._size, Digest(computed[SHA256].hex()), md5)
 
@@ -93,8 +99,14 @@ class DiskWriter:
 
     async def _flush(self) -> None:
         await self._settle()
+        self._job = self._pool.submit(self._absorb, self._taken_batch())
+
+    def _taken_batch(self) -> list[bytes | memoryview]:
         batch, self._batch, self._batched = self._batch, [], 0
-        self._job = self._pool.submit(self._absorb, batch)
+        return batch
+
+    def _digests(self) -> dict[str, bytes]:
+        return {name: hasher.digest() for name, hasher in self._hashes.items()}
 
     async def _settle(self) -> None:
         """Wait for the running job. Cancelling the wait does not forget the job."""
@@ -107,16 +119,17 @@ class DiskWriter:
         await self._settle()
 
     def _absorb(self, batch: Sequence[bytes | memoryview]) -> None:
-        assert self._descriptor is not None, "the part is created before any byte is accepted"
+        descriptor = self.begin() if self._descriptor is None else self._descriptor
         for chunk in batch:
             for hasher in self._hashes.values():
                 hasher.update(chunk)
         with disk_errors():
-            write_all(self._descriptor, batch)
+            write_all(descriptor, batch)
 
-    def _make_durable(self) -> None:
+    def _make_durable(self, batch: Sequence[bytes | memoryview]) -> None:
+        self._absorb(batch)
         with disk_errors():
-            assert self._descriptor is not None, "sealed once"
+            assert self._descriptor is not None, "opened to absorb"
             self._disk.sync(self._descriptor)
             self._close()
             self._disk.publish(self._part, self._id, self._scope)
