@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.model.errors import Failure, GatewayError, Interrupted
 from gateway.web import metrics
+from gateway.web.body import check_expectation
 from gateway.web.dialect import Dialect
 from gateway.web.reply import SERVER
 from gateway.web.wording import answer, translate
@@ -81,6 +82,7 @@ class Frame:
         self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
     ) -> web.StreamResponse:
         try:
+            check_expectation(request)
             return await handler(request)
         except GatewayError as exc:
             error = exc
