@@ -43,6 +43,7 @@ _UNAVAILABLE: Final = (
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
 )
 
 

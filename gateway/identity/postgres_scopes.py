@@ -15,9 +15,10 @@ async def add_scope(queries: Queries, scope: Scope, *, actor: str) -> None:
 async def remove_scope(queries: Queries, scope: Scope, *, actor: str, grace_seconds: float) -> None:
     """End the scope: its files' rows go, its blobs are condemned for after the grace.
 
-    The order is the point: the removal waits for uploads that are committing, and only
+    The order is the point: first the uploads that are committing are waited for, and only
     then are all the blobs to condemn visible.
     """
+    await queries.row("close_scope", scope.kind, scope.owner)
     await queries.run("remove_scope", scope.kind, scope.owner)
     await queries.run("condemn_scope", scope.kind, scope.owner, grace_seconds)
     await queries.run("note_scope", "removed", scope.kind, scope.owner, actor)

@@ -6,11 +6,17 @@ select * from file_rows where kind = $1 and owner = $2 and name = $3;
 -- $1 blob id
 select * from file_rows where blob_id = $1;
 
+-- Whoever changes files shares the scope's lock before anything else; whoever removes the scope
+-- takes it alone (scopes.sql). With locks on rows only, each would wait for what the other
+-- holds, and a steady stream of uploads would keep a removal waiting for ever.
+
 -- name: add_file
 -- One statement, so that an upload costs one round trip between BEGIN and COMMIT.
 -- $1 id  $2 kind  $3 owner  $4 name  $5 blob id  $6 size  $7 sha256  $8 md5
 -- $9 content type  $10 attributes  $11 creator  $12 usage slice
-with blob as (
+with scope as (
+    select pg_advisory_xact_lock_shared(hashtextextended($2::text || '/' || $3::text, 0))
+), blob as (
     insert into blobs (id, kind, owner, size, sha256, md5)
     values ($5, $2, $3, $6, $7, $8)
 ), counted as (
@@ -28,11 +34,16 @@ select $1, $2, $3, $4, $5, $9, $10, $11, greatest(
     (select date_trunc('second', modified_at) + interval '1 second'
      from vacated where kind = $2 and owner = $3 and name = $4)
 )
+from scope
 returning id, created_at, modified_at, updated_at;
 
 -- name: lock_file
 -- $1 kind  $2 owner  $3 name
-select id, blob_id from files where kind = $1 and owner = $2 and name = $3 for update;
+with scope as (
+    select pg_advisory_xact_lock_shared(hashtextextended($1::text || '/' || $2::text, 0))
+)
+select f.id, f.blob_id from scope, files f
+where f.kind = $1 and f.owner = $2 and f.name = $3 for update of f;
 
 -- name: replace_file
 -- The row is locked already. $1 id  $2 kind  $3 owner  $4 name  $5 blob id  $6 size

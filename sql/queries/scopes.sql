@@ -5,13 +5,18 @@
 -- $1 kind  $2 owner
 insert into scopes (kind, owner) values ($1, $2);
 
+-- name: close_scope
+-- Waits for changes to the scope's files that are committing; later ones wait for us.
+-- $1 kind  $2 owner
+select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::text, 0));
+
 -- name: remove_scope
--- Takes the scope's file rows along, and waits for uploads into it that are committing.
+-- Takes the scope's file rows along.
 -- $1 kind  $2 owner
 delete from scopes where kind = $1 and owner = $2;
 
 -- name: condemn_scope
--- Only after remove_scope: what committed while that waited must be condemned as well.
+-- Only after close_scope: what committed while that waited must be condemned as well.
 -- $1 kind  $2 owner  $3 grace in seconds
 update blobs
    set condemned_until = now() + make_interval(secs => $3)

@@ -9,8 +9,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
+from gateway.model.digest import Digest
+from gateway.model.errors import NotFound
+from gateway.model.file import Blob, Draft, Scope
 from gateway.postgres import Database
 from tests.identity.conftest import MakeUser, make_group, make_thing
 
@@ -137,6 +141,51 @@ async def test_an_upload_that_comes_too_late_is_refused(
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         async with connection.transaction():
             await upload(connection, owner, "late.bin")
+
+
+async def test_a_removal_amid_uploads_and_removals_deadlocks_with_none_of_them(
+    registry: Registry, database: Database, user: MakeUser, connection: asyncpg.Connection
+) -> None:
+    """
+    Every one of them either succeeds or finds nothing there, and nothing stays alive behind.
+    """
+    catalogue = PostgresCatalogue(database, garbage_grace_seconds=60)
+    caller = await user("test@email.com")
+    for _ in range(3):
+        owner = Owner("things", (await make_thing(registry, caller)).id, caller)
+        scope = Scope("things", str(owner.id))
+        churning = [asyncio.create_task(_churn(catalogue, scope, f"{n}.bin")) for n in range(16)]
+        await asyncio.sleep(0.05)
+        try:
+            await owner.remove(registry)
+        finally:
+            await _end(churning)
+        assert [True] * 16 == [isinstance(task.exception(), NotFound) for task in churning]
+    assert 0 == await connection.fetchval("select count(*) from files")
+    assert 0 == await connection.fetchval(
+        "select count(*) from blobs where condemned_until is null"
+    )
+
+
+async def _churn(catalogue: PostgresCatalogue, scope: Scope, name: str) -> None:
+    """Adds, replaces and removes one file until its scope is gone, which raises."""
+    draft = Draft(scope, name, "text/plain")
+    while True:
+        await catalogue.add(draft, _blob(scope), creator="me")
+        await catalogue.replace(draft, _blob(scope), creator="me")
+        await catalogue.remove(scope, name, creator="me")
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for the tasks to fail by themselves; cut them short if they do not."""
+    await asyncio.wait(tasks, timeout=10)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _blob(scope: Scope) -> Blob:
+    return Blob(uuid4(), scope, 1, Digest("ab" * 32))
 
 
 async def test_what_happened_is_written_down(
