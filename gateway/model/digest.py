@@ -53,6 +53,11 @@ class Digest:
         """The value of ``Repr-Digest`` (RFC 9530, section 3)."""
         return f"sha-256=:{base64.b64encode(self.raw).decode()}:"
 
+    @property
+    def legacy_digest(self) -> str:
+        """The value of ``Digest`` (RFC 3230, obsolete), which aria2 asks for and checks."""
+        return f"SHA-256={base64.b64encode(self.raw).decode()}"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,7 @@ async def upload(
 ) -> Mapping[str, Any]:
     """A file as one multipart part; the answer's body. ``url`` is the collection, or with PUT the file."""
     form = aiohttp.FormData(quote_fields=False)
-    form.add_field("file", content, filename=name, content_type=content_type)
+    form.add_field("file", io.BytesIO(content), filename=name, content_type=content_type)
     async with session.request(method, url, data=form, headers=headers) as answer:
         return await _expect(answer, 201 if method == "POST" else 200)
 
