@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -138,6 +139,7 @@ def build_app(
     *,
     prefix: str,
     log_requests: bool = True,
+    most_requests: int = 20_000,
     metrics_directory: str | None = None,
     dialects: Sequence[Dialect] = DIALECTS,
 ) -> web.Application:
@@ -149,6 +151,7 @@ def build_app(
         prefix=prefix,
         log_requests=log_requests,
         log_as=REQUEST_ID.set,
+        most_requests=most_requests,
     )
     app = web.Application(middlewares=[frame.middleware()])
     app[GATEWAY] = gateway
@@ -200,6 +203,7 @@ async def serve(
         open_gateway(settings, stores) as gateway,
         listening(dsn, gateway.audience),
     ):
+        raise_descriptor_limit()
         readiness = health.Readiness(
             {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
         )
@@ -208,6 +212,7 @@ async def serve(
             readiness,
             prefix=settings.prefix,
             log_requests=settings.access_log,
+            most_requests=settings.max_concurrent_requests,
             metrics_directory=metrics_directory,
         )
         app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
@@ -219,6 +224,12 @@ async def serve(
             _log.info("draining")
             await server.stop()
             await gateway.files.drain(settings.shutdown_seconds)
+
+
+def raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system grants: each device holds one, or two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def start_server(app: web.Application, settings: Settings, sock: socket.socket) -> HttpServer:

@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         "`private`, `public` or `read-only`.",
     )
     max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
+    max_concurrent_requests: Count = Field(
+        20_000, description="Requests under way at once, per worker; more get 429."
+    )
     max_concurrent_uploads: Count = Field(
         256, description="Uploads under way at once, per worker; more get 429."
     )

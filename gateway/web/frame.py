@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.model.errors import Failure, GatewayError, Interrupted
+from gateway.model.errors import Failure, GatewayError, Interrupted, TooMany
 from gateway.web import metrics
 from gateway.web.body import check_expectation
 from gateway.web.dialect import Dialect
@@ -42,6 +42,7 @@ class Frame:
         prefix: str,
         log_requests: bool,
         log_as: Callable[[str], object],
+        most_requests: int,
     ) -> None:
         self._routes = routes
         self._dialects = dialects
@@ -50,6 +51,8 @@ class Frame:
         self._log_as = log_as
         self._run_id = secrets.token_hex(6)
         self._counter = itertools.count()
+        self._most_requests = most_requests
+        self._under_way = 0
 
     def middleware(self) -> Middleware:
         """The middleware to give to the application."""
@@ -65,6 +68,7 @@ class Frame:
         identifier = f"{self._run_id}{next(self._counter):x}"
         dialect = self._dialect_of(request)
         self._log_as(identifier)
+        self._under_way += 1
         status = CLIENT_LEFT
         try:
             response = await self._answer(request, handler, dialect, identifier)
@@ -73,6 +77,7 @@ class Frame:
                 response.headers["Server"] = SERVER
             return response
         finally:
+            self._under_way -= 1
             seconds = time.perf_counter() - started
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
@@ -83,6 +88,7 @@ class Frame:
     ) -> web.StreamResponse:
         try:
             check_expectation(request)
+            self._check_load(request)
             return await handler(request)
         except GatewayError as exc:
             error = exc
@@ -94,6 +100,11 @@ class Frame:
             error = Failure()
             error.__cause__ = exc
         return self._refuse(request, error, dialect, identifier)
+
+    def _check_load(self, request: web.Request) -> None:
+        """Raise ``TooMany`` beyond the limit; whoever watches the gateway is let in."""
+        if self._under_way > self._most_requests and request.match_info.route in self._routes:
+            raise TooMany()
 
     def _refuse(
         self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str

@@ -1,0 +1,126 @@
+"""What one gateway bears: requests at once, readers that stop, bodies that stall."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.tools.firmware import Firmware
+from tests.tools.gateway import GatewayProcess, running_gateway
+from tests.tools.mainflux import Thing, signed_in, upload
+from tests.tools.rawhttp import RawConnection, raw_connection
+
+BIG = Firmware(seed=7, size=64 * 1024 * 1024)
+PATH = "/files/big.bin"
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, postgres_server: str) -> AsyncIterator[GatewayProcess]:
+    """A gateway with small limits."""
+    async with running_gateway(
+        tmp_path,
+        database_server=postgres_server,
+        max_concurrent_requests=3,
+        max_concurrent_uploads=1,
+        stall_seconds=1,
+        download_stall_seconds=1,
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+async def thing(gateway: GatewayProcess) -> Thing:
+    """A thing with a file that no socket buffer holds."""
+    async with signed_in(gateway.url) as admin:
+        created = await admin.thing()
+        await upload(admin.session, f"{gateway.url}/files", created.headers, "big.bin", BIG.content)
+    return created
+
+
+async def stalled_download(connection: RawConnection, thing: Thing) -> None:
+    """Ask for the file, read its head, and then nothing."""
+    await connection.send_head("GET", PATH, thing.headers.items())
+    assert (await connection.read_head()).status == 200
+
+
+async def test_requests_beyond_the_limit_are_asked_to_come_back(
+    gateway: GatewayProcess, thing: Thing
+) -> None:
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
+        for _ in range(3):
+            connection = await stack.enter_async_context(raw_connection(gateway.port))
+            await stalled_download(connection, thing)
+        async with session.get(gateway.url + PATH, headers=thing.headers) as refused:
+            assert (429, "1") == (refused.status, refused.headers["Retry-After"])
+            assert {"error": "too many requests"} == await refused.json()
+        async with session.get(gateway.url + "/ready") as ready:
+            assert ready.status == 200
+
+
+async def test_a_reader_that_stops_is_cut_off(gateway: GatewayProcess, thing: Thing) -> None:
+    """
+    Its place is free again, and it never takes the part that it got for the whole.
+    """
+    async with raw_connection(gateway.port) as connection:
+        await stalled_download(connection, thing)
+        await asyncio.sleep(3.5)
+        received, _ = await connection.read_ending()
+        assert len(received) < BIG.size
+
+
+async def test_a_slow_reader_is_left_alone(gateway: GatewayProcess, thing: Thing) -> None:
+    """
+    Three times the stall time long it takes a little now and then, and nobody minds.
+    """
+    async with raw_connection(gateway.port) as connection:
+        await stalled_download(connection, thing)
+        for _ in range(15):
+            await asyncio.sleep(0.2)
+            for _ in range(16):
+                assert await connection.read_some()
+
+
+async def test_an_upload_that_stalls_is_refused_and_leaves_nothing(
+    gateway: GatewayProcess, thing: Thing
+) -> None:
+    async with raw_connection(gateway.port) as connection:
+        await connection.send_head(
+            "POST",
+            "/files",
+            [
+                *thing.headers.items(),
+                ("Content-Type", "multipart/form-data; boundary=b"),
+                ("Content-Length", "1000"),
+            ],
+        )
+        await connection.send(
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="f.bin"\r\n\r\nabc'
+        )
+        answer = await connection.read_answer()
+    assert (408, b'{"error":"the body arrived too slowly"}') == (answer.status, answer.body)
+    assert [] == list((gateway.data_dir / "incoming").iterdir())
+
+
+async def test_uploads_beyond_the_limit_are_asked_to_come_back(
+    gateway: GatewayProcess, thing: Thing
+) -> None:
+    async with raw_connection(gateway.port) as connection, aiohttp.ClientSession() as session:
+        head = [
+            *thing.headers.items(),
+            ("Content-Type", "multipart/form-data; boundary=b"),
+            ("Content-Length", "1000"),
+            ("Expect", "100-continue"),
+        ]
+        await connection.send_head("POST", "/files", head)
+        assert (await connection.read_head()).status == 100
+        form = aiohttp.FormData()
+        form.add_field("file", b"abc", filename="f.bin")
+        async with session.post(
+            gateway.url + "/files", data=form, headers=thing.headers
+        ) as refused:
+            assert (429, "1") == (refused.status, refused.headers["Retry-After"])
