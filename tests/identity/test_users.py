@@ -185,10 +185,23 @@ async def test_a_password_that_was_given_is_not_handed_back(registry: Registry) 
 async def test_many_workers_make_one_admin(
     registry: Registry, connection: asyncpg.Connection
 ) -> None:
-    made = await asyncio.gather(*(registry.users.ensure_admin(None, None) for _ in range(8)))
-    [winner] = [m for m in made if m is not None]
+    """
+    All of them have seen that there is none, and wait to write, before the first one can.
+    """
+    async with connection.transaction():
+        await connection.execute("lock table users in share mode")
+        making = asyncio.gather(*(registry.users.ensure_admin(None, None) for _ in range(8)))
+        await _until_waiting(connection, 8)
+    [winner] = [m for m in await making if m is not None]
     assert 1 == await connection.fetchval("select count(*) from users")
     assert await registry.users.log_in(winner.email, winner.password or "")
+
+
+async def _until_waiting(connection: asyncpg.Connection, count: int) -> None:
+    waiting = "select count(*) from pg_locks where not granted"
+    async with asyncio.timeout(10):
+        while await connection.fetchval(waiting) < count:
+            await asyncio.sleep(0.01)
 
 
 async def test_the_admin_takes_over_an_account_with_the_admins_email(registry: Registry) -> None:
