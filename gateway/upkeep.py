@@ -9,8 +9,10 @@ Rule: a row without its blob is reported, never removed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,9 +20,10 @@ from uuid import UUID
 
 from gateway.blobs.port import BlobStore, StoredBlob
 from gateway.catalogue.port import Catalogue
-from gateway.model.errors import BlobMissing
+from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob
 
+_log: Final = logging.getLogger(__name__)
 _PAGE: Final = 500
 _SCRUB_BYTES: Final = 1024 * 1024
 _FIRST: Final = UUID(int=0)
@@ -113,17 +116,32 @@ async def _sweep_orphans(blobs: BlobStore, catalogue: Catalogue, grace_seconds: 
         old = [stored for stored in page if stored.modified_at < limit]
         for stored in await _unknown(catalogue, old):
             if await catalogue.condemn_orphan(stored.id, stored.scope):
-                removed += await blobs.remove(stored.scope, stored.id)
+                with _one_blob(stored.id):
+                    removed += await blobs.remove(stored.scope, stored.id)
     return removed
 
 
 async def _sweep_garbage(blobs: BlobStore, catalogue: Catalogue) -> int:
     removed = 0
     while due := await catalogue.due_garbage(_PAGE):
+        gone = []
         for garbage in due:
-            removed += await blobs.remove(garbage.scope, garbage.blob_id)
-        await catalogue.forget([garbage.blob_id for garbage in due])
+            with _one_blob(garbage.blob_id):
+                removed += await blobs.remove(garbage.scope, garbage.blob_id)
+                gone.append(garbage.blob_id)
+        if not gone:
+            break  # what is left cannot be removed now; the next sweep tries again
+        await catalogue.forget(gone)
     return removed
+
+
+@contextlib.contextmanager
+def _one_blob(blob_id: UUID) -> Iterator[None]:
+    """A blob that cannot be removed does not keep the others from it."""
+    try:
+        yield
+    except StorageFailed:
+        _log.warning("a blob cannot be removed", exc_info=True, extra={"blob_id": str(blob_id)})
 
 
 async def _is_intact(blobs: BlobStore, blob: Blob) -> bool:

@@ -21,8 +21,9 @@ from gateway.model.file import Scope
 
 _BATCH_BYTES: Final = 1024 * 1024
 _SMALLEST_BATCH_BYTES: Final = 64 * 1024
-_ALL_BATCHES_BYTES: Final = 8 * 1024 * 1024
+_ALL_BATCHES_BYTES: Final = 4 * 1024 * 1024
 _FOLDERS_REMEMBERED: Final = 50_000
+_PROBE: Final = ".probe-"
 
 READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 STAGE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -56,6 +57,7 @@ class Disk:
             os.fsync(self.incoming)
             os.fsync(self.blobs)
             _sync_folder(root)
+            _sync_ancestors(root)
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -73,7 +75,7 @@ class Disk:
 
     def check_layout(self) -> None:
         """Raise ``Failure`` unless a file can move from incoming to blobs by a link."""
-        name = f".probe-{uuid4().hex}"
+        name = f"{_PROBE}{uuid4().hex}.part"
         try:
             os.close(os.open(name, STAGE_FLAGS, 0o640, dir_fd=self.incoming))
             try:
@@ -115,9 +117,10 @@ class Disk:
             except OSError:
                 os.unlink(str(blob_id), dir_fd=folder)
                 raise
-            os.unlink(part, dir_fd=self.incoming)
         finally:
             os.close(folder)
+        with contextlib.suppress(OSError):  # a second name of the same bytes, for the sweeper
+            os.unlink(part, dir_fd=self.incoming)
 
     def _scope_folder(self, scope: Scope) -> int:
         if scope not in self._durable_folders:
@@ -135,25 +138,39 @@ class Disk:
         return os.open(f"{scope.kind}/{scope.owner}", _FOLDER_FLAGS, dir_fd=self.blobs)
 
     def clear_incoming(self, older_than_seconds: float) -> int:
-        """Remove old parts that nobody holds the lock of; how many."""
+        """Remove old parts and probes that nobody holds the lock of; how many."""
         limit = time.time() - older_than_seconds
         with disk_errors():
-            with os.scandir(self.incoming) as entries:
-                parts = [entry.name for entry in entries if entry.name.endswith(".part")]
-            return sum(self._clear_part(name, limit) for name in parts)
+            cleared = sum(
+                _clear_leftover(self.incoming, name, limit)
+                for name in _names(self.incoming)
+                if name.endswith(".part")
+            )
+            return cleared + sum(
+                _clear_leftover(self.blobs, name, limit)
+                for name in _names(self.blobs)
+                if name.startswith(_PROBE)
+            )
 
-    def _clear_part(self, name: str, limit: float) -> bool:
-        with contextlib.suppress(FileNotFoundError, BlockingIOError):
-            descriptor = os.open(name, READ_FLAGS, dir_fd=self.incoming)
-            try:
-                if os.fstat(descriptor).st_mtime > limit:
-                    return False
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(name, dir_fd=self.incoming)
-                return True
-            finally:
-                os.close(descriptor)
-        return False
+
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _clear_leftover(folder: int, name: str, limit: float) -> bool:
+    """Remove the file if it is older than ``limit`` and nobody is writing it."""
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        descriptor = os.open(name, READ_FLAGS, dir_fd=folder)
+        try:
+            if os.fstat(descriptor).st_mtime > limit:
+                return False
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(name, dir_fd=folder)
+            return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def _open_folder(parent: Path | None, name: str, *, dir_fd: int | None = None) -> int:
@@ -169,3 +186,10 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_ancestors(folder: Path) -> None:
+    """Whoever made ``folder`` may not have synced its name; without it all below is lost."""
+    for ancestor in folder.resolve().parents:
+        with contextlib.suppress(PermissionError):  # not ours to read, so not made by us
+            _sync_folder(ancestor)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class DiskBlobStore:
         self._disk.writers += 1
         try:
             if expected_bytes is None or expected_bytes > self._disk.batch_bytes:
-                await self._write_side(writer.begin, expected_bytes or 0)
+                await writer.begin(expected_bytes or 0)
             yield writer
         finally:
             self._disk.writers -= 1
@@ -56,7 +56,12 @@ class DiskBlobStore:
 
     async def open(self, blob: Blob) -> DiskReader:
         """The blob's bytes. Raises ``BlobMissing`` if they are not there or not of its size."""
-        return await self._read_side(self._open, blob)
+        job = self._readers.submit(self._open, blob)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(job))
+        except asyncio.CancelledError:
+            job.add_done_callback(_close_unwanted)
+            raise
 
     def locate(self, blob: Blob) -> str:
         """The blob's place relative to the folder of the permanent blobs."""
@@ -114,11 +119,13 @@ class DiskBlobStore:
                 descriptor = os.open(self.locate(blob), READ_FLAGS, dir_fd=self._disk.blobs)
             except FileNotFoundError as exc:
                 raise BlobMissing() from exc
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
-                os.close(descriptor)
-                raise BlobMissing()
-        return DiskReader(descriptor, blob.size, self._readers)
+            reader = DiskReader(descriptor, blob.size, self._readers)
+            try:
+                _check_whole(descriptor, blob)
+            except BaseException:
+                reader.close()
+                raise
+        return reader
 
     async def _write_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _hop(self._writers, work, *args, **kwargs)
@@ -155,6 +162,18 @@ async def _hop(
     with disk_errors():
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, partial(work, *args, **kwargs))
+
+
+def _check_whole(descriptor: int, blob: Blob) -> None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
+        raise BlobMissing()
+
+
+def _close_unwanted(job: Future[DiskReader]) -> None:
+    """Whoever asked for the blob was cancelled while a thread opened it."""
+    if job.exception() is None:
+        job.result().close()
 
 
 def _folder_names(path: Path) -> list[str]:

@@ -19,9 +19,12 @@ from uuid import UUID, uuid4
 
 from gateway.blobs.disk.folders import STAGE_FLAGS, Disk, disk_errors
 from gateway.model.digest import MD5, SHA256, Digest
+from gateway.model.errors import StorageFailed
 from gateway.model.file import Blob, Scope
 
 _IOV_MAX: Final = 512
+# What keeping a chunk costs beside its bytes: a body of tiny chunks must not fill the memory.
+_CHUNK_OVERHEAD_BYTES: Final = 128
 
 
 class DiskWriter:
@@ -42,6 +45,7 @@ class DiskWriter:
         self._batched = 0
         self._size = 0
         self._sealed = False
+        self._dropped = False
 
     @property
     def blob_id(self) -> UUID:
@@ -53,21 +57,18 @@ class DiskWriter:
         """Bytes accepted so far."""
         return self._size
 
-    def begin(self, expected_bytes: int = 0) -> int:
-        """Create the part, locked for as long as it is open; its descriptor. Blocking.
+    async def begin(self, expected_bytes: int) -> None:
+        """Create the part now. An upload of less than a batch does it all in one go later."""
 
-        An upload of less than a batch is created, written and sealed in one go.
-        """
-        with disk_errors():
-            self._disk.check_room(expected_bytes)
-            self._descriptor = os.open(self._part, STAGE_FLAGS, 0o640, dir_fd=self._disk.incoming)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return self._descriptor
+        def create() -> None:
+            self._create(expected_bytes)
+
+        await self._start(create)
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
         self._batch.append(chunk)
-        self._batched += len(chunk)
+        self._batched += len(chunk) + _CHUNK_OVERHEAD_BYTES
         self._size += len(chunk)
         if self._batched >= self._disk.batch_bytes:
             await self._flush()
@@ -90,10 +91,10 @@ class DiskWriter:
 
     async def discard(self) -> None:
         """Forget the upload, once the thread that works for it has finished."""
-        if self._sealed and self._job is None:
-            return
         with contextlib.suppress(Exception):  # the upload failed already; this is its end
             await self._settle()
+        if self._sealed and self._job is None:
+            return
         self._batch.clear()
         await self._start(self._drop)
 
@@ -109,17 +110,32 @@ class DiskWriter:
         return {name: hasher.digest() for name, hasher in self._hashes.items()}
 
     async def _settle(self) -> None:
-        """Wait for the running job. Cancelling the wait does not forget the job."""
-        if self._job is not None:
-            await asyncio.shield(asyncio.wrap_future(self._job))
-            self._job = None
+        """Wait until no job runs. Cancelling the wait does not forget the job.
+
+        Two may wait, if a request ends while its commit goes on; the first to be woken may
+        start another job, and the second must wait for that one, too.
+        """
+        while (job := self._job) is not None:
+            await asyncio.shield(asyncio.wrap_future(job))
+            if self._job is job:
+                self._job = None
 
     async def _start(self, work: Callable[[], None]) -> None:
         self._job = self._pool.submit(work)
         await self._settle()
 
+    def _create(self, expected_bytes: int = 0) -> int:
+        """The part's descriptor, which locks it for as long as it is open."""
+        if self._dropped:  # a second part would have the tail of the bytes, under their hash
+            raise StorageFailed()
+        with disk_errors():
+            self._disk.check_room(expected_bytes)
+            self._descriptor = os.open(self._part, STAGE_FLAGS, 0o640, dir_fd=self._disk.incoming)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self._descriptor
+
     def _absorb(self, batch: Sequence[bytes | memoryview]) -> None:
-        descriptor = self.begin() if self._descriptor is None else self._descriptor
+        descriptor = self._create() if self._descriptor is None else self._descriptor
         for chunk in batch:
             for hasher in self._hashes.values():
                 hasher.update(chunk)
@@ -135,6 +151,7 @@ class DiskWriter:
             self._disk.publish(self._part, self._id, self._scope)
 
     def _drop(self) -> None:
+        self._dropped = True
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
