@@ -44,6 +44,9 @@ _UNAVAILABLE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 
 
@@ -170,7 +173,7 @@ class Database:
             try:
                 yield session
             except BaseException:
-                with contextlib.suppress(*_UNAVAILABLE):
+                with contextlib.suppress(Exception):  # without COMMIT nothing happened anyway
                     await transaction.rollback()
                 raise
             await _commit(transaction)
@@ -219,7 +222,9 @@ class Database:
             return await self._pool.acquire(timeout=self._wait_seconds)
 
     async def _release(self, connection: Any) -> None:
-        with contextlib.suppress(*_UNAVAILABLE):
+        # What was done on it stays done, whatever happens on its way back: an error here, even
+        # a cancellation, would be taken for a change that was not committed.
+        with contextlib.suppress(Exception, asyncio.CancelledError):
             await self._pool.release(connection, timeout=self._wait_seconds)
 
 

@@ -7,8 +7,8 @@ nor what the attributes mean.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -156,19 +156,15 @@ class PostgresCatalogue:
     async def _replace(
         self, session: Session, old: _Locked, draft: Draft, blob: Blob, creator: str
     ) -> FileRecord:
-        await session.run(
-            "replace_file", old.id, *_upload_values(draft, blob, creator), old.blob_id, self._grace
-        )
+        values = _upload_values(draft, blob, creator)
+        with _late_commits_refused():
+            await session.run("replace_file", old.id, *values, old.blob_id, self._grace)
         return await _reread(session, draft.scope, draft.name)
 
 
 async def _add(change: Change, draft: Draft, blob: Blob, creator: str) -> FileRecord:
-    try:
+    with _late_commits_refused():
         row = await change("add_file", uuid4(), *_upload_values(draft, blob, creator))
-    except Taken as exc:
-        if exc.constraint == "blobs_pkey":
-            raise Failure("the upload was given up by the sweeper") from exc
-        raise Conflict() from exc
     assert row is not None, "insert returning yields a row or raises"
     return FileRecord(
         id=row["id"],
@@ -182,6 +178,17 @@ async def _add(change: Change, draft: Draft, blob: Blob, creator: str) -> FileRe
         modified_at=row["modified_at"],
         updated_at=row["updated_at"],
     )
+
+
+@contextmanager
+def _late_commits_refused() -> Iterator[None]:
+    """Unique constraints, in the catalogue's words: a tombstone, or a name that is taken."""
+    try:
+        yield
+    except Taken as exc:
+        if exc.constraint == "blobs_pkey":
+            raise Failure("the upload was given up by the sweeper") from exc
+        raise Conflict() from exc
 
 
 def _upload_values(draft: Draft, blob: Blob, creator: str) -> tuple[object, ...]:

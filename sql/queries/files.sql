@@ -35,7 +35,9 @@ select $1, $2, $3, $4, $5, $9, $10, $11, greatest(
      from vacated where kind = $2 and owner = $3 and name = $4)
 )
 from scope
-returning id, created_at, modified_at, updated_at;
+returning id, created_at, updated_at, greatest(
+    modified_at, date_trunc('second', vacated_at(kind, owner, name)) + interval '1 second'
+) as modified_at;
 
 -- name: lock_file
 -- $1 kind  $2 owner  $3 name
