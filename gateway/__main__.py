@@ -23,6 +23,7 @@ import aiofastnet
 import uvloop
 
 from gateway import __version__, app, chores
+from gateway.allocator import share_arenas
 from gateway.config import (
     BadSettings,
     Settings,
@@ -47,6 +48,7 @@ Result = TypeVar("Result")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    share_arenas()
     arguments = _parser().parse_args(argv)
     try:
         settings = read_settings()

@@ -20,7 +20,18 @@ FLOORS = [
     {"filestore", "upkeep"},
     {"web"},
     {"dialects"},
-    {"__main__", "app", "chores", "config", "embedded", "greeting", "logs", "secret", "supervisor"},
+    {
+        "__main__",
+        "allocator",
+        "app",
+        "chores",
+        "config",
+        "embedded",
+        "greeting",
+        "logs",
+        "secret",
+        "supervisor",
+    },
 ]
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TOP = len(FLOORS) - 1
