@@ -17,6 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway import __version__
 from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.catalogue.postgres_changes import listening
@@ -32,16 +33,18 @@ from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
 from gateway.upkeep import Graces, sweep
-from gateway.web import health
+from gateway.web import docs, health
 from gateway.web.body import expect_later
 from gateway.web.context import GATEWAY, Gateway, Limits
 from gateway.web.dialect import Dialect, Handler
 from gateway.web.frame import Frame
 from gateway.web.metrics import metrics_handler
+from gateway.web.openapi import document
 from gateway.web.peers import TrustedPeers
 from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
 from gateway.web.server import HttpServer, listen
+from gateway.web.service import DOCUMENTATION, OPERATIONS
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
 from gateway.web.wording import answer
@@ -165,10 +168,20 @@ def build_app(
                     route.method, path, handler, expect_handler=expect_later
                 )
                 owners[added] = dialect
+    for route in docs.routes(described(dialects, prefix)):
+        for path in (route.path, prefix + route.path):
+            app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
     app.router.add_get("/health", health.health)
     app.router.add_get("/ready", health.ready_handler(readiness))
     app.router.add_get("/metrics", metrics_handler(metrics_directory))
     return app
+
+
+def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:
+    """The OpenAPI document of these dialects and of the service's own routes."""
+    parts = [(dialect.name, dialect.description, True) for dialect in dialects]
+    own = [("documentation", DOCUMENTATION, True), ("operations", OPERATIONS, False)]
+    return document([*parts, *own], version=__version__, prefix=prefix)
 
 
 def announcing(handler: Handler, gateway: Gateway) -> Handler:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.model.errors import GatewayError
+from gateway.web.describe import Description
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,7 +47,8 @@ class Dialect:
     """One API: its routes, how it words a refusal, which statuses it sees differently.
 
     ``statuses`` overrides entries of ``wording.STATUSES``. ``owns`` are the path
-    prefixes whose unknown paths this dialect answers for.
+    prefixes whose unknown paths this dialect answers for. ``description`` is what the
+    OpenAPI document says of the routes; a test finds what it leaves out.
     """
 
     name: str
@@ -54,3 +56,4 @@ class Dialect:
     word: Callable[[GatewayError], Wording]
     statuses: Mapping[type[GatewayError], int] = field(default_factory=dict)
     owns: tuple[str, ...] = ()
+    description: Description = field(default_factory=Description)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.dialects.mainflux import files, groups, identify, things, users
+from gateway.dialects.mainflux.described.everything import DESCRIPTION
 from gateway.dialects.mainflux.wording import word
 from gateway.web.dialect import Dialect, Route
 
@@ -27,4 +28,5 @@ MAINFLUX: Final = Dialect(
         *identify.ROUTES,
     ),
     word=word,
+    description=DESCRIPTION,
 )

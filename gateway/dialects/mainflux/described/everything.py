@@ -1,0 +1,21 @@
+"""All that the Mainflux dialect says of itself; a new noun is a module and two lines here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.dialects.mainflux.described import common, files, groups, things, users
+from gateway.web.describe import Description
+
+DESCRIPTION: Final = Description(
+    chapters=(files.CHAPTER, users.CHAPTER, things.CHAPTER, groups.CHAPTER),
+    schemas={
+        **common.SCHEMAS,
+        **files.SCHEMAS,
+        **users.SCHEMAS,
+        **things.SCHEMAS,
+        **groups.SCHEMAS,
+    },
+    refusal=common.REFUSAL,
+    path_parameters=common.PATH_PARAMETERS,
+)
