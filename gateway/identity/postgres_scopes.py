@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.model.file import Scope
 from gateway.postgres import Queries
 
@@ -10,6 +12,12 @@ async def add_scope(queries: Queries, scope: Scope, *, actor: str) -> None:
     """Let files live in the scope."""
     await queries.run("add_scope", scope.kind, scope.owner)
     await queries.run("note_scope", "created", scope.kind, scope.owner, actor)
+
+
+async def add_scopes(queries: Queries, kind: str, owners: Sequence[str], *, actor: str) -> None:
+    """Let files live in the scopes of one kind."""
+    await queries.run("add_scopes", kind, owners)
+    await queries.run("note_scopes", "created", kind, owners, actor)
 
 
 async def remove_scope(queries: Queries, scope: Scope, *, actor: str, grace_seconds: float) -> None:

@@ -13,17 +13,22 @@ from gateway.identity.records import Listing, Page, Thing
 from gateway.postgres import Queries, Row
 
 
-async def add_thing(queries: Queries, thing: Thing, key_digest: bytes, place: int) -> None:
-    """A new row; ``place`` is its rank in its batch. Raises ``Taken`` if the id or key is."""
+async def add_things(
+    queries: Queries, owner: UUID, things: Sequence[Thing], digests: Sequence[bytes]
+) -> None:
+    """New rows, one per digest of a key. Raises ``Taken`` if an id or key is."""
+    # In order of id, so that two batches that share ids wait for each other only one way.
+    places = sorted(range(len(things)), key=lambda place: things[place].id)
+    ranked = [things[place] for place in places]
     await queries.run(
-        "add_thing",
-        thing.id,
-        thing.owner_id,
-        thing.name,
-        key_digest,
-        thing.sealed_key,
-        thing.metadata,
-        place,
+        "add_things",
+        [thing.id for thing in ranked],
+        owner,
+        [thing.name for thing in ranked],
+        [digests[place] for place in places],
+        [thing.sealed_key for thing in ranked],
+        [thing.metadata for thing in ranked],
+        places,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the registry keeps, as values: users, things, groups, members, and pages of them.
+"""What the registry keeps, as values: users, things, channels, groups, and pages of them.
 
 Knows no rows, no requests and no rights. A new noun is a new value here, a service
 module, a ``postgres_`` module and a file of statements.
@@ -85,6 +85,25 @@ class ThingDraft:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: UUID | None = None
     key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What things are connected to."""
+
+    id: UUID
+    owner_id: UUID
+    name: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDraft:
+    """What a new channel should be; an ``id`` of ``None`` is made up."""
+
+    name: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.identity import things, tokens
+from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
 from gateway.identity.secrets import Keyring, Passwords
 from gateway.identity.things import Things
@@ -24,10 +25,11 @@ from gateway.postgres import Database
 class Registry:
     """A ``Directory``, and the services that change what it knows."""
 
-    def __init__(self, users: Users, things: Things, groups: Groups) -> None:
+    def __init__(self, users: Users, things: Things, groups: Groups, channels: Channels) -> None:
         self.users = users
         self.things = things
         self.groups = groups
+        self.channels = channels
 
     async def thing_by_key(self, key: str) -> Principal:
         """The thing whose key this is. Raises ``Forbidden`` for an unknown key."""
@@ -77,6 +79,7 @@ async def open_registry(
             Users(database, passwords, issuer, open_registration=open_registration),
             Things(database, keyring, grace_seconds=grace_seconds),
             Groups(database, grace_seconds=grace_seconds),
+            Channels(database),
         )
     finally:
         passwords.close()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.identity import postgres_things as rows
-from gateway.identity.postgres_scopes import add_scope, remove_scope
+from gateway.identity.postgres_scopes import add_scopes, remove_scope
 from gateway.identity.records import Listing, Page, Thing, ThingDraft
 from gateway.identity.rights import owner_filter, user_id
 from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
@@ -36,13 +36,11 @@ class Things:
         owner = user_id(caller)
         keys = [check_thing_key(d.key) if d.key else new_thing_key() for d in drafts]
         things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
-        # In order of id, so that two batches that share ids wait for each other only one way.
-        places = sorted(range(len(things)), key=lambda place: things[place].id)
+        digests = [self._keyring.key_digest(key) for key in keys]
         async with self._database.transaction() as session:
-            for place in places:
-                thing, digest = things[place], self._keyring.key_digest(keys[place])
-                await rows.add_thing(session, thing, digest, place)
-                await add_scope(session, scope_of(thing.id), actor=caller.id)
+            await rows.add_things(session, owner, things, digests)
+            ids = [str(thing.id) for thing in things]
+            await add_scopes(session, SCOPE_KIND, ids, actor=caller.id)
         return things
 
     async def get(self, caller: Principal, thing_id: UUID) -> Thing:

@@ -10,6 +10,14 @@ insert into scopes (kind, owner) values ($1, $2);
 -- $1 kind  $2 owner
 select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::text, 0));
 
+-- name: add_scopes
+-- $1 kind  $2 owners
+insert into scopes (kind, owner) select $1, unnest($2::text[]);
+
+-- name: note_scopes
+-- $1 event  $2 kind  $3 owners  $4 actor
+insert into audit (event, kind, owner, name, actor) select $1, $2, unnest($3::text[]), '', $4;
+
 -- name: remove_scope
 -- Takes the scope's file rows along.
 -- $1 kind  $2 owner

@@ -1,10 +1,14 @@
 -- Things. A listing is one statement per order, so that each is read off an index.
 
--- name: add_thing
+-- name: add_things
 -- Things of one batch are made a microsecond apart, so that listings keep the batch's order.
--- $1 id  $2 owner_id  $3 name  $4 key_digest  $5 key_sealed  $6 metadata  $7 place in its batch
+-- One statement: the tally is locked last, after every wait for an id that another batch has.
+-- $1 ids  $2 owner_id  $3 names  $4 key_digests  $5 keys_sealed  $6 metadata
+-- $7 places in the batch
 insert into things (id, owner_id, name, key_digest, key_sealed, metadata, created_at)
-values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 microsecond');
+select t.id, $2, t.name, t.digest, t.sealed, t.metadata, now() + t.place * interval '1 microsecond'
+  from unnest($1::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::jsonb[], $7::int[])
+       as t (id, name, digest, sealed, metadata, place);
 
 -- name: thing_by_key_digest
 -- $1 key_digest
@@ -39,12 +43,15 @@ select id from things
    for key share;
 
 -- name: count_things
+-- Without a filter the tally is the answer; with one, what passes is counted.
 -- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
-select count(*)
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3);
+select case when $2 = '' and $3::jsonb = '{}' then tally_of('things', $1)
+       else (select count(*)
+               from things
+              where ($1::uuid is null or owner_id = $1)
+                and ($2 = '' or strpos(lower(name), $2) > 0)
+                and ($3::jsonb = '{}' or metadata @> $3))
+       end;
 
 -- name: list_things_created_asc
 -- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain

@@ -2,131 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import socket
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import jwt
 import pytest
-from pydantic import SecretStr
 
-from gateway.app import build_app, open_gateway, open_stores, start_server
-from gateway.config import Settings
-from gateway.postgres import Database
-from gateway.web.health import Readiness
-from tests.tools.ports import HOST
+from tests.dialects.conftest import ROOT_EMAIL
+from tests.tools.client import PASSWORD, Client
 
-PASSWORD = "correct-horse"
-ROOT_EMAIL = "admin@example.com"
 UNKNOWN = "64140f0b-6448-41cf-967e-1bbcc703c332"
 EXTERNAL = "4328f3e4-4c67-40b3-9491-0ab782c48d50"
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        """The body's value."""
-        return json.loads(self.text)
-
-    @property
-    def created(self) -> str:
-        """The id at the end of the Location."""
-        return self.headers["Location"].rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class Client:
-    """Somebody who speaks JSON with one gateway."""
-
-    session: aiohttp.ClientSession
-    url: str
-    token: str = ""
-
-    async def ask(self, method: str, path: str, body: object = ..., **headers: str) -> Answer:
-        """One request; ``body`` of ``bytes`` is sent as it is."""
-        sent = {"Content-Type": "application/json"} if body is not ... else {}
-        if self.token:
-            sent["Authorization"] = f"Bearer {self.token}"
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = None if body is ... else io.BytesIO(_encoded(body))
-        async with self.session.request(
-            method, self.url + path, data=content, headers=sent
-        ) as reply:
-            return Answer(reply.status, dict(reply.headers), await reply.text())
-
-    async def sign_up(self, email: str) -> Client:
-        """Registers somebody and logs them in."""
-        await self.ask("POST", "/users", {"email": email, "password": PASSWORD})
-        return await self.log_in(email)
-
-    async def log_in(self, email: str) -> Client:
-        said = await self.ask("POST", "/tokens", {"email": email, "password": PASSWORD})
-        return Client(self.session, self.url, said.json["token"])
-
-    async def thing(self, **fields: object) -> dict[str, Any]:
-        said = await self.ask("POST", "/things", [{"name": "sensor", **fields}])
-        return dict(said.json["things"][0])
-
-    async def group(self, **fields: object) -> str:
-        return (await self.ask("POST", "/groups", {"name": "line", **fields})).created
-
-
-@pytest.fixture
-def settings() -> dict[str, Any]:
-    """What a test wants different."""
-    return {}
-
-
-@pytest.fixture
-async def nobody(
-    database: Database, database_url: str, tmp_path: Path, settings: dict[str, Any]
-) -> AsyncIterator[Client]:
-    """Somebody without a credential, before a whole gateway with an admin."""
-    chosen = Settings(data_dir=tmp_path, secret=SecretStr("s" * 32), **settings)
-    async with (
-        open_stores(chosen, database_url) as stores,
-        open_gateway(chosen, stores) as gateway,
-        aiohttp.ClientSession() as session,
-    ):
-        await stores.registry.users.ensure_admin(ROOT_EMAIL, PASSWORD)
-        app = build_app(gateway, Readiness({}), prefix=chosen.prefix, log_requests=False)
-        with socket.create_server((HOST, 0)) as sock:
-            server = await start_server(app, chosen, sock)
-            try:
-                yield Client(session, f"http://{HOST}:{sock.getsockname()[1]}")
-            finally:
-                await server.stop()
-
-
-@pytest.fixture
-async def root(nobody: Client) -> Client:
-    return await nobody.log_in(ROOT_EMAIL)
-
-
-@pytest.fixture
-async def user(nobody: Client) -> Client:
-    return await nobody.sign_up("test@email.com")
-
-
-@pytest.fixture
-async def stranger(nobody: Client) -> Client:
-    return await nobody.sign_up("stranger@email.com")
 
 
 async def test_a_user_is_created_at_a_location(nobody: Client) -> None:
@@ -545,7 +434,3 @@ async def test_an_id_that_cannot_be_is_unknown(user: Client, path: str) -> None:
 async def _status_and_json(client: Client, method: str, path: str) -> tuple[int, Any]:
     said = await client.ask(method, path)
     return said.status, said.json
-
-
-def _encoded(body: object) -> bytes:
-    return body if isinstance(body, bytes) else json.dumps(body).encode()

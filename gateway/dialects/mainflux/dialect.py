@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from gateway.dialects.mainflux import files, groups, identify, things, users
+from gateway.dialects.mainflux import (
+    channels,
+    connections,
+    files,
+    groups,
+    identify,
+    things,
+    users,
+)
 from gateway.dialects.mainflux.described.everything import DESCRIPTION
 from gateway.dialects.mainflux.wording import word
 from gateway.web.dialect import Dialect, Route
@@ -25,6 +33,8 @@ MAINFLUX: Final = Dialect(
         *_altering_rights(users.ROUTES),
         *_altering_rights(things.ROUTES),
         *_altering_rights(groups.ROUTES),
+        *channels.ROUTES,
+        *connections.ROUTES,
         *identify.ROUTES,
     ),
     word=word,

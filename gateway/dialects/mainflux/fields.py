@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.dialects.mainflux.query import Paging, paging_of, query_value
 from gateway.identity.records import Listing, Order, Page
+from gateway.identity.things import check_external_id
 from gateway.model.errors import Malformed, NotFound
 from gateway.web.body import parse_json, read_json
 from gateway.web.context import GATEWAY
@@ -26,12 +27,27 @@ def path_id(request: web.Request) -> UUID:
     return entity_id(request.match_info["id"])
 
 
+def path_thing(request: web.Request) -> UUID:
+    """The thing of a path that names two entities."""
+    return entity_id(request.match_info["thing_id"])
+
+
 def entity_id(value: object) -> UUID:
     """An id. Raises ``NotFound``."""
     try:
         return UUID(value if isinstance(value, str) else "")
     except ValueError as exc:
         raise NotFound() from exc
+
+
+def external_id(body: Mapping[str, Any]) -> UUID | None:
+    """The id that the caller chose for a new entity, if any. Raises ``Malformed``."""
+    return check_external_id(body["id"]) if body.get("id") else None
+
+
+def ids_of(body: Mapping[str, Any], field: str) -> list[UUID]:
+    """A list of ids. Raises ``Malformed`` without one, ``NotFound`` for what can be no id."""
+    return [entity_id(item) for item in as_list(body.get(field), field)]
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -86,6 +102,15 @@ def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, Lis
 def shown_page(page: Page[Any], listing: Listing) -> dict[str, object]:
     """The fields that every list answer begins with."""
     return {"total": page.total, "offset": listing.offset, "limit": listing.limit or 0}
+
+
+def shown_listing(page: Page[Any], listing: Listing, paging: Paging) -> dict[str, object]:
+    """The same for a list that names its order."""
+    return {
+        **shown_page(page, listing),
+        "order": paging.order,
+        "direction": paging.direction,
+    }
 
 
 def shown_time(moment: datetime) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 from aiohttp import web
 
@@ -12,11 +10,13 @@ from gateway.dialects.mainflux.fields import (
     Shown,
     as_list,
     as_object,
+    external_id,
     listing_of,
     location_of,
     metadata_of,
     path_id,
     read_object,
+    shown_listing,
     shown_page,
     text_of,
     with_metadata,
@@ -24,7 +24,7 @@ from gateway.dialects.mainflux.fields import (
 from gateway.dialects.mainflux.groups import shown_group
 from gateway.identity.records import Thing, ThingDraft
 from gateway.identity.registry import Registry
-from gateway.identity.things import Things, check_external_id
+from gateway.identity.things import Things
 from gateway.model.label import check_label
 from gateway.web.body import read_json
 from gateway.web.context import GATEWAY
@@ -56,9 +56,7 @@ async def list_things(request: web.Request) -> web.StreamResponse:
     page = await things.list(caller, listing)
     return json_reply(
         {
-            **shown_page(page, listing),
-            "order": paging.order,
-            "direction": paging.direction,
+            **shown_listing(page, listing, paging),
             "things": [shown_thing(t, things) for t in page.items],
         }
     )
@@ -107,13 +105,9 @@ def _draft(item: object) -> ThingDraft:
     return ThingDraft(
         name=check_label(body.get("name"), "name"),
         metadata=metadata_of(body),
-        id=_external_id(body),
+        id=external_id(body),
         key=text_of(body, "key") or None,
     )
-
-
-def _external_id(body: Mapping[str, Any]) -> UUID | None:
-    return check_external_id(body["id"]) if body.get("id") else None
 
 
 def _registry(request: web.Request) -> Registry:

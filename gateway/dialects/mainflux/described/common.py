@@ -18,7 +18,7 @@ from gateway.web.describe import (
 )
 
 REFUSAL: Final[Schema] = {"$ref": "#/components/schemas/MainfluxError"}
-PATH_PARAMETERS: Final[Mapping[str, Schema]] = {"id": UUID}
+PATH_PARAMETERS: Final[Mapping[str, Schema]] = {"id": UUID, "thing_id": UUID}
 
 # Go's decoder, and so the field's clients, take null for what is not there.
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}

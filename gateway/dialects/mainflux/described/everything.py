@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.dialects.mainflux.described import common, files, groups, things, users
+from gateway.dialects.mainflux.described import channels, common, files, groups, things, users
 from gateway.web.describe import Description
 
 DESCRIPTION: Final = Description(
-    chapters=(files.CHAPTER, users.CHAPTER, things.CHAPTER, groups.CHAPTER),
+    chapters=(
+        files.CHAPTER,
+        users.CHAPTER,
+        things.CHAPTER,
+        channels.CHAPTER,
+        groups.CHAPTER,
+    ),
     schemas={
         **common.SCHEMAS,
         **files.SCHEMAS,
         **users.SCHEMAS,
         **things.SCHEMAS,
+        **channels.SCHEMAS,
         **groups.SCHEMAS,
     },
     refusal=common.REFUSAL,

@@ -1,0 +1,96 @@
+"""Mainflux connections: things to channels, many at once or one by one, and who has which."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.dialects.mainflux.channels import shown_channel
+from gateway.dialects.mainflux.fields import (
+    ids_of,
+    listing_of,
+    path_id,
+    path_thing,
+    read_object,
+    shown_listing,
+)
+from gateway.dialects.mainflux.things import shown_thing
+from gateway.identity.registry import Registry
+from gateway.web.context import GATEWAY
+from gateway.web.dialect import Route
+from gateway.web.guard import bearer
+from gateway.web.reply import empty_reply, json_reply
+
+_DEPRECATED: Final = {
+    "Warning-Deprecated": "This endpoint will be depreciated in v1.0.0. "
+    "It will be replaced with the bulk endpoint found at /connect."
+}
+
+
+async def connect(request: web.Request) -> web.StreamResponse:
+    """``POST /connect``: every thing to every channel, or none, 200."""
+    caller = await bearer(request)
+    await _registry(request).channels.connect(caller, *await _both(request))
+    return empty_reply(200)
+
+
+async def disconnect(request: web.Request) -> web.StreamResponse:
+    """``PUT /disconnect``: every thing from every channel, 200."""
+    caller = await bearer(request)
+    await _registry(request).channels.disconnect(caller, *await _both(request))
+    return empty_reply(200)
+
+
+async def connect_one(request: web.Request) -> web.StreamResponse:
+    """``PUT /channels/{id}/things/{thing_id}``: 200, with the published warning."""
+    caller = await bearer(request)
+    channel, thing = path_id(request), path_thing(request)
+    await _registry(request).channels.connect(caller, [channel], [thing])
+    return empty_reply(200, _DEPRECATED)
+
+
+async def disconnect_one(request: web.Request) -> web.StreamResponse:
+    """``DELETE /channels/{id}/things/{thing_id}``: 204."""
+    caller = await bearer(request)
+    channel, thing = path_id(request), path_thing(request)
+    await _registry(request).channels.disconnect(caller, [channel], [thing])
+    return empty_reply(204)
+
+
+async def list_channels(request: web.Request) -> web.StreamResponse:
+    """``GET /things/{id}/channels``, in order of connection."""
+    caller = await bearer(request)
+    paging, listing = listing_of(request)
+    page = await _registry(request).channels.list_of_thing(caller, path_id(request), listing)
+    shown = [shown_channel(channel) for channel in page.items]
+    return json_reply({**shown_listing(page, listing, paging), "channels": shown})
+
+
+async def list_things(request: web.Request) -> web.StreamResponse:
+    """``GET /channels/{id}/things``, in order of connection."""
+    caller, things = await bearer(request), _registry(request).things
+    paging, listing = listing_of(request)
+    page = await _registry(request).channels.list_things(caller, path_id(request), listing)
+    shown = [shown_thing(thing, things) for thing in page.items]
+    return json_reply({**shown_listing(page, listing, paging), "things": shown})
+
+
+async def _both(request: web.Request) -> tuple[list[UUID], list[UUID]]:
+    body = await read_object(request)
+    return ids_of(body, "channel_ids"), ids_of(body, "thing_ids")
+
+
+def _registry(request: web.Request) -> Registry:
+    return request.app[GATEWAY].registry
+
+
+ROUTES: Final = (
+    Route("POST", "/connect", connect),
+    Route("PUT", "/disconnect", disconnect),
+    Route("PUT", "/channels/{id}/things/{thing_id}", connect_one),
+    Route("DELETE", "/channels/{id}/things/{thing_id}", disconnect_one),
+    Route("GET", "/things/{id}/channels", list_channels),
+    Route("GET", "/channels/{id}/things", list_things),
+)

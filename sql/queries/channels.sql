@@ -1,0 +1,140 @@
+-- Channels and the things connected to them. A listing is one statement per order, so that
+-- each is read off an index.
+
+-- name: add_channels
+-- Channels of one batch are made a microsecond apart, so that listings keep the batch's order.
+-- $1 ids  $2 owner_id  $3 names  $4 metadata  $5 places in the batch
+insert into channels (id, owner_id, name, metadata, created_at)
+select c.id, $2, c.name, c.metadata, now() + c.place * interval '1 microsecond'
+  from unnest($1::uuid[], $3::text[], $4::jsonb[], $5::int[]) as c (id, name, metadata, place);
+
+-- name: channel_by_id
+-- $1 id  $2 owner_id, or null for any
+select id, owner_id, name, metadata
+  from channels where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: amend_channel
+-- A null leaves the column as it is.
+-- $1 id  $2 owner_id, or null for any  $3 name  $4 metadata
+update channels
+   set name = coalesce($3, name),
+       metadata = coalesce($4, metadata),
+       updated_at = now()
+ where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: remove_channel
+-- $1 id  $2 owner_id, or null for any
+delete from channels where id = $1 and ($2::uuid is null or owner_id = $2);
+
+-- name: owned_channels
+-- Which of these channels the owner has, held until the transaction ends.
+-- $1 ids  $2 owner_id, or null for any
+select id from channels
+ where id = any ($1::uuid[]) and ($2::uuid is null or owner_id = $2)
+ order by id
+   for key share;
+
+-- name: connect_things
+-- Every thing to every channel; a connection that exists keeps its time.
+-- $1 channel_ids  $2 thing_ids
+insert into connections (channel_id, thing_id, connected_at)
+select c, t, clock_timestamp()
+  from unnest($1::uuid[]) c cross join unnest($2::uuid[]) t
+ order by c, t
+on conflict do nothing;
+
+-- name: disconnect_things
+-- $1 channel_ids  $2 thing_ids
+delete from connections where channel_id = any ($1::uuid[]) and thing_id = any ($2::uuid[]);
+
+-- name: connected
+-- $1 channel_id  $2 thing_id
+select exists (select 1 from connections where channel_id = $1 and thing_id = $2);
+
+-- name: list_channels_of_thing
+-- $1 thing_id  $2 owner_id of the channels, or null for any  $3 limit  $4 offset
+select c.id, c.owner_id, c.name, c.metadata
+  from connections n join channels c on c.id = n.channel_id
+ where n.thing_id = $1 and ($2::uuid is null or c.owner_id = $2)
+ order by n.connected_at, n.channel_id
+ limit $3 offset $4;
+
+-- name: count_channels_of_thing
+-- $1 thing_id  $2 owner_id of the channels, or null for any
+select count(*)
+  from connections n join channels c on c.id = n.channel_id
+ where n.thing_id = $1 and ($2::uuid is null or c.owner_id = $2);
+
+-- name: list_things_of_channel
+-- $1 channel_id  $2 owner_id of the things, or null for any  $3 limit  $4 offset
+select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
+  from connections n join things t on t.id = n.thing_id
+ where n.channel_id = $1 and ($2::uuid is null or t.owner_id = $2)
+ order by n.connected_at, n.thing_id
+ limit $3 offset $4;
+
+-- name: count_things_of_channel
+-- $1 channel_id  $2 owner_id of the things, or null for any
+select count(*)
+  from connections n join things t on t.id = n.thing_id
+ where n.channel_id = $1 and ($2::uuid is null or t.owner_id = $2);
+
+-- name: count_channels
+-- Without a filter the tally is the answer; with one, what passes is counted.
+-- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+select case when $2 = '' and $3::jsonb = '{}' then tally_of('channels', $1)
+       else (select count(*)
+               from visible_channels($1) c
+              where ($2 = '' or strpos(lower(c.name), $2) > 0)
+                and ($3::jsonb = '{}' or c.metadata @> $3))
+       end;
+
+-- name: list_channels_created_asc
+-- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+-- $4 limit  $5 offset; the same in every listing below
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by created_at, id
+ limit $4 offset $5;
+
+-- name: list_channels_created_desc
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by created_at desc, id desc
+ limit $4 offset $5;
+
+-- name: list_channels_name_asc
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by name, id
+ limit $4 offset $5;
+
+-- name: list_channels_name_desc
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by name desc, id desc
+ limit $4 offset $5;
+
+-- name: list_channels_id_asc
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by id
+ limit $4 offset $5;
+
+-- name: list_channels_id_desc
+select id, owner_id, name, metadata
+  from visible_channels($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
+   and ($3::jsonb = '{}' or metadata @> $3)
+ order by id desc
+ limit $4 offset $5;
