@@ -15,19 +15,19 @@ async def add_user(
 ) -> User:
     """A new user. Raises ``Taken`` if the e-mail is."""
     row = await queries.row("add_user", user_id, email, password_hash, metadata)
-    return _user(cast(Row, row))
+    return user_of(cast(Row, row))
 
 
 async def find_user(queries: Queries, user_id: UUID) -> User | None:
     """The user of that id, or ``None``."""
     row = await queries.row("user_by_id", user_id)
-    return _user(row) if row else None
+    return user_of(row) if row else None
 
 
 async def find_user_by_email(queries: Queries, email: str) -> User | None:
     """The user of that lower-case e-mail, or ``None``."""
     row = await queries.row("user_by_email", email)
-    return _user(row) if row else None
+    return user_of(row) if row else None
 
 
 async def find_users(
@@ -36,7 +36,10 @@ async def find_users(
     """The users of these ids, by id, and those of these lower-case e-mails, by e-mail."""
     by_id = await queries.rows("users_by_id", ids)
     by_email = await queries.rows("users_by_email", emails)
-    return {row["id"]: _user(row) for row in by_id}, {row["email"]: _user(row) for row in by_email}
+    return (
+        {row["id"]: user_of(row) for row in by_id},
+        {row["email"]: user_of(row) for row in by_email},
+    )
 
 
 async def list_users(queries: Queries, only: UUID | None, listing: Listing) -> Page[User]:
@@ -46,7 +49,7 @@ async def list_users(queries: Queries, only: UUID | None, listing: Listing) -> P
     rows = await queries.rows(
         "list_users", only, part, listing.metadata, listing.limit, listing.offset
     )
-    return Page(total, [_user(row) for row in rows])
+    return Page(total, [user_of(row) for row in rows])
 
 
 async def amend_user(queries: Queries, user_id: UUID, metadata: Mapping[str, Any]) -> bool:
@@ -69,7 +72,8 @@ async def make_admin(queries: Queries, user_id: UUID, email: str, password_hash:
     await queries.run("make_admin", user_id, email, password_hash)
 
 
-def _user(row: Row) -> User:
+def user_of(row: Row) -> User:
+    """The user in a row."""
     return User(
         id=row["id"],
         number=row["number"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -158,6 +158,26 @@ class MemberKind(StrEnum):
     ALL = ""
     THINGS = "things"
     USERS = "users"
+
+
+class KeyType(IntEnum):
+    """What a key is for. A recovery key proves nothing to the API."""
+
+    LOGIN = 0
+    RECOVERY = 1
+    API = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is known of a key; not the key itself. ``expires_at`` of ``None`` means never."""
+
+    id: UUID
+    user_id: UUID
+    email: str
+    type: KeyType
+    issued_at: datetime
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from uuid import UUID
 
-from gateway.identity import things, tokens
+from gateway.identity import things
 from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
+from gateway.identity.keys import Keys, with_key
 from gateway.identity.secrets import Keyring, Passwords
 from gateway.identity.things import Things
+from gateway.identity.tokens import Tokens, utc_now
 from gateway.identity.users import Users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Failure, Forbidden
@@ -25,11 +27,21 @@ from gateway.postgres import Database
 class Registry:
     """A ``Directory``, and the services that change what it knows."""
 
-    def __init__(self, users: Users, things: Things, groups: Groups, channels: Channels) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        users: Users,
+        things: Things,
+        groups: Groups,
+        channels: Channels,
+        keys: Keys,
+    ) -> None:
         self.users = users
         self.things = things
         self.groups = groups
         self.channels = channels
+        self.keys = keys
+        self._tokens = tokens
 
     async def thing_by_key(self, key: str) -> Principal:
         """The thing whose key this is. Raises ``Forbidden`` for an unknown key."""
@@ -40,7 +52,12 @@ class Registry:
 
     async def user_by_token(self, token: str) -> Principal:
         """The user whose Bearer token this is. Raises ``Unauthenticated`` if it proves nothing."""
-        return await self.users.prove(token)
+        claims = self._tokens.read(token)
+        if claims.key_id is None:
+            principal = await self.users.prove(claims)
+        else:
+            principal = await self.keys.prove(claims)
+        return with_key(principal, claims)
 
     async def group_role(self, user: Principal, group_id: UUID) -> GroupRole:
         """The user's role in a group; an admin of the gateway is an owner everywhere.
@@ -62,7 +79,7 @@ async def open_registry(
     open_registration: bool = True,
     token_seconds: float = 36_000,
     grace_seconds: float = 3_600,
-    clock: Callable[[], datetime] = tokens.utc_now,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
@@ -73,13 +90,15 @@ async def open_registry(
     keyring = Keyring(secret)
     await _check_deployment(database, keyring)
     passwords = Passwords()
-    issuer = tokens.Tokens(keyring.token_key, lifetime_seconds=token_seconds, clock=clock)
+    issuer = Tokens(keyring.token_key, lifetime_seconds=token_seconds, clock=clock)
     try:
         yield Registry(
+            issuer,
             Users(database, passwords, issuer, open_registration=open_registration),
             Things(database, keyring, grace_seconds=grace_seconds),
             Groups(database, grace_seconds=grace_seconds),
             Channels(database),
+            Keys(database, issuer, login_seconds=token_seconds, clock=clock),
         )
     finally:
         passwords.close()

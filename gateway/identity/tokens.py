@@ -1,4 +1,4 @@
-"""Login tokens: JWTs in the form that Mainflux clients know.
+"""Tokens of logins and of API keys: JWTs in the form that Mainflux clients know.
 
 Knows signing and expiry; does not know users.
 
@@ -8,8 +8,9 @@ the signature holds, and even then only as far as the registry's row agrees.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -33,16 +34,22 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: whose it is, and the ``tokens_valid_from`` it was issued under."""
+    """What a token says: whose it is, and the ``tokens_valid_from`` it was issued under.
+
+    A ``key_id`` names the registry's row of an API key, without which the token is nothing.
+    ``expires_at``, in Unix seconds, is known of a token that was read.
+    """
 
     user_id: UUID
     email: str
     valid_from: datetime
     type: int = LOGIN
+    key_id: UUID | None = None
+    expires_at: float | None = field(default=None, compare=False)
 
 
 class Tokens:
-    """Issues and reads login tokens signed with one key."""
+    """Issues and reads tokens signed with one key."""
 
     def __init__(
         self,
@@ -55,12 +62,17 @@ class Tokens:
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._clock = clock
 
-    def issue(self, claims: Claims) -> str:
-        """A token for the claims, from now until its lifetime is over."""
+    def issue(self, claims: Claims, *, expires_at: datetime | None = None) -> str:
+        """A token for the claims, from now until its lifetime is over.
+
+        That of an API key ends at ``expires_at``, or never.
+        """
         now = self._clock()
+        end = expires_at if claims.key_id else now + self._lifetime
         payload = {
-            "exp": int((now + self._lifetime).timestamp()),
-            "jti": str(uuid4()),
+            **({"exp": int(end.timestamp())} if end else {}),
+            **({"key_id": str(claims.key_id)} if claims.key_id else {}),
+            "jti": str(claims.key_id or uuid4()),
             "iat": int(now.timestamp()),
             "iss": ISSUER,
             "sub": claims.email,
@@ -82,6 +94,8 @@ class Tokens:
                 email=payload["sub"],
                 valid_from=_EPOCH + timedelta(microseconds=payload["valid_from"]),
                 type=payload["type"],
+                key_id=UUID(payload["key_id"]) if "key_id" in payload else None,
+                expires_at=payload.get("exp"),
             )
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as exc:
             raise Unauthenticated() from exc
@@ -94,7 +108,7 @@ class Tokens:
             issuer=ISSUER,
             # Times are ours to check, by the clock that was handed in.
             options={
-                "require": ["exp", "iat", "iss", "sub", "issuer_id", "type", "valid_from"],
+                "require": ["iat", "iss", "sub", "issuer_id", "type", "valid_from"],
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_aud": False,
@@ -103,7 +117,10 @@ class Tokens:
 
     def _check_times(self, payload: dict[str, Any]) -> None:
         now = self._clock().timestamp()
-        if now >= payload["exp"] + _LEEWAY_SECONDS or now < payload["iat"] - _LEEWAY_SECONDS:
+        if "exp" not in payload and "key_id" not in payload:
+            raise Unauthenticated()
+        end = payload.get("exp", math.inf)
+        if now >= end + _LEEWAY_SECONDS or now < payload["iat"] - _LEEWAY_SECONDS:
             raise Unauthenticated()
 
 

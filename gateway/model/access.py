@@ -5,7 +5,8 @@ Does not know how a credential is proved (``identity``) nor where it was found (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -34,7 +35,8 @@ class Principal:
     ``id`` is the registry's id of the user or thing; ``role`` is what the auth hook
     is told (``admin``, ``user`` or ``thing`` for our own registry);
     ``allowed_roles`` are all the roles the caller could have chosen; ``number`` is a
-    user's id for the APIs that want an integer.
+    user's id for the APIs that want an integer. ``key_id`` is the API key's, if the
+    credential is one; ``valid_until`` is when the credential ends, in Unix seconds.
     """
 
     kind: PrincipalKind
@@ -43,6 +45,12 @@ class Principal:
     allowed_roles: tuple[str, ...] = ()
     email: str = ""
     number: int = 0
+    key_id: str = field(default="", compare=False)
+    valid_until: float | None = field(default=None, compare=False)
+
+    def seconds_left(self, now: float) -> float:
+        """How long the credential still holds at ``now``, in Unix seconds."""
+        return math.inf if self.valid_until is None else self.valid_until - now
 
     @property
     def is_admin(self) -> bool:

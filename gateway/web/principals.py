@@ -1,12 +1,14 @@
 """Proved credentials, remembered for a moment.
 
-Rule: as for resolved reads: never older than ``seconds``, never what a change made stale,
+Rule: as for resolved reads: never older than ``seconds``, nor than the credential is
+valid, never what a change made stale,
 and nothing at all while changes cannot be heard.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
@@ -35,7 +37,8 @@ class PrincipalCache:
         before = self._changes
         proved = await prove(value)
         if self._hearing and self._changes == before:
-            self._keep((scheme, value), now + self._seconds, proved)
+            seconds = min(self._seconds, proved.seconds_left(time.time()))
+            self._keep((scheme, value), now + seconds, proved)
         return proved
 
     def hear(self, change: Change) -> None:

@@ -3,14 +3,16 @@
 A device that fetches an image in thousands of small ranges is looked up once a moment, not
 thousands of times. Knows nothing of dialects or HTTP.
 
-Rule: what is kept is never older than ``seconds``, changes announced meanwhile are not in
-it, and nothing is kept at all while announcements cannot be heard. A read that was being
-resolved while a change was announced is used once and not kept.
+Rule: what is kept is never older than ``seconds`` nor than its caller's credential is valid,
+changes announced meanwhile are not in it, and nothing is kept at all while announcements
+cannot be heard. A read that was being resolved while a change was announced is used once
+and not kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,12 +107,13 @@ class ReadCache:
 
     def keep(self, key: Hashable, resolved: Resolved, watch: _Resolving) -> None:
         """Keep a read that was resolved under ``watch``, unless that spoilt it."""
-        if not self._hearing or self._seconds <= 0 or watch.spoils(resolved.record):
+        seconds = min(self._seconds, resolved.access.principal.seconds_left(time.time()))
+        if not self._hearing or seconds <= 0 or watch.spoils(resolved.record):
             return
         self._drop(key)
         while len(self._kept) >= self._capacity:
             self._drop(next(iter(self._kept)))
-        resolved.expires = asyncio.get_running_loop().time() + self._seconds
+        resolved.expires = asyncio.get_running_loop().time() + seconds
         resolved.blob.hold()
         self._kept[key] = resolved
         self._keys_of.setdefault(_file_of(resolved), set()).add(key)

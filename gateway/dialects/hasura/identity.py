@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -52,7 +53,7 @@ def credential_of(request: web.Request) -> Hashable:
 
 async def _proven(request: web.Request) -> Principal:
     user = await bearer(request)
-    return Principal(user.kind, str(user.number), user.role, user.allowed_roles, user.email)
+    return replace(user, id=str(user.number))
 
 
 def _asserted(asserted: Mapping[str, str]) -> Principal:

@@ -12,6 +12,7 @@ from gateway.dialects.mainflux import (
     files,
     groups,
     identify,
+    keys,
     things,
     users,
 )
@@ -36,6 +37,7 @@ MAINFLUX: Final = Dialect(
         *channels.ROUTES,
         *connections.ROUTES,
         *identify.ROUTES,
+        *_altering_rights(keys.ROUTES),
     ),
     word=word,
     description=DESCRIPTION,

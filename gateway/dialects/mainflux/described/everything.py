@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.dialects.mainflux.described import channels, common, files, groups, things, users
+from gateway.dialects.mainflux.described import (
+    channels,
+    common,
+    files,
+    groups,
+    keys,
+    things,
+    users,
+)
 from gateway.web.describe import Description
 
 DESCRIPTION: Final = Description(
@@ -14,6 +22,7 @@ DESCRIPTION: Final = Description(
         things.CHAPTER,
         channels.CHAPTER,
         groups.CHAPTER,
+        keys.CHAPTER,
     ),
     schemas={
         **common.SCHEMAS,
@@ -22,6 +31,7 @@ DESCRIPTION: Final = Description(
         **things.SCHEMAS,
         **channels.SCHEMAS,
         **groups.SCHEMAS,
+        **keys.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,
