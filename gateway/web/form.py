@@ -45,8 +45,6 @@ _PLAIN_CODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
 _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
 _ANY_BYTES: Final = "application/octet-stream"
 _DIGEST_FIELDS: Final = ("Content-Digest", "Repr-Digest")
-# The parser copies what it is fed twice; a socket may hand over four times as much at once.
-_PIECE_BYTES: Final = 64 * 1024
 
 
 class Stage(Protocol):
@@ -117,8 +115,7 @@ async def receive_form_parts(
         async for chunk in chunks(request, limits, limit_bytes=_body_limit(limits)):
             for hasher in hashers:
                 hasher.update(chunk)
-            for start in range(0, len(chunk), _PIECE_BYTES):
-                await receiver.feed(chunk[start : start + _PIECE_BYTES])
+            await receiver.feed(chunk)
         yield receiver.finish()
 
 

@@ -12,7 +12,12 @@ class Slots:
     """So many at once and no queue: who finds no place is asked to come back."""
 
     def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._free = limit
+
+    def share(self, budget: int, *, least: int, most: int) -> int:
+        """What one holder may have of ``budget``, which all holders share."""
+        return min(most, max(least, budget // max(self._limit - self._free, 1)))
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:

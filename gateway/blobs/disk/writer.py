@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -22,9 +22,36 @@ from gateway.model.digest import MD5, SHA256, Digest
 from gateway.model.errors import StorageFailed
 from gateway.model.file import Blob, Scope
 
-_IOV_MAX: Final = 512
-# What keeping a chunk costs beside its bytes: a body of tiny chunks must not fill the memory.
-_CHUNK_OVERHEAD_BYTES: Final = 128
+_LEAST_BUFFER_BYTES: Final = 16 * 1024
+
+
+class _Batch:
+    """Bytes in one piece, so that a thread hashes and writes them in one call each.
+
+    Every call that lets go of the interpreter must win it back from the event loop; with the
+    chunks as they came, that costs more than gathering them.
+    """
+
+    def __init__(self) -> None:
+        self.filled = 0
+        self._buffer = bytearray()
+
+    @property
+    def content(self) -> memoryview:
+        """The bytes gathered so far."""
+        return memoryview(self._buffer)[: self.filled]
+
+    def take(self, chunk: memoryview, limit: int) -> int:
+        """Gather from ``chunk`` as much as ``limit`` has room for; how much that was."""
+        count = min(len(chunk), limit - self.filled)
+        if count <= 0:
+            return 0
+        end = self.filled + count
+        if end > len(self._buffer):
+            self._buffer += bytes(max(_LEAST_BUFFER_BYTES, min(limit, 2 * end)) - len(self._buffer))
+        self._buffer[self.filled : end] = chunk[:count]
+        self.filled = end
+        return count
 
 
 class DiskWriter:
@@ -41,8 +68,8 @@ class DiskWriter:
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._descriptor: int | None = None
         self._job: Future[None] | None = None
-        self._batch: list[bytes | memoryview] = []
-        self._batched = 0
+        self._batch = _Batch()
+        self._spare = _Batch()
         self._size = 0
         self._sealed = False
         self._dropped = False
@@ -67,15 +94,16 @@ class DiskWriter:
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
-        self._batch.append(chunk)
-        self._batched += len(chunk) + _CHUNK_OVERHEAD_BYTES
-        self._size += len(chunk)
-        if self._batched >= self._disk.batch_bytes:
-            await self._flush()
+        rest = memoryview(chunk)
+        self._size += len(rest)
+        while rest:
+            rest = rest[self._batch.take(rest, self._disk.batch_bytes) :]
+            if rest:
+                await self._flush()
 
     async def measure(self) -> Mapping[str, bytes]:
         """Wait until every byte is hashed; the raw digests by algorithm."""
-        if self._batch:
+        if self._batch.filled:
             await self._flush()
         await self._settle()
         return self._digests()
@@ -84,7 +112,7 @@ class DiskWriter:
         """Make the bytes durable under their permanent id."""
         await self._settle()
         self._sealed = True
-        await self._start(partial(self._make_durable, self._taken_batch()))
+        await self._start(partial(self._make_durable, self._batch))
         computed = self._digests()
         md5 = computed[MD5].hex() if MD5 in computed else None
         return Blob(self._id, self._scope, self._size, Digest(computed[SHA256].hex()), md5)
@@ -95,16 +123,12 @@ class DiskWriter:
             await self._settle()
         if self._sealed and self._job is None:
             return
-        self._batch.clear()
         await self._start(self._drop)
 
     async def _flush(self) -> None:
         await self._settle()
-        self._job = self._pool.submit(self._absorb, self._taken_batch())
-
-    def _taken_batch(self) -> list[bytes | memoryview]:
-        batch, self._batch, self._batched = self._batch, [], 0
-        return batch
+        full, self._batch, self._spare = self._batch, self._spare, self._batch
+        self._job = self._pool.submit(self._absorb, full)
 
     def _digests(self) -> dict[str, bytes]:
         return {name: hasher.digest() for name, hasher in self._hashes.items()}
@@ -134,15 +158,16 @@ class DiskWriter:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._descriptor
 
-    def _absorb(self, batch: Sequence[bytes | memoryview]) -> None:
+    def _absorb(self, batch: _Batch) -> None:
         descriptor = self._create() if self._descriptor is None else self._descriptor
-        for chunk in batch:
-            for hasher in self._hashes.values():
-                hasher.update(chunk)
+        content = batch.content
+        for hasher in self._hashes.values():
+            hasher.update(content)
         with disk_errors():
-            write_all(descriptor, batch)
+            write_all(descriptor, content)
+        batch.filled = 0
 
-    def _make_durable(self, batch: Sequence[bytes | memoryview]) -> None:
+    def _make_durable(self, batch: _Batch) -> None:
         self._absorb(batch)
         with disk_errors():
             assert self._descriptor is not None, "opened to absorb"
@@ -163,12 +188,7 @@ class DiskWriter:
             os.close(descriptor)  # checked: NFS and quotas report here
 
 
-def write_all(descriptor: int, batch: Sequence[bytes | memoryview]) -> None:
-    """Write every byte of ``batch``, however little each call takes. Raises ``OSError``."""
-    rest = [memoryview(chunk) for chunk in batch]
-    while rest:
-        written = os.writev(descriptor, rest[:_IOV_MAX])
-        while rest and written >= len(rest[0]):
-            written -= len(rest.pop(0))
-        if written:
-            rest[0] = rest[0][written:]
+def write_all(descriptor: int, content: memoryview) -> None:
+    """Write every byte, however little each call takes. Raises ``OSError``."""
+    while content:
+        content = content[os.write(descriptor, content) :]
