@@ -14,7 +14,7 @@ from typing import Final
 
 import aiohttp.http_parser
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.model.errors import Failure, GatewayError, Malformed
 
@@ -42,6 +42,18 @@ class Connection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # ``frame`` logs
         )
         self._word = word
+
+    def data_received(self, data: bytes) -> None:
+        """As aiohttp does; and a body that cannot be parsed fails for whoever is reading it.
+
+        aiohttp only queues its refusal behind the request, whose handler would wait for the
+        rest of the body until it is cut for being slow.
+        """
+        super().data_received(data)
+        if self._messages and self._current_request is not None:
+            newest, content = self._messages[-1][0], self._current_request.content
+            if isinstance(newest, _ErrInfo) and not content.is_eof():
+                content.set_exception(newest.exc)
 
     def handle_error(
         self,
