@@ -7,7 +7,8 @@
 | admin | change the group, assign and unassign members up to its own role |
 | owner | remove it, make other owners |
 
-Whoever creates a group stays its owner. An admin of the gateway is an owner everywhere.
+Whoever creates a group stays its owner. The owners of an org are owners of its groups; an
+admin of the gateway is an owner everywhere.
 
 Rule: a caller without any role gets ``NotFound``, one whose role is too low ``Forbidden``.
 """
@@ -52,7 +53,7 @@ class Groups:
         owner, group_id = user_id(caller), uuid4()
         async with self._database.transaction() as session:
             if draft.parent_id is not None:
-                await _check_role(session, caller, draft.parent_id, GroupRole.ADMIN)
+                await check_group_role(session, caller, draft.parent_id, GroupRole.ADMIN)
             await rows.add_group(session, group_id, owner, draft)
             await rows.assign_user(session, group_id, owner, GroupRole.OWNER)
             await add_scope(session, scope_of(group_id), actor=caller.id)
@@ -60,7 +61,7 @@ class Groups:
 
     async def get(self, caller: Principal, group_id: UUID) -> Group:
         """One group."""
-        await _check_role(self._database, caller, group_id, GroupRole.VIEWER)
+        await check_group_role(self._database, caller, group_id, GroupRole.VIEWER)
         group = await rows.find_group(self._database, group_id)
         if group is None:
             raise NotFound()
@@ -89,7 +90,7 @@ class Groups:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Change what is given."""
-        await _check_role(self._database, caller, group_id, GroupRole.ADMIN)
+        await check_group_role(self._database, caller, group_id, GroupRole.ADMIN)
         await rows.amend_group(
             self._database, group_id, name=name, description=description, metadata=metadata
         )
@@ -98,7 +99,7 @@ class Groups:
         """Remove the group and its files; its members stay."""
         async with self._database.transaction() as session:
             await rows.hold_group(session, group_id)
-            await _check_role(session, caller, group_id, GroupRole.OWNER)
+            await check_group_role(session, caller, group_id, GroupRole.OWNER)
             await rows.remove_group(session, group_id)
             await remove_scope(
                 session, scope_of(group_id), actor=caller.id, grace_seconds=self._grace_seconds
@@ -110,7 +111,7 @@ class Groups:
 
     async def check_role(self, caller: Principal, group_id: UUID, needed: GroupRole) -> None:
         """Raise ``NotFound`` or ``Forbidden`` unless the caller has at least that role."""
-        await _check_role(self._database, caller, group_id, needed)
+        await check_group_role(self._database, caller, group_id, needed)
 
     async def ids_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
         """The thing's groups, earliest assignment first."""
@@ -120,7 +121,7 @@ class Groups:
         self, caller: Principal, group_id: UUID, kind: MemberKind, listing: Listing
     ) -> Page[Member]:
         """The things and users in the group."""
-        await _check_role(self._database, caller, group_id, GroupRole.VIEWER)
+        await check_group_role(self._database, caller, group_id, GroupRole.VIEWER)
         return await rows.list_members(self._database, group_id, kind, listing)
 
     async def assign(
@@ -133,7 +134,7 @@ class Groups:
         """
         async with self._database.transaction() as session:
             creator = await rows.hold_group(session, group_id)
-            own = await _check_role(session, caller, group_id, GroupRole.ADMIN)
+            own = await check_group_role(session, caller, group_id, GroupRole.ADMIN)
             things, users = await _resolve(session, caller, candidates)
             if creator in users and users[creator] is not GroupRole.OWNER:
                 raise Forbidden()
@@ -152,7 +153,7 @@ class Groups:
         async with self._database.transaction() as session:
             creator = await rows.hold_group(session, group_id)
             needed = GroupRole.VIEWER if leaving else GroupRole.ADMIN
-            own = await _check_role(session, caller, group_id, needed)
+            own = await check_group_role(session, caller, group_id, needed)
             if creator in ids:
                 raise Forbidden()
             await _check_ranks(session, own, group_id, dict.fromkeys(ids, GroupRole.VIEWER))
@@ -168,9 +169,10 @@ async def _role(queries: Queries, caller: Principal, group_id: UUID) -> GroupRol
     return role
 
 
-async def _check_role(
+async def check_group_role(
     queries: Queries, caller: Principal, group_id: UUID, needed: GroupRole
 ) -> GroupRole:
+    """The caller's role. Raises ``NotFound`` or ``Forbidden`` unless it is at least that."""
     role = await _role(queries, caller, group_id)
     if not role.includes(needed):
         raise Forbidden()

@@ -28,7 +28,7 @@ async def add_group(queries: Queries, group_id: UUID, owner_id: UUID, draft: Gro
 async def find_group(queries: Queries, group_id: UUID) -> Group | None:
     """The group of that id, or ``None``."""
     row = await queries.row("group_by_id", group_id)
-    return _group(row) if row else None
+    return group_of(row) if row else None
 
 
 async def hold_group(queries: Queries, group_id: UUID) -> UUID | None:
@@ -56,7 +56,7 @@ async def list_groups(queries: Queries, member: UUID | None, listing: Listing) -
     total = await queries.value("count_groups", *asked)
     page = (listing.limit, listing.offset, str(listing.order), listing.descending)
     rows = await queries.rows("list_groups", *asked, *page)
-    return Page(total, [_group(row) for row in rows])
+    return Page(total, [group_of(row) for row in rows])
 
 
 async def list_groups_of_thing(
@@ -67,7 +67,7 @@ async def list_groups_of_thing(
     rows = await queries.rows(
         "list_groups_of_thing", thing_id, member, listing.limit, listing.offset
     )
-    return Page(total, [_group(row) for row in rows])
+    return Page(total, [group_of(row) for row in rows])
 
 
 async def groups_of_thing(queries: Queries, thing_id: UUID) -> tuple[UUID, ...]:
@@ -126,7 +126,8 @@ async def list_members(
     return Page(total, [_member(row) for row in rows])
 
 
-def _group(row: Row) -> Group:
+def group_of(row: Row) -> Group:
+    """The group in a row."""
     return Group(
         id=row["id"],
         owner_id=row["owner_id"],

@@ -131,6 +131,28 @@ class GroupDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Org:
+    """Users with roles, and the groups that belong together."""
+
+    id: UUID
+    owner_id: UUID
+    name: str
+    description: str
+    metadata: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrgDraft:
+    """What a new org should be."""
+
+    name: str
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A thing or a user in a group: exactly one of ``thing`` and ``email`` is set."""
 

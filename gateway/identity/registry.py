@@ -15,6 +15,7 @@ from gateway.identity import things
 from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
 from gateway.identity.keys import Keys, with_key
+from gateway.identity.orgs import Orgs
 from gateway.identity.secrets import Keyring, Passwords
 from gateway.identity.things import Things
 from gateway.identity.tokens import Tokens, utc_now
@@ -35,12 +36,14 @@ class Registry:
         groups: Groups,
         channels: Channels,
         keys: Keys,
+        orgs: Orgs,
     ) -> None:
         self.users = users
         self.things = things
         self.groups = groups
         self.channels = channels
         self.keys = keys
+        self.orgs = orgs
         self._tokens = tokens
 
     async def thing_by_key(self, key: str) -> Principal:
@@ -99,6 +102,7 @@ async def open_registry(
             Groups(database, grace_seconds=grace_seconds),
             Channels(database),
             Keys(database, issuer, login_seconds=token_seconds, clock=clock),
+            Orgs(database),
         )
     finally:
         passwords.close()

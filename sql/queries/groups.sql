@@ -15,7 +15,7 @@ select id, owner_id, name, description, metadata, parent_id, created_at, updated
 -- $1 group_id  $2 user_id
 select m.role
   from groups g
-  left join group_users m on m.group_id = g.id and m.user_id = $2
+  left join group_roles m on m.group_id = g.id and m.user_id = $2
  where g.id = $1;
 
 -- name: amend_group
@@ -38,7 +38,7 @@ delete from groups where id = $1;
 select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
   from (select * from groups where $1::uuid is null
         union all
-        select a.* from groups a join group_users m on m.group_id = a.id where m.user_id = $1) g
+        select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
  where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3
  order by case when $6 = 'created' and not $7 then g.created_at end,
           case when $6 = 'created' and $7 then g.created_at end desc,
@@ -54,7 +54,7 @@ select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.creat
 select count(*)
   from (select * from groups where $1::uuid is null
         union all
-        select a.* from groups a join group_users m on m.group_id = a.id where m.user_id = $1) g
+        select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
  where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3;
 
 -- name: groups_of_thing
@@ -68,7 +68,7 @@ select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.creat
   join groups g on g.id = t.group_id
  where t.thing_id = $1
    and ($2::uuid is null
-        or exists (select 1 from group_users m where m.group_id = g.id and m.user_id = $2))
+        or exists (select 1 from group_roles m where m.group_id = g.id and m.user_id = $2))
  order by t.assigned_at, g.id
  limit $3 offset $4;
 
@@ -78,7 +78,7 @@ select count(*)
   from group_things t
  where t.thing_id = $1
    and ($2::uuid is null
-        or exists (select 1 from group_users m where m.group_id = t.group_id and m.user_id = $2));
+        or exists (select 1 from group_roles m where m.group_id = t.group_id and m.user_id = $2));
 
 -- name: assign_thing
 -- An assignment that exists keeps its time.

@@ -13,6 +13,7 @@ from gateway.dialects.mainflux import (
     groups,
     identify,
     keys,
+    orgs,
     things,
     users,
 )
@@ -38,6 +39,7 @@ MAINFLUX: Final = Dialect(
         *connections.ROUTES,
         *identify.ROUTES,
         *_altering_rights(keys.ROUTES),
+        *_altering_rights(orgs.ROUTES),
     ),
     word=word,
     description=DESCRIPTION,

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.dialects.mainflux.query import Paging, paging_of, query_value
 from gateway.identity.records import Listing, Order, Page
 from gateway.identity.things import check_external_id
+from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed, NotFound
 from gateway.web.body import parse_json, read_json
 from gateway.web.context import GATEWAY
@@ -97,6 +98,14 @@ def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, Lis
         name=query_value(request, name),
         metadata=as_object(parse_json(metadata), "metadata") if metadata else {},
     )
+
+
+def role_of(text: str) -> GroupRole:
+    """A role by its name; the lowest, by none. Raises ``Malformed``."""
+    try:
+        return GroupRole[text.upper()] if text else GroupRole.VIEWER
+    except KeyError as exc:
+        raise Malformed("a role is viewer, editor, admin or owner") from exc
 
 
 def shown_page(page: Page[Any], listing: Listing) -> dict[str, object]:

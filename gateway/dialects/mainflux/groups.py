@@ -21,6 +21,7 @@ from gateway.dialects.mainflux.fields import (
     metadata_of,
     path_id,
     read_object,
+    role_of,
     shown_page,
     shown_time,
     text_of,
@@ -31,7 +32,6 @@ from gateway.identity.groups import Groups
 from gateway.identity.records import Candidate, Group, GroupDraft, Member, MemberKind
 from gateway.identity.things import Things
 from gateway.model.access import GroupRole, Principal
-from gateway.model.errors import Malformed
 from gateway.model.label import check_label
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
@@ -157,7 +157,7 @@ def _candidate(member: object) -> Candidate:
     if isinstance(member, str):
         return Candidate(id=entity_id(member))
     body = as_object(member, "a member")
-    role = _role(text_of(body, "role"))
+    role = role_of(text_of(body, "role"))
     if email := text_of(body, "email"):
         return Candidate(email=email, role=role)
     return Candidate(id=entity_id(body.get("id")), role=role)
@@ -165,13 +165,6 @@ def _candidate(member: object) -> Candidate:
 
 def _member_id(member: Any) -> UUID:
     return entity_id(member.get("id") if isinstance(member, dict) else member)
-
-
-def _role(text: str) -> GroupRole:
-    try:
-        return GroupRole[text.upper()] if text else GroupRole.VIEWER
-    except KeyError as exc:
-        raise Malformed("a role is viewer, editor, admin or owner") from exc
 
 
 def _kind(request: web.Request) -> MemberKind:

@@ -10,6 +10,7 @@ from gateway.dialects.mainflux.described import (
     files,
     groups,
     keys,
+    orgs,
     things,
     users,
 )
@@ -22,6 +23,7 @@ DESCRIPTION: Final = Description(
         things.CHAPTER,
         channels.CHAPTER,
         groups.CHAPTER,
+        orgs.CHAPTER,
         keys.CHAPTER,
     ),
     schemas={
@@ -32,6 +34,7 @@ DESCRIPTION: Final = Description(
         **channels.SCHEMAS,
         **groups.SCHEMAS,
         **keys.SCHEMAS,
+        **orgs.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,

@@ -31,8 +31,8 @@ from gateway.web.describe import (
     record,
 )
 
-_ROLE: Final[Schema] = {"enum": ["viewer", "editor", "admin", "owner"]}
-_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 1024}
+ROLE: Final[Schema] = {"enum": ["viewer", "editor", "admin", "owner"]}
+NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 1024}
 _MEMBER_IDS: Final[Schema] = {
     "type": "array",
     "minItems": 1,
@@ -53,13 +53,13 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     ),
     "GroupPage": page({"groups": named("Group")}),
     "GroupDraft": record(
-        {"name": _NAME},
+        {"name": NAME},
         {"description": LABEL, "metadata": METADATA_OR_NULL, "parent_id": TEXT_OR_NULL},
     ),
     "GroupChange": record(
         {},
         {
-            "name": {**_NAME, "type": ["string", "null"]},
+            "name": {**NAME, "type": ["string", "null"]},
             "description": LABEL,
             "metadata": METADATA_OR_NULL,
         },
@@ -71,15 +71,15 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "key": TEXT,
             "metadata": named("Metadata"),
             "email": TEXT,
-            "role": _ROLE,
+            "role": ROLE,
         },
     ),
     "MemberPage": page({"members": named("Member")}, {"name": TEXT}),
     "Candidate": {
         "anyOf": [
             UUID,
-            record({"id": UUID}, {"role": _ROLE}),
-            record({"email": TEXT}, {"role": _ROLE}),
+            record({"id": UUID}, {"role": ROLE}),
+            record({"email": TEXT}, {"role": ROLE}),
         ],
         "description": "A thing or user by id, or a user by e-mail; users may be given a role.",
     },

@@ -1,0 +1,189 @@
+"""Orgs: users with roles, and the groups that belong together.
+
+| Role | May |
+|---|---|
+| viewer | see the org, its members and its groups |
+| editor | assign and unassign groups |
+| admin | change the org, assign and unassign members up to its own role |
+| owner | remove it, make other owners; is an owner of each of its groups |
+
+Whoever creates an org stays its owner. An admin of the gateway is an owner everywhere.
+
+Rule: a caller without any role gets ``NotFound``, one whose role is too low ``Forbidden``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from gateway.identity import postgres_orgs as rows
+from gateway.identity.groups import check_group_role
+from gateway.identity.postgres_users import find_users
+from gateway.identity.records import Group, Listing, Member, Org, OrgDraft, Page
+from gateway.identity.rights import owner_filter, user_id
+from gateway.model.access import GroupRole, Principal
+from gateway.model.errors import Conflict, Forbidden, NotFound
+from gateway.postgres import Database, Queries
+
+Roles = Mapping[str, GroupRole]
+"""The role that each of some users is to have, by e-mail."""
+
+
+class Orgs:
+    """The orgs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, caller: Principal, draft: OrgDraft) -> UUID:
+        """A new org, which the caller owns."""
+        owner, org_id = user_id(caller), uuid4()
+        async with self._database.transaction() as session:
+            await rows.add_org(session, org_id, owner, draft)
+            await rows.assign_user(session, org_id, owner, GroupRole.OWNER)
+        return org_id
+
+    async def get(self, caller: Principal, org_id: UUID) -> Org:
+        """One org."""
+        await _check_role(self._database, caller, org_id, GroupRole.VIEWER)
+        org = await rows.find_org(self._database, org_id)
+        if org is None:
+            raise NotFound()
+        return org
+
+    async def list(self, caller: Principal, listing: Listing) -> Page[Org]:
+        """The orgs that the caller is in."""
+        return await rows.list_orgs(self._database, owner_filter(caller), listing)
+
+    async def list_of_member(
+        self, caller: Principal, member_id: UUID, listing: Listing
+    ) -> Page[Org]:
+        """The orgs that a user is in; others than the user themselves must be admins."""
+        if owner_filter(caller) not in (None, member_id):
+            raise NotFound()
+        return await rows.list_orgs(self._database, member_id, listing)
+
+    async def check_role(self, caller: Principal, org_id: UUID, needed: GroupRole) -> None:
+        """Raise ``NotFound`` or ``Forbidden`` unless the caller has at least that role."""
+        await _check_role(self._database, caller, org_id, needed)
+
+    async def amend(
+        self,
+        caller: Principal,
+        org_id: UUID,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is given."""
+        await _check_role(self._database, caller, org_id, GroupRole.ADMIN)
+        await rows.amend_org(
+            self._database, org_id, name=name, description=description, metadata=metadata
+        )
+
+    async def remove(self, caller: Principal, org_id: UUID) -> None:
+        """Remove the org; its members and groups stay."""
+        async with self._database.transaction() as session:
+            await rows.hold_org(session, org_id)
+            await _check_role(session, caller, org_id, GroupRole.OWNER)
+            await rows.remove_org(session, org_id)
+
+    async def list_members(self, caller: Principal, org_id: UUID, listing: Listing) -> Page[Member]:
+        """The users in the org."""
+        await _check_role(self._database, caller, org_id, GroupRole.VIEWER)
+        return await rows.list_members(self._database, org_id, listing)
+
+    async def assign(
+        self, caller: Principal, org_id: UUID, roles: Roles, *, members_only: bool = False
+    ) -> None:
+        """Give all of the users their roles, or none; new ones join, unless ``members_only``.
+
+        Raises ``NotFound`` for an unknown user, ``Forbidden`` for a role above the
+        caller's own, given or taken.
+        """
+        async with self._database.transaction() as session:
+            creator = await rows.hold_org(session, org_id)
+            own = await _check_role(session, caller, org_id, GroupRole.ADMIN)
+            given = await _by_id(session, roles)
+            present = await rows.roles_of_users(session, org_id, list(given))
+            if members_only and present.keys() != given.keys():
+                raise NotFound()
+            if creator in given and given[creator] is not GroupRole.OWNER:
+                raise Forbidden()
+            _check_ranks(own, (*given.values(), *present.values()))
+            for member_id, role in given.items():
+                await rows.assign_user(session, org_id, member_id, role)
+
+    async def unassign(self, caller: Principal, org_id: UUID, ids: Sequence[UUID]) -> None:
+        """Take users out of the org; whoever is not in it is no error.
+
+        Everybody but its creator may leave an org; to take out others is for its admins.
+        """
+        leaving = list(ids) == [user_id(caller)]
+        async with self._database.transaction() as session:
+            creator = await rows.hold_org(session, org_id)
+            needed = GroupRole.VIEWER if leaving else GroupRole.ADMIN
+            own = await _check_role(session, caller, org_id, needed)
+            if creator in ids:
+                raise Forbidden()
+            _check_ranks(own, (await rows.roles_of_users(session, org_id, ids)).values())
+            await rows.unassign_users(session, org_id, ids)
+
+    async def list_groups(self, caller: Principal, org_id: UUID, listing: Listing) -> Page[Group]:
+        """The org's groups."""
+        await _check_role(self._database, caller, org_id, GroupRole.VIEWER)
+        return await rows.list_groups(self._database, org_id, listing)
+
+    async def assign_groups(
+        self, caller: Principal, org_id: UUID, group_ids: Sequence[UUID]
+    ) -> None:
+        """Put all of the groups into the org, or none. The caller must own each of them.
+
+        Raises ``Conflict`` for a group that is in another org.
+        """
+        async with self._database.transaction() as session:
+            await rows.hold_org(session, org_id)
+            await _check_role(session, caller, org_id, GroupRole.EDITOR)
+            for group_id in sorted(set(group_ids)):
+                # The org's owners become owners of the group.
+                await check_group_role(session, caller, group_id, GroupRole.OWNER)
+                if not await rows.assign_group(session, org_id, group_id):
+                    raise Conflict()
+
+    async def unassign_groups(
+        self, caller: Principal, org_id: UUID, group_ids: Sequence[UUID]
+    ) -> None:
+        """Take groups out of the org; one that is not in it is no error."""
+        async with self._database.transaction() as session:
+            await rows.hold_org(session, org_id)
+            await _check_role(session, caller, org_id, GroupRole.EDITOR)
+            await rows.unassign_groups(session, org_id, group_ids)
+
+
+async def _check_role(
+    queries: Queries, caller: Principal, org_id: UUID, needed: GroupRole
+) -> GroupRole:
+    exists, role = await rows.find_role(queries, org_id, user_id(caller))
+    if exists and caller.is_admin:
+        return GroupRole.OWNER
+    if role is None:
+        raise NotFound()
+    if not role.includes(needed):
+        raise Forbidden()
+    return role
+
+
+def _check_ranks(own: GroupRole, roles: Iterable[GroupRole]) -> None:
+    if not all(own.includes(role) for role in roles):
+        raise Forbidden()
+
+
+async def _by_id(queries: Queries, roles: Roles) -> dict[UUID, GroupRole]:
+    wanted = {email.lower(): role for email, role in roles.items()}
+    _, users = await find_users(queries, [], list(wanted))
+    if users.keys() != wanted.keys():
+        raise NotFound()
+    return {users[email].id: role for email, role in wanted.items()}
