@@ -192,7 +192,8 @@ class Settings(BaseSettings):
         description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",
     )
     trusted_proxies: Peers = Field(
-        (), description="Comma list of networks and `unix`; only these may send X-Forwarded-*."
+        (),
+        description="Comma list of networks and `unix`; only these may send X-Forwarded-* and X-Hasura-*.",
     )
     trusted_proxy_secret: SecretStr | None = Field(
         None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
