@@ -193,7 +193,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Peers = Field(
         (),
-        description="Comma list of networks and `unix`; only these may send X-Forwarded-* and X-Hasura-*.",
+        description="Comma list of networks and `unix`; only these may send X-Forwarded-* "
+        "and X-Hasura-*.",
     )
     trusted_proxy_secret: SecretStr | None = Field(
         None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
