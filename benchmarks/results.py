@@ -5,13 +5,17 @@ Knows no scenario and no plot.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from benchmarks.stats import Spread, spread_of
+
+_KEY: Final = re.compile(rb"Thing [A-Za-z0-9_-]{20,}")
 
 
 class Aim(StrEnum):
@@ -115,8 +119,27 @@ class Finding:
     commands: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str | None = None
+
+    def settle(self, check: Check) -> None:
+        """Put a measured check in the place of the unmeasured one of its label, or behind all."""
+        labels = [each.label for each in self.checks]
+        if check.label in labels:
+            self.checks[labels.index(check.label)] = check
+        else:
+            self.checks.append(check)
+
+    def note(self, text: str) -> None:
+        """Add a remark, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def command(self, text: str) -> None:
+        """Add a command line, once."""
+        if text not in self.commands:
+            self.commands.append(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +159,8 @@ _RUN: TypeAdapter[Run] = TypeAdapter(Run)
 
 
 def run_to_json(run: Run) -> bytes:
-    """The run as indented JSON."""
-    return _RUN.dump_json(run, indent=1) + b"\n"
+    """The run as indented JSON; a key in a command line is of no use to anybody, and not shown."""
+    return _KEY.sub(b"Thing KEY", _RUN.dump_json(run, indent=1)) + b"\n"
 
 
 def run_from_json(text: bytes) -> Run:

@@ -21,6 +21,9 @@ _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError)
 _RESET: Final = struct.pack("ii", 1, 0)
 _SMALLEST_READ: Final = 1024
 _LARGEST_READ: Final = 64 * 1024
+_SEGMENT: Final = 1400
+# Half of it is the kernel's own bookkeeping; in less, segments are dropped instead of delayed.
+_RECEIVE_BUFFER: Final = 32 * 1024
 _NO_BUFFERS: Final = (errno.EADDRNOTAVAIL, errno.EMFILE)
 
 
@@ -107,7 +110,9 @@ async def connect(
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if bandwidth:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _read_size(bandwidth))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            # Loopback's segments of 64 KiB would never fit such a buffer.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT)
         if source is not None:
             connection.bind((source, 0))
         async with asyncio.timeout(patience):

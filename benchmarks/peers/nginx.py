@@ -1,0 +1,111 @@
+"""nginx: static files and DAV PUT as anybody would set it up, and our own deployment files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from benchmarks.bench import Bench, CannotRun
+from benchmarks.children import HOST, first_line, free_port, running
+from benchmarks.gateway import Gateway
+from benchmarks.machine import ROOT
+from benchmarks.peers.server import Server, binary
+
+NAME: Final = "nginx static"
+DAV: Final = "nginx DAV PUT"
+_CONFIGURATION: Final = """\
+{user}
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    tcp_nodelay on;
+    keepalive_requests 1000000;
+    open_file_cache max=1000;
+    client_max_body_size 0;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    default_type application/octet-stream;
+    server {{
+        listen {host}:{port} backlog=4096;
+        location / {{ root {files}; }}
+        location /dav/ {{
+            alias {folder}/dav/;
+            dav_methods PUT DELETE;
+        }}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx_static(bench: Bench, files: Path) -> Iterator[Server]:
+    """One worker that serves ``files``, and takes PUT under ``/dav/``."""
+    program = binary("nginx", "apt install nginx-light")
+    folder, port = bench.folder("nginx"), free_port()
+    (folder / "dav").mkdir()
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        _CONFIGURATION.format(
+            user="user root;" if os.geteuid() == 0 else "",
+            folder=folder,
+            files=files,
+            host=HOST,
+            port=port,
+        )
+    )
+    with _running(program, folder, configuration, port) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def nginx_before(bench: Bench, gateway: Gateway, *, edge: bool = False) -> Iterator[Server]:
+    """Our deployment files, one worker, its access log off as the gateway's is.
+
+    Raises ``CannotRun`` if the files are not what this module knows how to place.
+    """
+    from tests.tools import nginx as deployed
+
+    program = binary("nginx", "apt install nginx-light")
+    name = "edge" if edge else "front"
+    folder, port = bench.folder(f"nginx-{name}"), free_port()
+    render = getattr(deployed, "render_edge", None) if edge else deployed.render
+    if render is None:
+        raise CannotRun("deploy/nginx has no edge configuration yet")
+    configuration: Path = render(
+        folder,
+        port=port,
+        upstream=gateway.url.removeprefix("http://"),
+        blobs=gateway.data_dir / "blobs",
+    )
+    _silence(configuration, folder)
+    with _running(program, folder, configuration, port) as server:
+        yield server
+
+
+def _silence(configuration: Path, folder: Path) -> None:
+    """Switch the access log off, and the error log down to what nginx itself logs by default."""
+    text = configuration.read_text(encoding="utf-8")
+    log = f"access_log {folder}/access.log filestore;"
+    if log not in text:
+        raise CannotRun(f"{ROOT.name}/deploy/nginx/nginx.conf has no access log where it was")
+    text = text.replace(log, "access_log off;").replace("error.log info;", "error.log warn;")
+    configuration.write_text(f"daemon off;\n{text}", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _running(program: str, folder: Path, configuration: Path, port: int) -> Iterator[Server]:
+    command = (program, "-p", folder, "-c", configuration, "-e", folder / "error.log")
+    with running(command, log=folder / "output.log", port=port) as child:
+        yield Server(first_line((program, "-v")), f"http://{HOST}:{port}", child)

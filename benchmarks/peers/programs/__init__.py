@@ -1,0 +1,1 @@
+"""Programs that peers run in processes of their own."""

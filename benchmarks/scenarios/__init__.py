@@ -1,0 +1,40 @@
+"""The scenarios, by the number of their row in the table of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks.bench import Bench
+from benchmarks.results import Finding
+from benchmarks.scenarios import (
+    catalogue,
+    devices,
+    edge,
+    effort,
+    memory,
+    ranges,
+    small_uploads,
+    stalled,
+    uploads,
+    whole,
+)
+
+Scenario = Callable[[Bench, Finding], None]
+
+SCENARIOS: Final[dict[int, Scenario]] = {
+    1: edge.cached_decision,
+    2: ranges.small_ranges,
+    3: ranges.large_ranges,
+    4: whole.alone,
+    5: whole.by_accel,
+    6: uploads.against_dav,
+    7: uploads.against_naive,
+    8: uploads.against_limit,
+    9: memory.growth,
+    10: stalled.per_connection,
+    11: devices.held_at_once,
+    12: small_uploads.against_inserts,
+    13: catalogue.growing,
+    14: effort.cpu_per_gib,
+}

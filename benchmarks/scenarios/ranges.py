@@ -1,0 +1,87 @@
+"""Scenarios 2 and 3: random ranges of one image by wrk, 64 connections that stay open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from benchmarks.bench import Bench, CannotRun
+from benchmarks.gateway import check_range
+from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
+from benchmarks.results import Finding, Latency, Series
+from benchmarks.rounds import interleaved
+from benchmarks.scenarios.site import GATEWAY, Subject, site
+from benchmarks.stats import ratios
+from benchmarks.targets import ROWS
+from benchmarks.wrk import Load, Loaded, header_lines, run_wrk
+
+CONNECTIONS: Final = 64
+KIB: Final = 1024
+
+
+def small_ranges(bench: Bench, finding: Finding) -> None:
+    """4 KiB: the gateway against FileResponse; nginx, Caddy and gooseBit beside them."""
+    names = (GATEWAY, aiohttp_peers.FILE_RESPONSE, nginx.NAME, caddy.NAME, goosebit.NAME)
+    subjects = site(bench).choose(finding, *names)
+    found = measure(bench, finding, subjects, 4 * KIB)
+    settle_ratio(finding, found, "gateway / FileResponse", GATEWAY, aiohttp_peers.FILE_RESPONSE)
+
+
+def large_ranges(bench: Bench, finding: Finding) -> None:
+    """128 KiB: the gateway against nginx; FileResponse and Caddy beside them."""
+    names = (GATEWAY, nginx.NAME, aiohttp_peers.FILE_RESPONSE, caddy.NAME)
+    subjects = site(bench).choose(finding, *names)
+    found = measure(bench, finding, subjects, 128 * KIB)
+    settle_ratio(finding, found, "gateway / nginx", GATEWAY, nginx.NAME)
+
+
+def measure(
+    bench: Bench, finding: Finding, subjects: Mapping[str, Subject], span: int
+) -> dict[str, list[Loaded]]:
+    """Everybody's rates, in turns; series, latencies and commands go into the finding."""
+    image = site(bench).image
+    size, scale = str(image.stat().st_size), bench.scale
+    loads: dict[str, Load] = {}
+    for name, subject in subjects.items():
+        bench.teller.step(f"{name}: warming up")
+        arguments = (size, str(span), *header_lines(subject.headers))
+        load = Load(subject.url, "ranges.lua", arguments, CONNECTIONS, scale.load_seconds)
+        try:
+            check_range(subject.url, subject.headers, image, span)
+            run_wrk(replace(load, seconds=scale.warm_up_seconds))
+        except CannotRun as exc:
+            finding.missing[name] = str(exc)
+        else:
+            loads[name] = load
+
+    def told(name: str, number: int, loaded: Loaded) -> None:
+        bench.teller.measured(f"{name}: {loaded.rate:,.0f} ranges/s (round {number + 1})")
+
+    found = interleaved(
+        {name: partial(run_wrk, load) for name, load in loads.items()}, scale.rounds, told=told
+    )
+    for name, rounds in found.items():
+        finding.series.append(
+            Series(name, f"{span // KIB} KiB ranges", "/s", tuple(r.rate for r in rounds))
+        )
+        finding.latencies.append(Latency(name, middle_latency(rounds)))
+        finding.command(f"(cd benchmarks/lua && {rounds[0].command})")
+    return found
+
+
+def middle_latency(rounds: list[Loaded]) -> tuple[tuple[float, float], ...]:
+    """The latencies of the round whose median is the middle one."""
+    ordered = sorted(rounds, key=lambda loaded: loaded.at(50))
+    return ordered[len(ordered) // 2].latency
+
+
+def settle_ratio(
+    finding: Finding, found: Mapping[str, list[Loaded]], label: str, ours: str, theirs: str
+) -> None:
+    """Settle a check of rates. Raises ``CannotRun`` if one side is missing."""
+    if ours not in found or theirs not in found:
+        raise CannotRun(f"{theirs if ours in found else ours} is missing")
+    values = ratios([r.rate for r in found[ours]], [r.rate for r in found[theirs]])
+    finding.settle(ROWS[finding.number].check(label, values, theirs))

@@ -1,0 +1,210 @@
+"""Scenarios 6 to 8: one large upload at a time by curl, all peers in turns, measured once.
+
+Before each transfer everything that waits to be written is written, or a peer without fsync
+would leave its debt to the next one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from benchmarks.bench import Bench, CannotRun, Peer
+from benchmarks.curl import Transfer, post_form, put
+from benchmarks.gateway import Gateway, running_gateway
+from benchmarks.peers import aiohttp_peers, limit, nginx, tus
+from benchmarks.peers.server import Server
+from benchmarks.results import Aim, Check, Finding, Series, Target
+from benchmarks.rounds import interleaved, warm_up
+from benchmarks.scenarios.site import GATEWAY
+from benchmarks.stats import ratios
+from benchmarks.targets import ROWS
+
+Upload = Callable[[], Transfer]
+_MEMORY_ROUNDS: Final = 3
+
+
+@dataclass(slots=True)
+class Arena:
+    """What everybody's uploads took, by the name of the file system, then of the subject."""
+
+    disk: dict[str, list[Transfer]]
+    memory: dict[str, list[Transfer]]
+    missing: dict[str, str]
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def against_dav(bench: Bench, finding: Finding) -> None:
+    """Against nginx, which neither hashes nor syncs; the tus servers beside them."""
+    arena = _arena(bench)
+    _show(finding, arena, tuple(arena.disk))
+    _settle(finding, arena, "gateway / DAV", nginx.DAV)
+
+
+def against_naive(bench: Bench, finding: Finding) -> None:
+    """Against the handler that one would write with aiohttp's own parts."""
+    arena = _arena(bench)
+    _show(finding, arena, (GATEWAY, aiohttp_peers.NAIVE))
+    _settle(finding, arena, "gateway / naive", aiohttp_peers.NAIVE)
+
+
+def against_limit(bench: Bench, finding: Finding) -> None:
+    """Against a bare socket whose body is received, hashed and written on two threads."""
+    arena = _arena(bench)
+    _show(finding, arena, (GATEWAY, limit.NAME))
+    _settle(finding, arena, "gateway / limit", limit.NAME)
+
+
+@contextmanager
+def hooked_gateway(bench: Bench, name: str) -> Iterator[Gateway]:
+    """A gateway that asks a hook, as the upload targets want it."""
+    with limit.hook(bench) as hook, running_gateway(bench, name, hook_url=hook.url) as gateway:
+        yield gateway
+
+
+def forget_blobs(gateway: Gateway) -> None:
+    """Remove the bytes of what was measured, which the gateway itself would do much later."""
+    for path in (gateway.data_dir / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+
+def _arena(bench: Bench) -> Arena:
+    return bench.shared("uploads", lambda: _fight(bench))
+
+
+def _fight(bench: Bench) -> Arena:
+    missing: dict[str, str] = {}
+    arena = Arena({}, {}, missing)
+    image = bench.image(bench.scale.upload_bytes)
+    arena.disk = _measure(bench, image, arena, bench.scale.upload_rounds)
+    try:
+        rounds = min(_MEMORY_ROUNDS, bench.scale.upload_rounds)
+        arena.memory = _measure(bench.in_memory(), image, arena, rounds)
+    except CannotRun as exc:
+        missing["memory file system"] = str(exc)
+    return arena
+
+
+def _measure(bench: Bench, image: Path, arena: Arena, rounds: int) -> dict[str, list[Transfer]]:
+    finding = Finding(0, "")
+    with ExitStack() as stack:
+        opened = bench.open_peers(stack, finding, _peers(bench, image))
+        arena.versions |= {name: version for name, (version, _) in opened.items()}
+        place = "memory" if bench.work.is_relative_to("/dev/shm") else "disk"
+
+        def told(name: str, number: int, transfer: Transfer) -> None:
+            rate = f"{transfer.rate / 1e6:,.0f} MB/s"
+            bench.teller.measured(f"{name} ({place}): {rate} (round {number + 1})")
+
+        bench.teller.step("warming up")
+        uploads: dict[str, Upload] = {name: upload for name, (_, upload) in opened.items()}
+        warm_up(finding, uploads)
+        arena.missing |= finding.missing
+        return interleaved(uploads, rounds, told=told)
+
+
+def _peers(bench: Bench, image: Path) -> list[Peer]:
+    return [
+        Peer(GATEWAY, lambda: _gateway(bench, image)),
+        Peer(nginx.DAV, lambda: _dav(bench, image)),
+        Peer(aiohttp_peers.NAIVE, lambda: _naive(bench, image)),
+        Peer(limit.NAME, lambda: _by_put(limit.socket_limit(bench), image)),
+        Peer(tus.NODE, lambda: _by_tus(tus.tus_node(bench), image)),
+        Peer(tus.TUSD, lambda: _by_tus(tus.tusd(bench), image)),
+    ]
+
+
+Opened = tuple[str, Upload]
+
+
+@contextmanager
+def _gateway(bench: Bench, image: Path) -> Iterator[Opened]:
+    with hooked_gateway(bench, "uploads") as gateway:
+        thing, numbers = gateway.new_thing("bench"), count()
+
+        def upload() -> Transfer:
+            name = f"upload-{next(numbers)}.bin"
+            transfer = post_form(f"{gateway.url}/files", image, name, thing.headers)
+            gateway.remove(thing, name)
+            forget_blobs(gateway)
+            return transfer
+
+        yield "this tree", partial(_settled, upload)
+
+
+@contextmanager
+def _dav(bench: Bench, image: Path) -> Iterator[Opened]:
+    with nginx.nginx_static(bench, bench.work) as server:
+
+        def upload() -> Transfer:
+            transfer = put(f"{server.url}/dav/upload.bin", image)
+            with suppress(FileNotFoundError):
+                (bench.work / "nginx" / "dav" / "upload.bin").unlink()
+            return transfer
+
+        yield server.version, partial(_settled, upload)
+
+
+@contextmanager
+def _naive(bench: Bench, image: Path) -> Iterator[Opened]:
+    with aiohttp_peers.naive_upload(bench) as server:
+        upload = partial(post_form, f"{server.url}/", image, "upload.bin", {})
+        yield server.version, partial(_settled, upload)
+
+
+@contextmanager
+def _by_put(server: AbstractContextManager[Server], image: Path) -> Iterator[Opened]:
+    with server as opened:
+        yield opened.version, partial(_settled, partial(put, f"{opened.url}/upload.bin", image))
+
+
+@contextmanager
+def _by_tus(server: AbstractContextManager[Server], image: Path) -> Iterator[Opened]:
+    with server as opened:
+        yield opened.version, partial(_settled, partial(tus.upload, opened, image))
+
+
+def _settled(upload: Upload) -> Transfer:
+    os.sync()
+    return upload()
+
+
+def _show(finding: Finding, arena: Arena, names: tuple[str, ...]) -> None:
+    for place, found in (("disk", arena.disk), ("memory file system", arena.memory)):
+        for name in names:
+            if name in found:
+                rates = tuple(_rate(transfer) for transfer in found[name])
+                finding.series.append(Series(name, f"upload to {place}", "MB/s", rates))
+                finding.command(found[name][0].command)
+    finding.missing |= arena.missing
+    finding.versions |= {n: v for n, v in arena.versions.items() if n in names}
+    finding.note("sync(2) before every transfer, untimed; the gateway's fsync is within its time")
+
+
+def _settle(finding: Finding, arena: Arena, label: str, peer: str) -> None:
+    if GATEWAY not in arena.disk or peer not in arena.disk:
+        raise CannotRun(f"{peer if GATEWAY in arena.disk else GATEWAY} is missing")
+    finding.settle(ROWS[finding.number].check(label, _ratios(arena.disk, peer), peer))
+    if arena.memory:
+        beside = Check(
+            f"{label}, memory file system",
+            Target(Aim.REPORTED, unit="x"),
+            _ratios(arena.memory, peer),
+            peer,
+        )
+        finding.settle(beside)
+
+
+def _ratios(found: dict[str, list[Transfer]], peer: str) -> tuple[float, ...]:
+    return ratios([_rate(t) for t in found[GATEWAY]], [_rate(t) for t in found[peer]])
+
+
+def _rate(transfer: Transfer) -> float:
+    return transfer.rate / 1e6

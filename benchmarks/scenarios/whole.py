@@ -1,0 +1,61 @@
+"""Scenarios 4 and 5: the whole image by curl, one transfer at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from benchmarks.bench import Bench, CannotRun
+from benchmarks.curl import Transfer, download
+from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
+from benchmarks.results import Finding, Series
+from benchmarks.rounds import interleaved, warm_up
+from benchmarks.scenarios.site import GATEWAY, IMAGE, Subject, site
+from benchmarks.stats import ratios
+from benchmarks.targets import ROWS
+
+ACCEL = "nginx + X-Accel"
+
+
+def alone(bench: Bench, finding: Finding) -> None:
+    """The gateway alone against nginx; FileResponse, Caddy and gooseBit beside them."""
+    names = (GATEWAY, nginx.NAME, aiohttp_peers.FILE_RESPONSE, caddy.NAME, goosebit.NAME)
+    _compare(bench, finding, site(bench).choose(finding, *names), "gateway / nginx", GATEWAY)
+
+
+def by_accel(bench: Bench, finding: Finding) -> None:
+    """Our nginx, told by the gateway what to send, against bare nginx; one worker each."""
+    place = site(bench)
+    with nginx.nginx_before(bench, place.gateway) as front:
+        url = f"{front.url}/files/{IMAGE}"
+        subjects = {ACCEL: Subject(url, front.pid, front.version, place.thing.headers)}
+        subjects |= place.choose(finding, nginx.NAME)
+        _compare(bench, finding, subjects, "X-Accel / nginx", ACCEL)
+
+
+def _compare(
+    bench: Bench, finding: Finding, subjects: Mapping[str, Subject], label: str, ours: str
+) -> None:
+    size, scale = site(bench).image.stat().st_size, bench.scale
+
+    def told(name: str, number: int, transfer: Transfer) -> None:
+        bench.teller.measured(f"{name}: {transfer.rate / 1e6:,.0f} MB/s (transfer {number + 1})")
+
+    transfers: dict[str, Callable[[], Transfer]] = {
+        name: partial(download, subject.url, subject.headers, size)
+        for name, subject in subjects.items()
+    }
+    bench.teller.step("warming up")
+    warm_up(finding, transfers)
+    found = interleaved(transfers, scale.rounds * scale.downloads, told=told)
+    for name, rounds in found.items():
+        finding.series.append(
+            Series(name, "whole file", "MB/s", tuple(t.rate / 1e6 for t in rounds))
+        )
+        first = tuple(t.first_byte * 1000 for t in rounds)
+        finding.series.append(Series(name, "time to first byte", "ms", first))
+        finding.command(rounds[0].command)
+    if ours not in found or nginx.NAME not in found:
+        raise CannotRun("one side of the ratio is missing")
+    values = ratios([t.rate for t in found[ours]], [t.rate for t in found[nginx.NAME]])
+    finding.settle(ROWS[finding.number].check(label, values, nginx.NAME))
