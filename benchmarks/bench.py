@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -136,15 +137,15 @@ class Bench:
 
 
 @contextlib.contextmanager
-def opened_bench(bench: Bench) -> Iterator[Bench]:
-    """The bench, with its folder empty before and gone afterwards."""
-    shutil.rmtree(bench.work, ignore_errors=True)
-    bench.work.mkdir(parents=True)
+def work_folder(parent: Path) -> Iterator[Path]:
+    """A folder of this run's own, gone afterwards."""
+    parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="work-", dir=parent)).resolve()
+    work.chmod(0o755)  # PostgreSQL may run as another user
     try:
-        with bench.stack:
-            yield bench
+        yield work
     finally:
-        shutil.rmtree(bench.work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def write_random(path: Path, size: int) -> None:

@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quick", action="store_true", help="small sizes: does it work at all")
     run.add_argument("--only", type=_numbers, default=list(ROWS), metavar="2,3")
     run.add_argument("--output", type=Path, default=_HERE / "out", help="folder of the report")
-    run.add_argument("--work", type=Path, default=_HERE / "out" / "work", help="emptied folder")
+    run.add_argument("--work", type=Path, default=_HERE / "out", help="disk to measure on")
     run.add_argument("--no-install", action="store_true", help="install no missing peer")
     run.set_defaults(run=_run)
     compare = commands.add_parser("compare", help="two results side by side")
@@ -52,22 +52,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from benchmarks.bench import Bench, opened_bench
+    from benchmarks.bench import Bench, work_folder
     from benchmarks.progress import Terminal
     from benchmarks.run import run_scenarios
     from benchmarks.scale import FULL, QUICK
 
     raise_descriptor_limit(_DESCRIPTORS)
     terminal = Terminal(len(arguments.only))
-    bench = Bench(
-        QUICK if arguments.quick else FULL,
-        arguments.work.resolve(),
-        _cache(),
-        terminal,
-        install=not arguments.no_install,
-    )
-    with terminal.progress, opened_bench(bench):
-        run = run_scenarios(bench, arguments.only, terminal)
+    with terminal.progress, work_folder(arguments.work) as work:
+        scale = QUICK if arguments.quick else FULL
+        bench = Bench(scale, work, _cache(), terminal, install=not arguments.no_install)
+        with bench.stack:
+            run = run_scenarios(bench, arguments.only, terminal)
     arguments.output.mkdir(parents=True, exist_ok=True)
     result = arguments.output / "result.json"
     result.write_bytes(run_to_json(run))

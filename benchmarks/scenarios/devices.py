@@ -17,7 +17,8 @@ from benchmarks.stats import percentile
 from benchmarks.targets import MIB, ROWS
 
 _PERCENTS: Final = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
-_CUTS_PER_DEVICE: Final = 3
+# RAUC asks for blocks of 128 KiB and begins a cut one again: more cuts, and some never end.
+_CUTS_PER_DEVICE: Final = 0.75
 _PAUSE_SECONDS: Final = 0.3
 # A device whose link is cut is away for a moment, and slow ones overlap the first who are done.
 _MORE: Final = 1.06
@@ -55,6 +56,8 @@ def held_at_once(bench: Bench, finding: Finding) -> None:
         ROWS[finding.number].check("wrong or lost", (float(tally.devices - tally.completed),))
     )
     _show(finding, flight)
+    if scale.devices < 10_000:
+        finding.note(f"a run of {scale.name} scale does not try to reach the target")
     finding.note(
         f"{mission.devices} devices, {scale.device_image_bytes // 1024} KiB at about "
         f"{scale.device_bandwidth} bytes/s each, 50 ms round trip; the gateway on one core, the "

@@ -57,9 +57,14 @@ def _open(bench: Bench) -> Site:
     files = bench.folder("files")
     (files / IMAGE).hardlink_to(image)
     bench.teller.step("starting the gateway")
-    # A hook's cached decision is not the subject here; who asks is proved on every request.
     gateway = bench.stack.enter_context(
-        running_gateway(bench, "site", accel="/_blobs", trusted_proxies="127.0.0.0/8")
+        running_gateway(
+            bench,
+            "site",
+            accel="/_blobs",
+            trusted_proxies="127.0.0.0/8",
+            max_concurrent_requests="50000",
+        )
     )
     thing = gateway.new_thing("bench")
     gateway.upload(thing, image, IMAGE)
