@@ -18,7 +18,7 @@ import aiofiles.os
 
 from gateway.blobs.disk.folders import READ_FLAGS, Disk, disk_errors
 from gateway.blobs.disk.reader import DiskReader
-from gateway.blobs.disk.writer import DiskWriter
+from gateway.blobs.disk.writer import DiskWriter, Pools
 from gateway.blobs.port import StoredBlob
 from gateway.model.errors import BlobMissing, Failure, StorageFailed
 from gateway.model.file import Blob, Scope
@@ -27,16 +27,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FAILED_SYNCS_ALLOWED: Final = 3
+_SEALERS_PER_THREAD: Final = 4
 
 
 class DiskBlobStore:
     """A blob store in one folder of one file system."""
 
-    def __init__(
-        self, disk: Disk, writers: ThreadPoolExecutor, readers: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, disk: Disk, pools: Pools, readers: ThreadPoolExecutor) -> None:
         self._disk = disk
-        self._writers = writers
+        self._pools = pools
         self._readers = readers
 
     @contextlib.asynccontextmanager
@@ -44,7 +43,7 @@ class DiskBlobStore:
         self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
     ) -> AsyncIterator[DiskWriter]:
         """Begin an upload; what is not sealed by the end of the block is discarded."""
-        writer = DiskWriter(self._disk, self._writers, scope, algorithms)
+        writer = DiskWriter(self._disk, self._pools, scope, algorithms)
         self._disk.writers += 1
         try:
             if expected_bytes is None or expected_bytes > self._disk.batch_bytes:
@@ -72,7 +71,9 @@ class DiskBlobStore:
         path = f"{scope.kind}/{scope.owner}/{blob_id}"
         with disk_errors():
             try:
-                await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
+                await aiofiles.os.unlink(
+                    path, dir_fd=self._disk.blobs, executor=self._pools.writers
+                )
             except FileNotFoundError:
                 return False
         return True
@@ -128,7 +129,7 @@ class DiskBlobStore:
         return reader
 
     async def _write_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await _hop(self._writers, work, *args, **kwargs)
+        return await _hop(self._pools.writers, work, *args, **kwargs)
 
     async def _read_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _hop(self._readers, work, *args, **kwargs)
@@ -140,17 +141,22 @@ async def open_disk_store(
 ) -> AsyncIterator[DiskBlobStore]:
     """The store under ``root``, checked for being usable; closed at the end of the block.
 
-    Uploads and downloads have ``threads`` threads each, so that an fsync that takes
-    long holds up no reader. Raises ``Failure`` with the reason if the folder will not do.
+    Uploads and downloads have ``threads`` threads each, and what only waits for the disk to
+    sync has more of its own: it holds up nobody, and the file system commits what waits
+    together in one go. Raises ``Failure`` with the reason if the folder will not do.
     """
     disk = Disk(root, min_free_bytes=min_free_bytes)
-    writers = ThreadPoolExecutor(threads, "blob-write")
+    pools = Pools(
+        writers=ThreadPoolExecutor(threads, "blob-write"),
+        sealers=ThreadPoolExecutor(_SEALERS_PER_THREAD * threads, "blob-seal"),
+    )
     readers = ThreadPoolExecutor(threads, "blob-read")
     try:
-        await _hop(writers, disk.check_layout)
-        yield DiskBlobStore(disk, writers, readers)
+        await _hop(pools.writers, disk.check_layout)
+        yield DiskBlobStore(disk, pools, readers)
     finally:
-        await asyncio.to_thread(writers.shutdown)
+        await asyncio.to_thread(pools.writers.shutdown)
+        await asyncio.to_thread(pools.sealers.shutdown)
         await asyncio.to_thread(readers.shutdown)
         disk.close()
 

@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
@@ -54,14 +55,20 @@ class _Batch:
         return count
 
 
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The threads of all uploads: some that hash and write, more that wait for syncs."""
+
+    writers: ThreadPoolExecutor
+    sealers: ThreadPoolExecutor
+
+
 class DiskWriter:
     """One upload on its way to disk, hashed and written a batch at a time in a thread."""
 
-    def __init__(
-        self, disk: Disk, pool: ThreadPoolExecutor, scope: Scope, algorithms: Collection[str]
-    ) -> None:
+    def __init__(self, disk: Disk, pools: Pools, scope: Scope, algorithms: Collection[str]) -> None:
         self._disk = disk
-        self._pool = pool
+        self._pools = pools
         self._scope = scope
         self._id = uuid4()
         self._part = f"{self._id}.part"
@@ -90,7 +97,7 @@ class DiskWriter:
         def create() -> None:
             self._create(expected_bytes)
 
-        await self._start(create)
+        await self._start(self._pools.writers, create)
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
@@ -112,7 +119,7 @@ class DiskWriter:
         """Make the bytes durable under their permanent id."""
         await self._settle()
         self._sealed = True
-        await self._start(partial(self._make_durable, self._batch))
+        await self._start(self._pools.sealers, partial(self._make_durable, self._batch))
         computed = self._digests()
         md5 = computed[MD5].hex() if MD5 in computed else None
         return Blob(self._id, self._scope, self._size, Digest(computed[SHA256].hex()), md5)
@@ -123,12 +130,12 @@ class DiskWriter:
             await self._settle()
         if self._sealed and self._job is None:
             return
-        await self._start(self._drop)
+        await self._start(self._pools.writers, self._drop)
 
     async def _flush(self) -> None:
         await self._settle()
         full, self._batch, self._spare = self._batch, self._spare, self._batch
-        self._job = self._pool.submit(self._absorb, full)
+        self._job = self._pools.writers.submit(self._absorb, full)
 
     def _digests(self) -> dict[str, bytes]:
         return {name: hasher.digest() for name, hasher in self._hashes.items()}
@@ -144,8 +151,8 @@ class DiskWriter:
             if self._job is job:
                 self._job = None
 
-    async def _start(self, work: Callable[[], None]) -> None:
-        self._job = self._pool.submit(work)
+    async def _start(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        self._job = pool.submit(work)
         await self._settle()
 
     def _create(self, expected_bytes: int = 0) -> int:
