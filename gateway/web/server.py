@@ -14,7 +14,8 @@ from typing import Final
 
 import aiohttp.http_parser
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, GatewayError, Malformed
 
@@ -44,16 +45,23 @@ class Connection(RequestHandler):
         self._word = word
 
     def data_received(self, data: bytes) -> None:
-        """As aiohttp does; and a body that cannot be parsed fails for whoever is reading it.
+        """As aiohttp does, with two corrections.
 
-        aiohttp only queues its refusal behind the request, whose handler would wait for the
-        rest of the body until it is cut for being slow.
+        A body that cannot be parsed fails for whoever is reading it: aiohttp only queues its
+        refusal behind the request, whose handler would wait for the rest of the body until it
+        is cut for being slow. And a request to upgrade, which nobody here does, is the
+        connection's last: of the bytes behind it aiohttp drops those that came in one piece
+        with it, and would read on in the middle of what they began.
         """
         super().data_received(data)
-        if self._messages and self._current_request is not None:
-            newest, content = self._messages[-1][0], self._current_request.content
-            if isinstance(newest, _ErrInfo) and not content.is_eof():
-                content.set_exception(newest.exc)
+        if not self._messages:
+            return
+        newest, payload = self._messages[-1]
+        if isinstance(newest, RawRequestMessage):
+            if newest.upgrade:
+                self._messages[-1] = (newest._replace(should_close=True), payload)
+        elif self._current_request is not None and not self._current_request.content.is_eof():
+            self._current_request.content.set_exception(newest.exc)
 
     def handle_error(
         self,
