@@ -2,6 +2,8 @@
 # make test   install the test extras and run every test
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
+# make crash  kill -9 the service ten thousand times and read everything back (about two hours)
+# make memory measure how much the process grows while it moves large files
 # make lint   ruff and mypy only
 # make install  make .venv and install, nothing else
 
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench oracle lint install
+.PHONY: help run test bench oracle lint install crash memory
 
 help:
 	@sed -n 's/^# \(make \)/\1/p' Makefile
@@ -32,6 +34,12 @@ lint: $(VENV)/.stamp-test
 
 oracle: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.oracle.run --result tests/results/oracle.json $(ARGS)
+
+crash: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.faults.crash --result tests/results/crash.json $(ARGS)
+
+memory: $(VENV)/.stamp-test
+	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)
