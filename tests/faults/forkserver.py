@@ -27,7 +27,7 @@ from aiohttp import web
 from gateway.__main__ import main
 from gateway.supervisor import die_with_parent
 
-SYSTEM_CALLS: Final = ("open", "writev", "fsync", "close", "link", "unlink")
+SYSTEM_CALLS: Final = ("open", "write", "fsync", "close", "link", "unlink")
 STATEMENTS: Final = ("fetchrow", "execute")
 POINTS: Final = (*SYSTEM_CALLS, "flock", *STATEMENTS, "begin", "commit", "answer")
 

@@ -51,7 +51,7 @@ class Recorder:
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Stand between Python and the system for the time of a test."""
-        for name in ("open", "mkdir", "writev", "fsync", "link", "unlink"):
+        for name in ("open", "mkdir", "write", "fsync", "link", "unlink"):
             real = getattr(os, name)
             note: Callable[..., None] = getattr(self, f"_{name}")
             patch.setattr(os, name, _noting(real, note))
@@ -74,9 +74,8 @@ class Recorder:
     def _mkdir(self, _: None, path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         self._note("mkdir", self._relative(path, dir_fd))
 
-    def _writev(self, written: int, descriptor: int, buffers: Sequence[Any]) -> None:
-        data = b"".join(bytes(buffer) for buffer in buffers)[:written]
-        self._note("write", self._relative("", descriptor), data=data)
+    def _write(self, written: int, descriptor: int, data: Any) -> None:
+        self._note("write", self._relative("", descriptor), data=bytes(data[:written]))
 
     def _fsync(self, _: None, descriptor: int) -> None:
         self._note("fsync", self._relative("", descriptor))

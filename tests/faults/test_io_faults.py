@@ -61,7 +61,7 @@ class Faults:
         self._plan: list[tuple[str, Match, int, int]] = []
         self._short = False
         for module, names in (
-            (os, ("open", "mkdir", "writev", "fsync", "close", "link", "unlink", "fstatvfs")),
+            (os, ("open", "mkdir", "write", "fsync", "close", "link", "unlink", "fstatvfs")),
             (os, ("pread", "preadv", "fstat")),
             (fcntl, ("flock",)),
         ):
@@ -91,8 +91,8 @@ class Faults:
             planned = [plan for plan in self._plan if plan[0] == name]
             if name == "fsync":
                 self.synced[os.stat(args[0]).st_ino] += 1  # noqa: PTH116 - a descriptor
-            if name == "writev" and self._short:
-                return real(args[0], [memoryview(args[1][0])[:997]])
+            if name == "write" and self._short:
+                return real(args[0], args[1][:997])
             path = _path_of(args, kwargs) if planned else ""
             for place, (_, match, error, at) in enumerate(planned):
                 if match(path):
@@ -132,7 +132,7 @@ TABLE = [
     ("fstatvfs", is_root, [errno.EIO]),
     ("open", is_part, [*FULL, *BROKEN]),
     ("flock", is_part, [errno.EIO, errno.ENOLCK]),
-    ("writev", is_part, [*FULL, errno.EFBIG, errno.EIO]),
+    ("write", is_part, [*FULL, errno.EFBIG, errno.EIO]),
     ("fsync", is_part, [*FULL, errno.EIO]),
     ("close", is_part, [errno.EDQUOT, errno.EIO]),
     ("mkdir", is_kind, [*FULL, errno.EIO]),
@@ -182,7 +182,7 @@ async def test_an_upload_whose_system_call_fails_leaves_no_trace(
 @pytest.mark.parametrize(
     ("call", "match", "at"),
     [
-        pytest.param("writev", is_part, 2, id="the second batch"),
+        pytest.param("write", is_part, 2, id="the second batch"),
         pytest.param("fsync", is_part, 1, id="the file's fsync"),
         pytest.param("link", is_blob, 1, id="the link"),
         pytest.param("fsync", is_scope, 1, id="the folder's fsync"),
