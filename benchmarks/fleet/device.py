@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import time
 from dataclasses import dataclass, field
 
 from benchmarks.fleet.answers import (
@@ -23,6 +24,7 @@ from benchmarks.fleet.tally import Tally
 
 _LONGEST_HEAD = 16 * 1024
 _TOO_MANY = (429, 503)
+_BUSY_SECONDS = 5.0  # what SWUpdate waits; the others wait longer
 
 
 class GaveUp(Exception):
@@ -107,12 +109,12 @@ class Device:
         return Got(progress.status, progress.start, progress.count, progress.size)
 
     async def _exchange(self, ask: Ask, progress: _Progress) -> None:
-        mission, loop = self._field.mission, asyncio.get_running_loop()
+        mission = self._field.mission
         link = await self._connected()
         await link.paced()
         if mission.conditions.round_trip:
             await asyncio.sleep(mission.conditions.round_trip)
-        sent = loop.time()
+        sent = time.perf_counter()  # a loop's own clock stands still while it is busy
         await link.send(request_bytes(mission.target, mission.headers, ask, self._etag))
         self._field.tally.requests += 1
         head, rest = await self._read_head(link, sent)
@@ -143,7 +145,7 @@ class Device:
 
     async def _read_head(self, link: Link, sent: float) -> tuple[Head, bytes]:
         block = await link.receive()
-        elapsed = asyncio.get_running_loop().time() - sent
+        elapsed = time.perf_counter() - sent
         self._field.tally.first_byte(elapsed, self._rng)
         while END_OF_HEAD not in block:
             if len(block) > _LONGEST_HEAD:
@@ -177,7 +179,8 @@ class Device:
         self._field.tally.refused += 1
         self._hang_up()
         told = head.headers.get("retry-after", "")
-        await asyncio.sleep(float(told) if told.isdecimal() else self._pause())
+        seconds = float(told) if told.isdecimal() else _BUSY_SECONDS
+        await asyncio.sleep(self._rng.uniform(1.0, 1.5) * seconds)
 
     async def _recover(self) -> None:
         self._hang_up()

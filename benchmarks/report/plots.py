@@ -74,7 +74,7 @@ def over_time(timelines: Sequence[Timeline]) -> str:
             )
         by_count = "over connections" in timelines[0].metric
         axes.set_xlabel("connections" if by_count else "s")
-        axes.set_ylabel(timelines[0].unit)
+        axes.set_ylabel(f"{timelines[0].metric} ({timelines[0].unit})")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False, fontsize=8)
         return _svg(figure)
