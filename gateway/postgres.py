@@ -219,7 +219,10 @@ class Database:
 
     async def _acquire(self) -> Any:
         with database_errors():
-            return await self._pool.acquire(timeout=self._wait_seconds)
+            try:
+                return await self._pool.acquire(timeout=self._wait_seconds)
+            except asyncpg.PostgresError as exc:  # why the server takes no connection is its affair
+                raise CatalogueUnavailable() from exc
 
     async def _release(self, connection: Any) -> None:
         # What was done on it stays done, whatever happens on its way back: an error here, even

@@ -166,6 +166,8 @@ class _FormReceiver:
 
     async def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
+        if not segment.name:
+            raise Malformed("a part of the form has no name")
         coding = _part_header(segment, "Content-Transfer-Encoding")
         if coding.strip().lower() not in _PLAIN_CODINGS:
             raise UnsupportedMedia("part encodings are not accepted")
