@@ -42,7 +42,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FILES = "/filestore/files"
 EXISTING = "existing.bin"
 OLD = b"the old bytes"
-STALL_SECONDS = 1
+STALL_SECONDS = 2
 _STATE = """
 select (select json_agg(f order by id)::text from files f),
        (select json_agg(b order by id)::text from blobs b),
@@ -95,7 +95,7 @@ async def gateway(
         accel=ACCEL,
         trusted_proxies=f"{HOST}/32",
         hook_url=hook.url,
-        hook_timeout_seconds=0.5,
+        hook_timeout_seconds=1.5,
         stall_seconds=STALL_SECONDS,
         max_file_bytes=LARGEST_FILE,
     ) as running:
@@ -327,10 +327,7 @@ async def test_a_content_length_that_is_too_large_waits_for_the_rest_and_gives_u
     await check_connection(raw, answer)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [pytest.param(0, id="nothing"), pytest.param(200, id="a bit"), pytest.param(2000, id="half")],
-)
+@pytest.mark.parametrize("sent", [0, 2000], ids=["nothing", "half"])
 async def test_a_body_that_stalls_is_given_up(
     unharmed: House, raw: RawConnection, key: tuple[str, str], sent: int
 ) -> None:
