@@ -7,33 +7,34 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from gateway.identity import postgres_channels as rows
-from gateway.identity.postgres_things import find_thing, owned_things
+from gateway.identity.postgres_things import find_thing, things_to_change
 from gateway.identity.records import Channel, ChannelDraft, Listing, Page, Thing
-from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rights import Right, maker_id, owner_filter
 from gateway.model.access import Principal
-from gateway.model.errors import NotFound
+from gateway.model.errors import Forbidden, NotFound
 from gateway.postgres import Database, Queries
 
 
 class Channels:
-    """The channels. A user sees and changes their own; an admin, all."""
+    """The channels. A user sees and changes their own and what is granted; an admin, all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, caller: Principal, drafts: Sequence[ChannelDraft]) -> list[Channel]:
         """All of the channels, or none. Raises ``Conflict`` if an id is taken."""
-        owner = user_id(caller)
+        owner = maker_id(caller)
         channels = [Channel(d.id or uuid4(), owner, d.name, d.metadata) for d in drafts]
         await rows.add_channels(self._database, owner, channels)
         return channels
 
     async def get(self, caller: Principal, channel_id: UUID) -> Channel:
         """One channel. Raises ``NotFound``."""
-        channel = await rows.find_channel(self._database, channel_id, owner_filter(caller))
-        if channel is None:
-            raise NotFound()
-        return channel
+        return await _find(self._database, caller, channel_id, Right.READ)
+
+    async def get_to_change(self, caller: Principal, channel_id: UUID) -> Channel:
+        """One channel that the caller may change. Raises ``NotFound`` or ``Forbidden``."""
+        return await _find(self._database, caller, channel_id, Right.WRITE)
 
     async def list(self, caller: Principal, listing: Listing) -> Page[Channel]:
         """The channels that the caller may see."""
@@ -47,40 +48,43 @@ class Channels:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change what is given. Raises ``NotFound``."""
+        """Change what is given. Raises ``NotFound`` or ``Forbidden``."""
+        await self.get_to_change(caller, channel_id)
         if not await rows.amend_channel(
             self._database, channel_id, owner_filter(caller), name=name, metadata=metadata
         ):
             raise NotFound()
 
     async def remove(self, caller: Principal, channel_id: UUID) -> None:
-        """Remove the channel and its connections. Raises ``NotFound``."""
+        """Remove the channel and its connections. Raises ``NotFound`` or ``Forbidden``."""
+        await _find(self._database, caller, channel_id, Right.DELETE)
         if not await rows.remove_channel(self._database, channel_id, owner_filter(caller)):
             raise NotFound()
 
     async def connect(
         self, caller: Principal, channel_ids: Sequence[UUID], thing_ids: Sequence[UUID]
     ) -> None:
-        """Every one of the caller's things to every one of the channels, or none.
+        """Every one of the things to every one of the channels, or none.
 
-        What is connected stays so. Raises ``NotFound``.
+        The caller must be allowed to change all of them. What is connected stays so.
+        Raises ``NotFound`` or ``Forbidden``.
         """
         async with self._database.transaction() as session:
-            await _check_owned(session, caller, channel_ids, thing_ids)
+            await _check_to_change(session, caller, channel_ids, thing_ids)
             await rows.connect(session, channel_ids, thing_ids)
 
     async def disconnect(
         self, caller: Principal, channel_ids: Sequence[UUID], thing_ids: Sequence[UUID]
     ) -> None:
-        """The reverse; what is not connected is no error. Raises ``NotFound``."""
+        """The reverse; what is not connected is no error. Raises as ``connect``."""
         async with self._database.transaction() as session:
-            await _check_owned(session, caller, channel_ids, thing_ids)
+            await _check_to_change(session, caller, channel_ids, thing_ids)
             await rows.disconnect(session, channel_ids, thing_ids)
 
     async def list_of_thing(
         self, caller: Principal, thing_id: UUID, listing: Listing
     ) -> Page[Channel]:
-        """The channels that the caller's thing is connected to, as far as they may be seen."""
+        """The channels that a thing is connected to, as far as they may be seen."""
         owner = owner_filter(caller)
         if await find_thing(self._database, thing_id, owner) is None:
             raise NotFound()
@@ -89,7 +93,7 @@ class Channels:
     async def list_things(
         self, caller: Principal, channel_id: UUID, listing: Listing
     ) -> Page[Thing]:
-        """The things connected to the caller's channel, as far as they may be seen."""
+        """The things connected to a channel, as far as they may be seen."""
         await self.get(caller, channel_id)
         owner = owner_filter(caller)
         return await rows.list_things_of_channel(self._database, channel_id, owner, listing)
@@ -99,11 +103,23 @@ class Channels:
         return await rows.connected(self._database, channel_id, thing_id)
 
 
-async def _check_owned(
+async def _check_to_change(
     queries: Queries, caller: Principal, channel_ids: Sequence[UUID], thing_ids: Sequence[UUID]
 ) -> None:
-    owner = owner_filter(caller)
-    if await rows.owned_channels(queries, channel_ids, owner) != set(channel_ids):
-        raise NotFound()
-    if await owned_things(queries, thing_ids, owner) != set(thing_ids):
-        raise NotFound()
+    user = owner_filter(caller)
+    allowed = await rows.channels_to_change(queries, channel_ids, user)
+    for channel_id in set(channel_ids) - allowed:
+        await _find(queries, caller, channel_id, Right.WRITE)
+    allowed = await things_to_change(queries, thing_ids, user)
+    for thing_id in set(thing_ids) - allowed:
+        seen = await find_thing(queries, thing_id, user)
+        raise Forbidden() if seen else NotFound()
+
+
+async def _find(queries: Queries, caller: Principal, channel_id: UUID, right: Right) -> Channel:
+    user = owner_filter(caller)
+    channel = await rows.find_channel(queries, channel_id, user, right)
+    if channel is None:
+        seen = await rows.find_channel(queries, channel_id, user) is not None
+        raise Forbidden() if seen else NotFound()
+    return channel

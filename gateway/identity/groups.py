@@ -32,7 +32,7 @@ from gateway.identity.records import (
     MemberKind,
     Page,
 )
-from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rights import maker_id, owner_filter, user_id
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, NotFound
 from gateway.model.file import Scope
@@ -50,7 +50,7 @@ class Groups:
 
     async def create(self, caller: Principal, draft: GroupDraft) -> UUID:
         """A new group, which the caller owns; below a parent, only for its admins."""
-        owner, group_id = user_id(caller), uuid4()
+        owner, group_id = maker_id(caller), uuid4()
         async with self._database.transaction() as session:
             if draft.parent_id is not None:
                 await check_group_role(session, caller, draft.parent_id, GroupRole.ADMIN)

@@ -22,7 +22,7 @@ from gateway.identity import postgres_orgs as rows
 from gateway.identity.groups import check_group_role
 from gateway.identity.postgres_users import find_users
 from gateway.identity.records import Group, Listing, Member, Org, OrgDraft, Page
-from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rights import maker_id, owner_filter, user_id
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, NotFound
 from gateway.postgres import Database, Queries
@@ -39,7 +39,7 @@ class Orgs:
 
     async def create(self, caller: Principal, draft: OrgDraft) -> UUID:
         """A new org, which the caller owns."""
-        owner, org_id = user_id(caller), uuid4()
+        owner, org_id = maker_id(caller), uuid4()
         async with self._database.transaction() as session:
             await rows.add_org(session, org_id, owner, draft)
             await rows.assign_user(session, org_id, owner, GroupRole.OWNER)

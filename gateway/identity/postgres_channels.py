@@ -1,6 +1,6 @@
 """Rows of channels, and of the things connected to them.
 
-``owner`` of ``None`` means whoever the owner is: the caller administers the gateway.
+A ``user`` of ``None`` means anybody: the caller administers the gateway.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from gateway.identity.postgres_things import thing_of
 from gateway.identity.records import Channel, Listing, Page, Thing
+from gateway.identity.rights import Right
 from gateway.postgres import Queries, Row
 
 
@@ -29,17 +30,19 @@ async def add_channels(queries: Queries, owner: UUID, channels: Sequence[Channel
     )
 
 
-async def find_channel(queries: Queries, channel_id: UUID, owner: UUID | None) -> Channel | None:
-    """The channel of that id, or ``None``."""
-    row = await queries.row("channel_by_id", channel_id, owner)
+async def find_channel(
+    queries: Queries, channel_id: UUID, user: UUID | None, right: Right = Right.READ
+) -> Channel | None:
+    """The channel of that id, if the user has that right, or ``None``."""
+    row = await queries.row("channel_by_id", channel_id, user, str(right))
     return _channel(row) if row else None
 
 
-async def owned_channels(
-    queries: Queries, ids: Sequence[UUID], owner: UUID | None
+async def channels_to_change(
+    queries: Queries, ids: Sequence[UUID], user: UUID | None
 ) -> frozenset[UUID]:
-    """Which of these channels the owner has; they stay until the transaction ends."""
-    rows = await queries.rows("owned_channels", ids, owner)
+    """Which of these channels the user may change; they stay until the transaction ends."""
+    rows = await queries.rows("channels_to_change", ids, user)
     return frozenset(row["id"] for row in rows)
 
 
@@ -56,18 +59,18 @@ async def list_channels(queries: Queries, viewer: UUID | None, listing: Listing)
 async def amend_channel(
     queries: Queries,
     channel_id: UUID,
-    owner: UUID | None,
+    user: UUID | None,
     *,
     name: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> bool:
     """Change what is not ``None``; whether there is such a channel."""
-    return await queries.run("amend_channel", channel_id, owner, name, metadata) == 1
+    return await queries.run("amend_channel", channel_id, user, name, metadata) == 1
 
 
-async def remove_channel(queries: Queries, channel_id: UUID, owner: UUID | None) -> bool:
+async def remove_channel(queries: Queries, channel_id: UUID, user: UUID | None) -> bool:
     """Remove the row and every connection; whether there was one."""
-    return await queries.run("remove_channel", channel_id, owner) == 1
+    return await queries.run("remove_channel", channel_id, user) == 1
 
 
 async def connect(queries: Queries, channels: Sequence[UUID], things: Sequence[UUID]) -> None:
@@ -86,22 +89,22 @@ async def connected(queries: Queries, channel_id: UUID, thing_id: UUID) -> bool:
 
 
 async def list_channels_of_thing(
-    queries: Queries, thing_id: UUID, owner: UUID | None, listing: Listing
+    queries: Queries, thing_id: UUID, user: UUID | None, listing: Listing
 ) -> Page[Channel]:
     """A page of the thing's channels, in order of connection."""
-    total = await queries.value("count_channels_of_thing", thing_id, owner)
+    total = await queries.value("count_channels_of_thing", thing_id, user)
     page = (listing.limit, listing.offset)
-    rows = await queries.rows("list_channels_of_thing", thing_id, owner, *page)
+    rows = await queries.rows("list_channels_of_thing", thing_id, user, *page)
     return Page(total, [_channel(row) for row in rows])
 
 
 async def list_things_of_channel(
-    queries: Queries, channel_id: UUID, owner: UUID | None, listing: Listing
+    queries: Queries, channel_id: UUID, user: UUID | None, listing: Listing
 ) -> Page[Thing]:
     """A page of the channel's things, in order of connection."""
-    total = await queries.value("count_things_of_channel", channel_id, owner)
+    total = await queries.value("count_things_of_channel", channel_id, user)
     page = (listing.limit, listing.offset)
-    rows = await queries.rows("list_things_of_channel", channel_id, owner, *page)
+    rows = await queries.rows("list_things_of_channel", channel_id, user, *page)
     return Page(total, [thing_of(row) for row in rows])
 
 

@@ -135,6 +135,7 @@ def group_of(row: Row) -> Group:
         description=row["description"],
         metadata=row["metadata"],
         parent_id=row["parent_id"],
+        path=tuple(row["path"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

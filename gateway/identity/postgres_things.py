@@ -1,6 +1,6 @@
 """Rows of things, and the scopes that hold their files.
 
-``owner`` of ``None`` means whoever the owner is: the caller administers the gateway.
+An ``owner`` or ``user`` of ``None`` means anybody: the caller administers the gateway.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.identity.records import Listing, Page, Thing
+from gateway.identity.rights import Right
 from gateway.postgres import Queries, Row
 
 
@@ -32,9 +33,11 @@ async def add_things(
     )
 
 
-async def find_thing(queries: Queries, thing_id: UUID, owner: UUID | None) -> Thing | None:
-    """The thing of that id, or ``None``."""
-    row = await queries.row("thing_by_id", thing_id, owner)
+async def find_thing(
+    queries: Queries, thing_id: UUID, user: UUID | None, right: Right = Right.READ
+) -> Thing | None:
+    """The thing of that id, if the user has that right, or ``None``."""
+    row = await queries.row("thing_by_id", thing_id, user, str(right))
     return thing_of(row) if row else None
 
 
@@ -52,9 +55,17 @@ async def owned_things(
     return frozenset(row["id"] for row in rows)
 
 
-async def list_things(queries: Queries, owner: UUID | None, listing: Listing) -> Page[Thing]:
+async def things_to_change(
+    queries: Queries, ids: Sequence[UUID], user: UUID | None
+) -> frozenset[UUID]:
+    """Which of these things the user may change; they stay until the transaction ends."""
+    rows = await queries.rows("things_to_change", ids, user)
+    return frozenset(row["id"] for row in rows)
+
+
+async def list_things(queries: Queries, viewer: UUID | None, listing: Listing) -> Page[Thing]:
     """One page."""
-    asked = (owner, listing.name.lower(), listing.metadata)
+    asked = (viewer, listing.name.lower(), listing.metadata)
     total = await queries.value("count_things", *asked)
     direction = "desc" if listing.descending else "asc"
     statement = f"list_things_{listing.order}_{direction}"
@@ -65,7 +76,7 @@ async def list_things(queries: Queries, owner: UUID | None, listing: Listing) ->
 async def amend_thing(
     queries: Queries,
     thing_id: UUID,
-    owner: UUID | None,
+    user: UUID | None,
     *,
     name: str | None,
     metadata: Mapping[str, Any] | None,
@@ -73,15 +84,15 @@ async def amend_thing(
 ) -> bool:
     """Change what is not ``None``; ``key`` is its digest and its sealed form.
 
-    Whether there is such a thing. Raises ``Taken`` if the key is.
+    Whether there is such a thing that the user may change. Raises ``Taken`` if the key is.
     """
     digest, sealed = key or (None, None)
-    return await queries.run("amend_thing", thing_id, owner, name, metadata, digest, sealed) == 1
+    return await queries.run("amend_thing", thing_id, user, name, metadata, digest, sealed) == 1
 
 
-async def remove_thing(queries: Queries, thing_id: UUID, owner: UUID | None) -> bool:
-    """Remove the row; whether there was one."""
-    return await queries.run("remove_thing", thing_id, owner) == 1
+async def remove_thing(queries: Queries, thing_id: UUID, user: UUID | None) -> bool:
+    """Remove the row; whether there was one that the user may remove."""
+    return await queries.run("remove_thing", thing_id, user) == 1
 
 
 def thing_of(row: Row) -> Thing:

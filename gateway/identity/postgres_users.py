@@ -80,6 +80,8 @@ def user_of(row: Row) -> User:
         email=row["email"],
         metadata=row["metadata"],
         admin=row["admin"],
+        member=row["member"],
+        registrar=row["registrar"],
         password_hash=row["password_hash"],
         tokens_valid_from=row["tokens_valid_from"],
     )

@@ -54,7 +54,8 @@ class Page(Generic[T]):
 class User:
     """An account. ``email`` is in lower case; ``number`` is never another user's.
 
-    Tokens issued under another ``tokens_valid_from`` prove nothing.
+    Tokens issued under another ``tokens_valid_from`` prove nothing. Who is no ``member`` makes
+    nothing; a ``registrar`` makes accounts even where registration is closed.
     """
 
     id: UUID
@@ -62,6 +63,8 @@ class User:
     email: str
     metadata: Mapping[str, Any]
     admin: bool
+    member: bool
+    registrar: bool
     password_hash: str = field(repr=False)
     tokens_valid_from: datetime
 
@@ -108,7 +111,7 @@ class ChannelDraft:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Things and users who share files."""
+    """Things and users who share files. ``path`` is the ids from the tree's root to it."""
 
     id: UUID
     owner_id: UUID
@@ -116,6 +119,7 @@ class Group:
     description: str
     metadata: Mapping[str, Any]
     parent_id: UUID | None
+    path: tuple[UUID, ...]
     created_at: datetime
     updated_at: datetime
 

@@ -16,6 +16,7 @@ from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
 from gateway.identity.keys import Keys, with_key
 from gateway.identity.orgs import Orgs
+from gateway.identity.policies import Policies
 from gateway.identity.secrets import Keyring, Passwords
 from gateway.identity.things import Things
 from gateway.identity.tokens import Tokens, utc_now
@@ -37,6 +38,7 @@ class Registry:
         channels: Channels,
         keys: Keys,
         orgs: Orgs,
+        policies: Policies,
     ) -> None:
         self.users = users
         self.things = things
@@ -44,6 +46,7 @@ class Registry:
         self.channels = channels
         self.keys = keys
         self.orgs = orgs
+        self.policies = policies
         self._tokens = tokens
 
     async def thing_by_key(self, key: str) -> Principal:
@@ -103,6 +106,7 @@ async def open_registry(
             Channels(database),
             Keys(database, issuer, login_seconds=token_seconds, clock=clock),
             Orgs(database),
+            Policies(database),
         )
     finally:
         passwords.close()

@@ -1,15 +1,28 @@
 """Whose rows a caller may touch: the one rule that every service of the registry follows.
 
-Rule: what is not the caller's is answered like what does not exist. An admin of the
-gateway owns everything; a thing owns nothing.
+Rule: what the caller may not see is answered like what does not exist; what they may see
+but not change, with ``Forbidden``. An admin of the gateway owns everything; a thing owns
+nothing. What roles and policies add to ownership is in the database (``thing_grants``).
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Forbidden
+
+GUEST_ROLE: Final = "guest"
+
+
+class Right(StrEnum):
+    """What may be done with a thing or channel."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
 
 
 def user_id(caller: Principal) -> UUID:
@@ -17,6 +30,13 @@ def user_id(caller: Principal) -> UUID:
     if caller.kind is not PrincipalKind.USER:
         raise Forbidden()
     return UUID(caller.id)
+
+
+def maker_id(caller: Principal) -> UUID:
+    """The id of a calling user who may make something. Raises ``Forbidden``."""
+    if caller.role == GUEST_ROLE:
+        raise Forbidden()
+    return user_id(caller)
 
 
 def owner_filter(caller: Principal) -> UUID | None:

@@ -9,19 +9,19 @@ from uuid import UUID, uuid4
 from gateway.identity import postgres_things as rows
 from gateway.identity.postgres_scopes import add_scopes, remove_scope
 from gateway.identity.records import Listing, Page, Thing, ThingDraft
-from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rights import Right, maker_id, owner_filter
 from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
 from gateway.model.access import Principal, PrincipalKind
-from gateway.model.errors import Malformed, NotFound
+from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
-from gateway.postgres import Database
+from gateway.postgres import Database, Queries
 
 THING_ROLE: Final = "thing"
 SCOPE_KIND: Final = "things"
 
 
 class Things:
-    """The things. A user sees and changes their own; an admin, all.
+    """The things. A user sees and changes their own and what is granted; an admin, all.
 
     The bytes of a removed thing's files may go ``grace_seconds`` later.
     """
@@ -33,7 +33,7 @@ class Things:
 
     async def create(self, caller: Principal, drafts: Sequence[ThingDraft]) -> list[Thing]:
         """All of the things, or none. Raises ``Conflict`` if an id or key is taken."""
-        owner = user_id(caller)
+        owner = maker_id(caller)
         keys = [check_thing_key(d.key) if d.key else new_thing_key() for d in drafts]
         things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
         digests = [self._keyring.key_digest(key) for key in keys]
@@ -45,10 +45,11 @@ class Things:
 
     async def get(self, caller: Principal, thing_id: UUID) -> Thing:
         """One thing. Raises ``NotFound``."""
-        thing = await rows.find_thing(self._database, thing_id, owner_filter(caller))
-        if thing is None:
-            raise NotFound()
-        return thing
+        return await _find(self._database, caller, thing_id, Right.READ)
+
+    async def get_to_change(self, caller: Principal, thing_id: UUID) -> Thing:
+        """One thing that the caller may change. Raises ``NotFound`` or ``Forbidden``."""
+        return await _find(self._database, caller, thing_id, Right.WRITE)
 
     async def list(self, caller: Principal, listing: Listing) -> Page[Thing]:
         """The things that the caller may see."""
@@ -63,7 +64,13 @@ class Things:
         metadata: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> None:
-        """Change what is given. Raises ``NotFound``, or ``Conflict`` if the key is taken."""
+        """Change what is given; the key is for the thing's owner to change.
+
+        Raises ``NotFound``, ``Forbidden``, or ``Conflict`` if the key is taken.
+        """
+        thing = await self.get_to_change(caller, thing_id)
+        if key is not None and not may_see_key(caller, thing):
+            raise Forbidden()
         sealed = self._sealed(check_thing_key(key), thing_id) if key is not None else None
         if not await rows.amend_thing(
             self._database, thing_id, owner_filter(caller), name=name, metadata=metadata, key=sealed
@@ -71,8 +78,9 @@ class Things:
             raise NotFound()
 
     async def remove(self, caller: Principal, thing_id: UUID) -> None:
-        """Remove the thing and its files. Raises ``NotFound``."""
+        """Remove the thing and its files. Raises ``NotFound`` or ``Forbidden``."""
         async with self._database.transaction() as session:
+            await _find(session, caller, thing_id, Right.DELETE)
             if not await rows.remove_thing(session, thing_id, owner_filter(caller)):
                 raise NotFound()
             await remove_scope(
@@ -98,6 +106,20 @@ class Things:
 
     def _sealed(self, key: str, thing_id: UUID) -> tuple[bytes, bytes]:
         return self._keyring.key_digest(key), self._keyring.seal_key(key, thing_id)
+
+
+def may_see_key(caller: Principal, thing: Thing) -> bool:
+    """Whether the thing's key is the caller's to see: they own it, whatever else is granted."""
+    return caller.is_admin or caller.id == str(thing.owner_id)
+
+
+async def _find(queries: Queries, caller: Principal, thing_id: UUID, right: Right) -> Thing:
+    user = owner_filter(caller)
+    thing = await rows.find_thing(queries, thing_id, user, right)
+    if thing is None:
+        seen = await rows.find_thing(queries, thing_id, user) is not None
+        raise Forbidden() if seen else NotFound()
+    return thing
 
 
 def check_external_id(value: object) -> UUID:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from gateway.identity import postgres_users as rows
 from gateway.identity.records import Listing, NewAdmin, Page, User
-from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rights import GUEST_ROLE, owner_filter, user_id
 from gateway.identity.secrets import Passwords, check_password
 from gateway.identity.tokens import LOGIN, Claims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
@@ -21,13 +21,14 @@ from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
 from gateway.postgres import Database
 
 USER_ROLE: Final = "user"
+REGISTRAR_ROLE: Final = "registrar"
 DEFAULT_ADMIN_EMAIL: Final = "admin@example.com"
 _EMAIL_CHARACTER: Final = r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _EMAIL: Final = re.compile(f"{_EMAIL_CHARACTER}{{1,64}}@{_EMAIL_CHARACTER}{{1,189}}")
 
 
 class Users:
-    """The accounts. With ``open_registration`` anybody may create one, else only an admin."""
+    """The accounts. With ``open_registration`` anybody may create one, else who is allowed."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Users:
             return
         if creator is None:
             raise Unauthenticated()
-        if not creator.is_admin:
+        if not creator.is_admin and REGISTRAR_ROLE not in creator.allowed_roles:
             raise Forbidden()
 
     async def log_in(self, email: str, password: str) -> str:
@@ -141,7 +142,9 @@ def check_email(email: object) -> str:
 
 def principal_of(user: User) -> Principal:
     """The user as a caller."""
-    roles = (ADMIN_ROLE, USER_ROLE) if user.admin else (USER_ROLE,)
+    role = USER_ROLE if user.member else GUEST_ROLE
+    further = (REGISTRAR_ROLE,) if user.registrar else ()
+    roles = (ADMIN_ROLE, USER_ROLE) if user.admin else (role, *further)
     return Principal(PrincipalKind.USER, str(user.id), roles[0], roles, user.email, user.number)
 
 

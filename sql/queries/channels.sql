@@ -9,28 +9,28 @@ select c.id, $2, c.name, c.metadata, now() + c.place * interval '1 microsecond'
   from unnest($1::uuid[], $3::text[], $4::jsonb[], $5::int[]) as c (id, name, metadata, place);
 
 -- name: channel_by_id
--- $1 id  $2 owner_id, or null for any
+-- $1 id  $2 user_id, or null for anybody  $3 what the user must be allowed
 select id, owner_id, name, metadata
-  from channels where id = $1 and ($2::uuid is null or owner_id = $2);
+  from channels where id = $1 and may_channel($2, channels, $3);
 
 -- name: amend_channel
 -- A null leaves the column as it is.
--- $1 id  $2 owner_id, or null for any  $3 name  $4 metadata
+-- $1 id  $2 user_id, or null for anybody  $3 name  $4 metadata
 update channels
    set name = coalesce($3, name),
        metadata = coalesce($4, metadata),
        updated_at = now()
- where id = $1 and ($2::uuid is null or owner_id = $2);
+ where id = $1 and may_channel($2, channels, 'write');
 
 -- name: remove_channel
--- $1 id  $2 owner_id, or null for any
-delete from channels where id = $1 and ($2::uuid is null or owner_id = $2);
+-- $1 id  $2 user_id, or null for anybody
+delete from channels where id = $1 and may_channel($2, channels, 'delete');
 
--- name: owned_channels
--- Which of these channels the owner has, held until the transaction ends.
--- $1 ids  $2 owner_id, or null for any
+-- name: channels_to_change
+-- Which of these channels the user may change, held until the transaction ends.
+-- $1 ids  $2 user_id, or null for anybody
 select id from channels
- where id = any ($1::uuid[]) and ($2::uuid is null or owner_id = $2)
+ where id = any ($1::uuid[]) and may_channel($2, channels, 'write')
  order by id
    for key share;
 
@@ -52,37 +52,39 @@ delete from connections where channel_id = any ($1::uuid[]) and thing_id = any (
 select exists (select 1 from connections where channel_id = $1 and thing_id = $2);
 
 -- name: list_channels_of_thing
--- $1 thing_id  $2 owner_id of the channels, or null for any  $3 limit  $4 offset
+-- $1 thing_id  $2 user_id who may see the channels, or null for anybody  $3 limit  $4 offset
 select c.id, c.owner_id, c.name, c.metadata
   from connections n join channels c on c.id = n.channel_id
- where n.thing_id = $1 and ($2::uuid is null or c.owner_id = $2)
+ where n.thing_id = $1 and may_channel($2, c, 'read')
  order by n.connected_at, n.channel_id
  limit $3 offset $4;
 
 -- name: count_channels_of_thing
--- $1 thing_id  $2 owner_id of the channels, or null for any
+-- $1 thing_id  $2 user_id who may see the channels, or null for anybody
 select count(*)
   from connections n join channels c on c.id = n.channel_id
- where n.thing_id = $1 and ($2::uuid is null or c.owner_id = $2);
+ where n.thing_id = $1 and may_channel($2, c, 'read');
 
 -- name: list_things_of_channel
--- $1 channel_id  $2 owner_id of the things, or null for any  $3 limit  $4 offset
+-- $1 channel_id  $2 user_id who may see the things, or null for anybody  $3 limit  $4 offset
 select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
   from connections n join things t on t.id = n.thing_id
- where n.channel_id = $1 and ($2::uuid is null or t.owner_id = $2)
+ where n.channel_id = $1 and may_thing($2, t, 'read')
  order by n.connected_at, n.thing_id
  limit $3 offset $4;
 
 -- name: count_things_of_channel
--- $1 channel_id  $2 owner_id of the things, or null for any
+-- $1 channel_id  $2 user_id who may see the things, or null for anybody
 select count(*)
   from connections n join things t on t.id = n.thing_id
- where n.channel_id = $1 and ($2::uuid is null or t.owner_id = $2);
+ where n.channel_id = $1 and may_thing($2, t, 'read');
 
 -- name: count_channels
--- Without a filter the tally is the answer; with one, what passes is counted.
+-- Without a filter the tally, and what others share, is the answer; with one, what passes is
+-- counted.
 -- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
-select case when $2 = '' and $3::jsonb = '{}' then tally_of('channels', $1)
+select case when $2 = '' and $3::jsonb = '{}'
+            then tally_of('channels', $1) + (select count(*) from shared_channels($1))
        else (select count(*)
                from visible_channels($1) c
               where ($2 = '' or strpos(lower(c.name), $2) > 0)

@@ -7,7 +7,8 @@ values ($1, $2, $3, $4, $5, $6);
 
 -- name: group_by_id
 -- $1 id
-select id, owner_id, name, description, metadata, parent_id, created_at, updated_at
+select id, owner_id, name, description, metadata, parent_id, group_path(id) as path,
+       created_at, updated_at
   from groups where id = $1;
 
 -- name: group_role
@@ -35,7 +36,8 @@ delete from groups where id = $1;
 -- name: list_groups
 -- $1 member's user_id, or null for all groups  $2 part of the name, in lower case
 -- $3 metadata to contain  $4 limit  $5 offset  $6 order: created, name or id  $7 descending
-select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+       g.created_at, g.updated_at
   from (select * from groups where $1::uuid is null
         union all
         select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
@@ -63,7 +65,8 @@ select group_id from group_things where thing_id = $1 order by assigned_at, grou
 
 -- name: list_groups_of_thing
 -- $1 thing_id  $2 user_id who must be in the group too, or null  $3 limit  $4 offset
-select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+       g.created_at, g.updated_at
   from group_things t
   join groups g on g.id = t.group_id
  where t.thing_id = $1

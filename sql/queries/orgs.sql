@@ -105,7 +105,8 @@ delete from org_groups where org_id = $1 and group_id = any ($2::uuid[]);
 
 -- name: list_org_groups
 -- $1 org_id  $2 part of the name, in lower case  $3 limit  $4 offset
-select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, g.created_at, g.updated_at
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+       g.created_at, g.updated_at
   from org_groups m join groups g on g.id = m.group_id
  where m.org_id = $1 and ($2 = '' or strpos(lower(g.name), $2) > 0)
  order by m.assigned_at, g.id

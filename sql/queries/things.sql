@@ -15,24 +15,24 @@ select t.id, $2, t.name, t.digest, t.sealed, t.metadata, now() + t.place * inter
 select id, owner_id, name, key_sealed, metadata from things where key_digest = $1;
 
 -- name: thing_by_id
--- $1 id  $2 owner_id, or null for any
+-- $1 id  $2 user_id, or null for anybody  $3 what the user must be allowed
 select id, owner_id, name, key_sealed, metadata
-  from things where id = $1 and ($2::uuid is null or owner_id = $2);
+  from things where id = $1 and may_thing($2, things, $3);
 
 -- name: amend_thing
 -- A null leaves the column as it is.
--- $1 id  $2 owner_id, or null for any  $3 name  $4 metadata  $5 key_digest  $6 key_sealed
+-- $1 id  $2 user_id, or null for anybody  $3 name  $4 metadata  $5 key_digest  $6 key_sealed
 update things
    set name = coalesce($3, name),
        metadata = coalesce($4, metadata),
        key_digest = coalesce($5, key_digest),
        key_sealed = coalesce($6, key_sealed),
        updated_at = now()
- where id = $1 and ($2::uuid is null or owner_id = $2);
+ where id = $1 and may_thing($2, things, 'write');
 
 -- name: remove_thing
--- $1 id  $2 owner_id, or null for any
-delete from things where id = $1 and ($2::uuid is null or owner_id = $2);
+-- $1 id  $2 user_id, or null for anybody
+delete from things where id = $1 and may_thing($2, things, 'delete');
 
 -- name: owned_things
 -- Which of these things the owner has, held until the transaction ends.
@@ -42,69 +42,73 @@ select id from things
  order by id
    for key share;
 
+-- name: things_to_change
+-- Which of these things the user may change, held until the transaction ends.
+-- $1 ids  $2 user_id, or null for anybody
+select id from things
+ where id = any ($1::uuid[]) and may_thing($2, things, 'write')
+ order by id
+   for key share;
+
 -- name: count_things
--- Without a filter the tally is the answer; with one, what passes is counted.
--- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
-select case when $2 = '' and $3::jsonb = '{}' then tally_of('things', $1)
+-- Without a filter the tally, and what others share, is the answer; with one, what passes is
+-- counted.
+-- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+select case when $2 = '' and $3::jsonb = '{}'
+            then tally_of('things', $1) + (select count(*) from shared_things($1))
        else (select count(*)
-               from things
-              where ($1::uuid is null or owner_id = $1)
-                and ($2 = '' or strpos(lower(name), $2) > 0)
+               from visible_things($1)
+              where ($2 = '' or strpos(lower(name), $2) > 0)
                 and ($3::jsonb = '{}' or metadata @> $3))
        end;
 
 -- name: list_things_created_asc
--- $1 owner_id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+-- $1 viewer's id, or null for all  $2 part of the name, in lower case
+-- $3 metadata to contain
 -- $4 limit  $5 offset; the same in every listing below
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by created_at, id
  limit $4 offset $5;
 
 -- name: list_things_created_desc
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by created_at desc, id desc
  limit $4 offset $5;
 
 -- name: list_things_name_asc
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by name, id
  limit $4 offset $5;
 
 -- name: list_things_name_desc
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by name desc, id desc
  limit $4 offset $5;
 
 -- name: list_things_id_asc
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by id
  limit $4 offset $5;
 
 -- name: list_things_id_desc
 select id, owner_id, name, key_sealed, metadata
-  from things
- where ($1::uuid is null or owner_id = $1)
-   and ($2 = '' or strpos(lower(name), $2) > 0)
+  from visible_things($1)
+ where ($2 = '' or strpos(lower(name), $2) > 0)
    and ($3::jsonb = '{}' or metadata @> $3)
  order by id desc
  limit $4 offset $5;

@@ -241,6 +241,8 @@ async def test_a_group_has_the_documented_form(user: Client) -> None:
         "owner_id": owner["id"],
         "description": "desc",
         "parent_id": parent,
+        "level": 2,
+        "path": f"{parent}.{said.created}",
     } == shown
     listed = (await user.ask("GET", "/groups?name=group")).json
     assert {"total": 1, "offset": 0, "limit": 10} == {k: listed[k] for k in list(listed)[:3]}

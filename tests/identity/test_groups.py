@@ -260,11 +260,11 @@ async def test_the_groups_of_a_thing_come_in_order_of_assignment(
     assert tuple(order[1:]) == await registry.groups_of_thing(thing.id)
 
 
-async def test_the_groups_of_a_thing_are_listed_for_its_owner(
+async def test_the_groups_of_a_thing_are_listed_for_who_sees_it(
     registry: Registry, team: Team
 ) -> None:
     """
-    Only those that the owner is in as well: a thing may be in groups its owner never saw.
+    Only those that the caller is in as well: a thing may be in groups its owner never saw.
     """
     thing = await make_thing(registry, team["manager"])
     hidden = await make_group(registry, team["stranger"])
@@ -274,8 +274,12 @@ async def test_the_groups_of_a_thing_are_listed_for_its_owner(
     assert (1, [team.group]) == (seen.total, [g.id for g in seen.items])
     seen = await registry.groups.list_of_thing(team["root"], thing.id, Listing())
     assert (2, [team.group, hidden]) == (seen.total, [g.id for g in seen.items])
+    for who, group in (("creator", team.group), ("stranger", hidden)):
+        seen = await registry.groups.list_of_thing(team[who], thing.id, Listing())
+        assert (1, [group]) == (seen.total, [g.id for g in seen.items])
+    other = await make_thing(registry, team["manager"])
     with pytest.raises(NotFound):
-        await registry.groups.list_of_thing(team["creator"], thing.id, Listing())
+        await registry.groups.list_of_thing(team["creator"], other.id, Listing())
 
 
 async def test_taking_out_who_is_not_in_is_no_error(registry: Registry, team: Team) -> None:

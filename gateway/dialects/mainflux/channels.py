@@ -57,7 +57,7 @@ async def list_channels(request: web.Request) -> web.StreamResponse:
 async def update(request: web.Request) -> web.StreamResponse:
     """``PUT /channels/{id}``: the name or metadata that the body has, 200."""
     caller = await bearer(request)
-    channel = await _channels(request).get(caller, path_id(request))
+    channel = await _channels(request).get_to_change(caller, path_id(request))
     body = await read_object(request)
     await _channels(request).amend(
         caller,

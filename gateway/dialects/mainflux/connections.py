@@ -73,7 +73,7 @@ async def list_things(request: web.Request) -> web.StreamResponse:
     caller, things = await bearer(request), _registry(request).things
     paging, listing = listing_of(request)
     page = await _registry(request).channels.list_things(caller, path_id(request), listing)
-    shown = [shown_thing(thing, things) for thing in page.items]
+    shown = [shown_thing(thing, caller, things) for thing in page.items]
     return json_reply({**shown_listing(page, listing, paging), "things": shown})
 
 

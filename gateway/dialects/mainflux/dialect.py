@@ -14,6 +14,7 @@ from gateway.dialects.mainflux import (
     identify,
     keys,
     orgs,
+    policies,
     things,
     users,
 )
@@ -40,6 +41,7 @@ MAINFLUX: Final = Dialect(
         *identify.ROUTES,
         *_altering_rights(keys.ROUTES),
         *_altering_rights(orgs.ROUTES),
+        *_altering_rights(policies.ROUTES),
     ),
     word=word,
     description=DESCRIPTION,

@@ -30,7 +30,7 @@ from gateway.dialects.mainflux.fields import (
 from gateway.dialects.mainflux.query import BadQuery, query_value
 from gateway.identity.groups import Groups
 from gateway.identity.records import Candidate, Group, GroupDraft, Member, MemberKind
-from gateway.identity.things import Things
+from gateway.identity.things import Things, may_see_key
 from gateway.model.access import GroupRole, Principal
 from gateway.model.label import check_label
 from gateway.web.context import GATEWAY
@@ -128,6 +128,8 @@ def shown_group(group: Group) -> Shown:
         "description": group.description,
         "created_at": shown_time(group.created_at),
         "updated_at": shown_time(group.updated_at),
+        "level": len(group.path),
+        "path": ".".join(str(ancestor) for ancestor in group.path),
     }
     if group.parent_id is not None:
         shown["parent_id"] = str(group.parent_id)
@@ -148,7 +150,7 @@ def _shown_member(member: Member, caller: Principal, things: Things) -> Shown:
         return {"id": str(member.id), "email": member.email, "role": role}
     thing = member.thing
     shown: dict[str, object] = {"id": str(thing.id), "name": thing.name}
-    if caller.is_admin or caller.id == str(thing.owner_id):
+    if may_see_key(caller, thing):
         shown["key"] = things.key_of(thing)
     return {**shown, "metadata": thing.metadata}
 

@@ -24,7 +24,8 @@ from gateway.dialects.mainflux.fields import (
 from gateway.dialects.mainflux.groups import shown_group
 from gateway.identity.records import Thing, ThingDraft
 from gateway.identity.registry import Registry
-from gateway.identity.things import Things
+from gateway.identity.things import Things, may_see_key
+from gateway.model.access import Principal
 from gateway.model.label import check_label
 from gateway.web.body import read_json
 from gateway.web.context import GATEWAY
@@ -40,13 +41,13 @@ async def create(request: web.Request) -> web.StreamResponse:
     items = [body] if isinstance(body, dict) else as_list(body, "the body")
     made = await things.create(caller, [_draft(item) for item in items])
     headers = location_of(request, made[0].id) if len(made) == 1 else {}
-    return json_reply({"things": [shown_thing(t, things) for t in made]}, 201, headers)
+    return json_reply({"things": [shown_thing(t, caller, things) for t in made]}, 201, headers)
 
 
 async def view(request: web.Request) -> web.StreamResponse:
     """``GET /things/{id}``, with its key."""
     caller, things = await bearer(request), _things(request)
-    return json_reply(shown_thing(await things.get(caller, path_id(request)), things))
+    return json_reply(shown_thing(await things.get(caller, path_id(request)), caller, things))
 
 
 async def list_things(request: web.Request) -> web.StreamResponse:
@@ -57,7 +58,7 @@ async def list_things(request: web.Request) -> web.StreamResponse:
     return json_reply(
         {
             **shown_listing(page, listing, paging),
-            "things": [shown_thing(t, things) for t in page.items],
+            "things": [shown_thing(t, caller, things) for t in page.items],
         }
     )
 
@@ -65,7 +66,7 @@ async def list_things(request: web.Request) -> web.StreamResponse:
 async def update(request: web.Request) -> web.StreamResponse:
     """``PUT /things/{id}``: the name, metadata or key that the body has, 200."""
     caller, things = await bearer(request), _things(request)
-    thing = await things.get(caller, path_id(request))
+    thing = await things.get_to_change(caller, path_id(request))
     body = await read_object(request)
     await things.amend(
         caller,
@@ -94,10 +95,12 @@ async def list_groups(request: web.Request) -> web.StreamResponse:
     return json_reply({**shown_page(page, listing), "groups": shown})
 
 
-def shown_thing(thing: Thing, things: Things) -> Shown:
-    """A thing as its owner sees it."""
-    shown = {"id": str(thing.id), "name": thing.name, "key": things.key_of(thing)}
-    return with_metadata({**shown}, thing.metadata)
+def shown_thing(thing: Thing, caller: Principal, things: Things) -> Shown:
+    """A thing. Its key is for its owner, not for everybody who may see it."""
+    shown: dict[str, object] = {"id": str(thing.id), "name": thing.name}
+    if may_see_key(caller, thing):
+        shown["key"] = things.key_of(thing)
+    return with_metadata(shown, thing.metadata)
 
 
 def _draft(item: object) -> ThingDraft:

@@ -11,6 +11,7 @@ from gateway.dialects.mainflux.described import (
     groups,
     keys,
     orgs,
+    policies,
     things,
     users,
 )
@@ -24,6 +25,7 @@ DESCRIPTION: Final = Description(
         channels.CHAPTER,
         groups.CHAPTER,
         orgs.CHAPTER,
+        policies.CHAPTER,
         keys.CHAPTER,
     ),
     schemas={
@@ -35,6 +37,7 @@ DESCRIPTION: Final = Description(
         **groups.SCHEMAS,
         **keys.SCHEMAS,
         **orgs.SCHEMAS,
+        **policies.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,

@@ -17,6 +17,7 @@ from gateway.dialects.mainflux.described.common import (
 )
 from gateway.web.credentials import USER
 from gateway.web.describe import (
+    COUNT,
     JSON,
     MOMENT,
     TEXT,
@@ -48,6 +49,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "description": TEXT,
             "created_at": MOMENT,
             "updated_at": MOMENT,
+            "level": COUNT,
+            "path": TEXT,
         },
         {"parent_id": UUID, "metadata": named("Metadata")},
     ),

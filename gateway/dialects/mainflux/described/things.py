@@ -29,7 +29,7 @@ from gateway.web.describe import (
 )
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
-    "Thing": record({"id": UUID, "name": TEXT, "key": TEXT}, {"metadata": named("Metadata")}),
+    "Thing": record({"id": UUID, "name": TEXT}, {"key": TEXT, "metadata": named("Metadata")}),
     "Things": record({"things": array(named("Thing"))}),
     "ThingPage": page({"things": named("Thing")}, {"order": TEXT, "direction": TEXT}),
     "ThingDraft": record(
@@ -51,7 +51,7 @@ CHAPTER: Final = Chapter(
         "POST /things": Operation(
             "Create one thing or several, all or none",
             {201: json_answer("Created; one alone has a Location", named("Things"))},
-            (401, 409),
+            (401, 403, 409),
             USER,
             body={
                 JSON: {
@@ -78,12 +78,12 @@ CHAPTER: Final = Chapter(
         "PUT /things/{id}": Operation(
             "Change what the body has",
             {200: EMPTY},
-            (401, 404, 409),
+            (401, 403, 404, 409),
             USER,
             body={JSON: named("ThingChange")},
         ),
         "DELETE /things/{id}": Operation(
-            "Remove a thing and its files", {204: REMOVED}, (401, 404), USER
+            "Remove a thing and its files", {204: REMOVED}, (401, 403, 404), USER
         ),
         "GET /things/{id}/groups": Operation(
             "List the groups that the thing is in",
