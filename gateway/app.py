@@ -28,6 +28,7 @@ from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
 from gateway.logs import REQUEST_ID
+from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import Audiences, RightsChanged
 from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
@@ -59,6 +60,7 @@ class Stores:
     blobs: DiskBlobStore
     catalogue: PostgresCatalogue
     registry: Registry
+    messaging: Messaging
 
 
 @contextlib.asynccontextmanager
@@ -86,7 +88,8 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
         catalogue = PostgresCatalogue(
             database, garbage_grace_seconds=settings.garbage_grace_seconds
         )
-        yield Stores(blobs, catalogue, registry)
+        messaging = messaging_on(database, retention_days=settings.message_retention_days)
+        yield Stores(blobs, catalogue, registry, messaging)
 
 
 @contextlib.asynccontextmanager
@@ -104,6 +107,7 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
         yield Gateway(
             files=Filestore(stores.blobs, stores.catalogue, hook, audience),
             registry=stores.registry,
+            messaging=stores.messaging,
             hook=hook,
             limits=limits_of(settings),
             peers=trusted_peers(settings),
@@ -283,6 +287,7 @@ async def _sweep_for_ever(settings: Settings, stores: Stores) -> None:
     while True:
         try:
             report = await sweep(stores.blobs, stores.catalogue, graces_of(settings))
+            await stores.messaging.tidy()
             _log.info(
                 "swept",
                 extra={

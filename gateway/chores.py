@@ -35,6 +35,7 @@ async def sweep(settings: Settings, dsn: str) -> int:
     """Remove what nobody needs any more."""
     async with open_stores(settings, dsn) as stores:
         report = await upkeep.sweep(stores.blobs, stores.catalogue, graces_of(settings))
+        await stores.messaging.tidy()
     _print({"incoming": report.incoming, "orphans": report.orphans, "garbage": report.garbage})
     return 0
 

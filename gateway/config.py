@@ -108,6 +108,7 @@ def _extension(value: str) -> str:
 
 Bytes = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]
@@ -229,6 +230,9 @@ class Settings(BaseSettings):
     )
     incoming_grace_seconds: SecondsOrZero = Field(
         3_600.0, description="Age at which the leftovers of a dead upload are removed."
+    )
+    message_retention_days: CountOrZero = Field(
+        0, description="Messages older than this go, a week at a time; 0: they are kept."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."

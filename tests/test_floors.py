@@ -16,7 +16,7 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 FLOORS = [
     {"model"},
     {"postgres"},
-    {"blobs", "catalogue", "identity"},
+    {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
     {"web"},
     {"dialects"},
@@ -38,7 +38,14 @@ TOP = len(FLOORS) - 1
 
 # Who may come to the database, to HTTP, to files, to the environment.
 DATABASE_ROOMS = ("postgres.py",)
-HTTP_ROOMS = ("web/", "dialects/", "app.py", "__main__.py", "identity/hook.py")
+HTTP_ROOMS = (
+    "web/",
+    "dialects/",
+    "app.py",
+    "__main__.py",
+    "identity/hook.py",
+    "messaging/delivery.py",
+)
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
 # database server, its workers' socket.
 FILE_ROOMS = ("blobs/disk/", "config.py", "secret.py", "embedded.py", "supervisor.py")
@@ -200,6 +207,8 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("web/postgres_view.py", "import gateway.app, asyncpg", id="adapter looks up"),
         pytest.param("filestore.py", "from aiohttp import web", id="aiohttp in the engine"),
         pytest.param("identity/registry.py", "import aiohttp.web", id="aiohttp in identity"),
+        pytest.param("messaging/webhooks.py", "import aiohttp", id="aiohttp in messaging"),
+        pytest.param("messaging/messages.py", "import gateway.identity.things", id="siblings meet"),
         pytest.param("web/receive.py", "open('x')", id="open"),
         pytest.param("web/receive.py", "import os\nos.unlink('x')", id="os call"),
         pytest.param("web/receive.py", "from os import unlink", id="os import"),
@@ -224,6 +233,7 @@ def test_a_planted_violation_is_seen(path: str, source: str) -> None:
         pytest.param("blobs/disk/store.py", "import os\nfrom gateway.blobs import port\nos.fsync(3)", id="disk"),
         pytest.param("catalogue/postgres.py", "import asyncpg, gateway.postgres", id="adapter"),
         pytest.param("identity/hook.py", "import aiohttp\nfrom gateway.model import access", id="hook"),
+        pytest.param("messaging/delivery.py", "import aiohttp", id="delivery"),
         pytest.param("dialects/mainflux/files.py", "import gateway.dialects.mainflux.things", id="own package"),
         pytest.param("dialects/hasura.py", "from gateway.dialects.dialect import Dialect", id="what dialects share"),
         pytest.param("dialects/__init__.py", "from gateway.dialects import hasura", id="registry"),

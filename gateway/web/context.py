@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.filestore import Filestore
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
+from gateway.messaging.service import Messaging
 from gateway.model.change import Audience
 from gateway.web.peers import TrustedPeers
 from gateway.web.principals import PrincipalCache
@@ -42,6 +43,7 @@ class Gateway:
 
     files: Filestore
     registry: Registry
+    messaging: Messaging
     hook: AuthHook
     limits: Limits
     peers: TrustedPeers

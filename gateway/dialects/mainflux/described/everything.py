@@ -10,6 +10,7 @@ from gateway.dialects.mainflux.described import (
     files,
     groups,
     keys,
+    messages,
     orgs,
     policies,
     things,
@@ -27,6 +28,7 @@ DESCRIPTION: Final = Description(
         orgs.CHAPTER,
         policies.CHAPTER,
         keys.CHAPTER,
+        messages.CHAPTER,
     ),
     schemas={
         **common.SCHEMAS,
@@ -38,6 +40,7 @@ DESCRIPTION: Final = Description(
         **keys.SCHEMAS,
         **orgs.SCHEMAS,
         **policies.SCHEMAS,
+        **messages.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,

@@ -1,0 +1,1 @@
+"""What things say: messages of channels, and webhooks that are told of them."""

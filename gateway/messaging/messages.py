@@ -1,0 +1,40 @@
+"""Messages: what things send to channels, kept for as long as the deployment wants.
+
+Who may send and read is not decided here: callers ask the registry first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from gateway.messaging import postgres_messages as rows
+from gateway.messaging.records import MessagePage, Origin, Wanted
+from gateway.model.senml import Record
+from gateway.postgres import Database
+
+
+class Messages:
+    """The messages of all channels; ``retention_days`` of 0 keeps them for ever."""
+
+    def __init__(self, database: Database, *, retention_days: int) -> None:
+        self._database = database
+        self._retention_days = retention_days
+
+    async def publish(self, origin: Origin, records: Sequence[Record]) -> None:
+        """Keep the records and queue what webhooks are told, in one transaction.
+
+        Raises ``NotFound`` if the channel is gone.
+        """
+        await rows.add_messages(self._database, origin, records)
+
+    async def read(self, channel_id: UUID, wanted: Wanted) -> MessagePage:
+        """One page of the channel's messages."""
+        return await rows.list_messages(self._database, channel_id, wanted)
+
+    async def tidy(self) -> None:
+        """Make room for the coming weeks; remove what is too old or has lost its channel."""
+        await rows.make_partitions(self._database)
+        if self._retention_days:
+            await rows.drop_partitions(self._database, self._retention_days)
+        await rows.remove_ended_streams(self._database)

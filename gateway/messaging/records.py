@@ -1,0 +1,127 @@
+"""Messages, and which of them are asked for, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from gateway.model.senml import Record
+from gateway.model.target import Target
+
+
+class Comparator(StrEnum):
+    """How a number that is asked for relates to those that are found."""
+
+    EQUAL = "eq"
+    LESS = "lt"
+    LESS_OR_EQUAL = "le"
+    GREATER = "gt"
+    GREATER_OR_EQUAL = "ge"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from: the channel, the thing that sent it, how, and about what."""
+
+    channel_id: UUID
+    publisher: UUID
+    protocol: str = "http"
+    subtopic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One measurement that was sent to a channel."""
+
+    origin: Origin
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages of a channel, the latest first. ``None`` does not filter.
+
+    ``since`` is included and ``until`` is not, both in seconds; ``value`` is compared by
+    ``comparator``.
+    """
+
+    offset: int = 0
+    limit: int = 10
+    name: str | None = None
+    publisher: UUID | None = None
+    subtopic: str | None = None
+    protocol: str | None = None
+    since: float | None = None
+    until: float | None = None
+    value: float | None = None
+    comparator: Comparator = Comparator.EQUAL
+    bool_value: bool | None = None
+    string_value: str | None = None
+    data_value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """One page. ``total`` is exact up to 10,000 beyond the page, and without filters always."""
+
+    total: int
+    messages: Sequence[Message]
+
+
+class Format(StrEnum):
+    """How a webhook wants its messages."""
+
+    SENML = "senml"
+    JSON = "json"
+
+
+class Event(StrEnum):
+    """What a webhook can be told of."""
+
+    MESSAGES = "messages"
+    FILES = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDraft:
+    """What a webhook should be; ``events`` has at least one."""
+
+    name: str
+    target: Target
+    format: Format = Format.JSON
+    events: frozenset[Event] = frozenset({Event.MESSAGES})
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Somebody who is told what a thing says and does.
+
+    ``failures`` is how many attempts in a row failed; ``waiting`` and ``dead`` are how many
+    deliveries wait and were given up, counted up to 1000.
+    """
+
+    id: UUID
+    thing_id: UUID
+    name: str
+    url: str
+    format: Format
+    events: frozenset[Event]
+    failures: int = 0
+    waiting: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing to tell one webhook. ``body`` is JSON as it was queued."""
+
+    id: int
+    webhook_id: UUID
+    thing_id: UUID
+    url: str
+    format: Format
+    event: str
+    body: str
+    attempts: int
