@@ -117,6 +117,7 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             principals=principals,
             audience=audience,
             accel=settings.accel,
+            edge_seconds=settings.edge_seconds,
             store_md5=settings.md5,
             allowed_extensions=frozenset(settings.allowed_extensions),
         )

@@ -33,6 +33,7 @@ _FOR_TESTS: Final = "GATEWAY_TESTS_"
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 SHORTEST_SECRET: Final = 32
+_SWEPT_AFTER: Final = 10
 
 
 class BadSettings(Exception):
@@ -192,6 +193,11 @@ class Settings(BaseSettings):
         None,
         description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",
     )
+    edge_seconds: SecondsOrZero = Field(
+        2.0,
+        description="Longest time nginx in edge mode may act on a decision, counted from when the "
+        "gateway looked; 0: it asks for every request.",
+    )
     trusted_proxies: Peers = Field(
         (),
         description="Comma list of networks and `unix`; only these may send X-Forwarded-* "
@@ -278,6 +284,11 @@ def read_settings() -> Settings:
         raise BadSettings(tuple(problems)) from None
     if settings.admin_password and not settings.admin_email:
         problems.append("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD")
+    if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
+        problems.append(
+            f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "
+            "in which nginx may still open the blob"
+        )
     if problems:
         raise BadSettings(tuple(problems))
     return settings

@@ -66,8 +66,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_nginx_accepts_the_configuration_without_a_warning(tmp_path: Path) -> None:
-    conf = render(tmp_path, port=10240, upstream="127.0.0.1:8080", blobs=tmp_path)
+@pytest.mark.parametrize("edge", [False, True], ids=["as it is", "edge mode"])
+def test_nginx_accepts_the_configuration_without_a_warning(tmp_path: Path, edge: bool) -> None:
+    conf = render(tmp_path, port=10240, upstream="127.0.0.1:8080", blobs=tmp_path, edge=edge)
     finished = subprocess.run(
         [nginx_binary(), "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "error.log"],
         capture_output=True,
@@ -79,8 +80,10 @@ def test_nginx_accepts_the_configuration_without_a_warning(tmp_path: Path) -> No
 
 
 def test_every_file_that_nginx_includes_is_there() -> None:
+    edge = re.findall(r"#edge include ([^;]+);", (DEPLOY / "nginx" / "nginx.conf").read_text())
     assert {f.name for f in (DEPLOY / "nginx").iterdir()} == {
         *nginx_values("include"),
+        *edge,
         "nginx.conf",
     }
 
@@ -114,7 +117,7 @@ def test_the_internal_location_has_one_name_everywhere() -> None:
 
 
 def test_the_data_directory_is_the_same_everywhere() -> None:
-    assert nginx_values("alias") == [f"{DATA_DIR}/blobs/"]
+    assert {v.partition("$")[0] for v in nginx_values("alias")} == {f"{DATA_DIR}/blobs/"}
     assert nginx_values("disable_symlinks") == [f"on from={DATA_DIR}/blobs"]
     assert unit()["StateDirectory"] == [Path(DATA_DIR).name]
     assert f"GATEWAY_DATA_DIR={DATA_DIR}" in (COMPOSE / "Dockerfile").read_text()
@@ -129,7 +132,7 @@ def test_whoever_waits_for_another_waits_longer(no_environment: None) -> None:
     [upstream_idle] = re.findall(
         r"upstream [^}]*keepalive_timeout\s+(\w+);", nginx_text(), re.DOTALL
     )
-    [reading] = nginx_values("proxy_read_timeout")
+    [reading] = set(nginx_values("proxy_read_timeout"))
     [stopping] = unit()["TimeoutStopSec"]
     grace = compose()["services"]["gateway"]["stop_grace_period"]
     assert seconds(upstream_idle) < settings.keepalive_seconds

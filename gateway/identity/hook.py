@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import re
 import time
 from collections import OrderedDict
@@ -81,22 +82,34 @@ class Verdicts:
         self._clock = clock
         self._kept: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
 
-    def find(self, key: bytes) -> Verdict | None:
-        """The decision, if there is one that still holds."""
+    def find(self, key: bytes, *, lasting: float = 0.0) -> Verdict | None:
+        """The decision, if there is one that holds for longer than ``lasting``."""
         expires, verdict = self._kept.get(key, (0.0, None))
-        if verdict is None or expires <= self._clock():
-            self._kept.pop(key, None)
+        if verdict is None or expires <= self._clock() + lasting:
             return None
         self._kept.move_to_end(key)
         return verdict
 
-    def keep(self, key: bytes, verdict: Verdict) -> None:
-        """Remember the decision for as long as the hook, or else the setting, says."""
+    def remaining(self, key: bytes) -> float:
+        """For how many more seconds the decision holds; zero if there is none."""
+        expires, _ = self._kept.get(key, (0.0, None))
+        return max(0.0, expires - self._clock())
+
+    def now(self) -> float:
+        """The time, for ``keep``."""
+        return self._clock()
+
+    def keep(self, key: bytes, verdict: Verdict, asked: float) -> None:
+        """Remember the decision for as long as the hook, or else the setting, says.
+
+        Its time runs from when the hook was asked, because it may have decided at once.
+        """
+        self._kept.pop(key, None)
         own = verdict.max_age_seconds
         seconds = self._default_seconds if own is None else own
         if seconds <= 0:
             return
-        self._kept[key] = (self._clock() + seconds, verdict)
+        self._kept[key] = (asked + seconds, verdict)
         self._kept.move_to_end(key)
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
@@ -110,18 +123,20 @@ class HttpHook:
         self._url = URL(url)
         self._verdicts = verdicts
 
-    async def authorise(self, access: Access) -> None:
-        """Phase ``authorise``, before a body is read. Raises ``Denied`` or ``HookUnavailable``."""
+    async def authorise(self, access: Access, *, lasting: float = 0.0) -> float:
+        """Phase ``authorise``; a yes to anything but reading holds for this once, zero seconds."""
         question = ask_to_authorise(self._url, access)
         if access.action is not Action.READ:
             (await self._ask(question)).enforce()
-            return
+            return 0.0
         key = question.fingerprint()
-        verdict = self._verdicts.find(key)
+        verdict = self._verdicts.find(key, lasting=lasting)
         if verdict is None:
+            asked = self._verdicts.now()
             verdict = await self._ask(question)
-            self._verdicts.keep(key, verdict)
+            self._verdicts.keep(key, verdict, asked)
         verdict.enforce()
+        return self._verdicts.remaining(key)
 
     async def approve(self, access: Access, sealed: Sealed) -> None:
         """Phase ``commit``, before a row is written. Raises ``Denied`` or ``HookUnavailable``."""
@@ -141,8 +156,9 @@ class HttpHook:
 class NoHook:
     """The ``AuthHook`` of a deployment without one: the dialects' own rules decide alone."""
 
-    async def authorise(self, access: Access) -> None:
-        """Agree."""
+    async def authorise(self, access: Access, *, lasting: float = 0.0) -> float:
+        """Agree, for good."""
+        return math.inf
 
     async def approve(self, access: Access, sealed: Sealed) -> None:
         """Agree."""

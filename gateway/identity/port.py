@@ -44,8 +44,12 @@ class Sealed:
 class AuthHook(Protocol):
     """The deployment's own word on an access."""
 
-    async def authorise(self, access: Access) -> None:
-        """Phase ``authorise``, before a body is read. Raises ``Denied`` or ``HookUnavailable``."""
+    async def authorise(self, access: Access, *, lasting: float = 0.0) -> float:
+        """Phase ``authorise``, before a body is read: for how many more seconds the yes holds.
+
+        A remembered yes that holds for less than ``lasting`` is asked for anew.
+        Raises ``Denied`` or ``HookUnavailable``.
+        """
 
     async def approve(self, access: Access, sealed: Sealed) -> None:
         """Phase ``commit``, before a row is written. Raises ``Denied`` or ``HookUnavailable``."""

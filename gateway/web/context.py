@@ -53,6 +53,7 @@ class Gateway:
     principals: PrincipalCache
     audience: Audience
     accel: str | None = None
+    edge_seconds: float = 0.0
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()
     open_registration: bool = True

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.model.errors import Failure, GatewayError, Interrupted, TooMany
-from gateway.web import metrics
+from gateway.web import edge, metrics
 from gateway.web.body import check_expectation
 from gateway.web.dialect import Dialect
 from gateway.web.reply import SERVER
@@ -111,7 +111,8 @@ class Frame:
     ) -> web.StreamResponse:
         if isinstance(error, Failure):
             _log.error("request failed", exc_info=error, extra={"error": type(error).__name__})
-        response = answer(error, dialect, identifier)
+        asked_by_edge = edge.is_asked(request)
+        response = edge.refusal() if asked_by_edge else answer(error, dialect, identifier)
         if isinstance(error, Interrupted) or not _body_consumed(request):
             response.force_close()
         return response

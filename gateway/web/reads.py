@@ -12,6 +12,7 @@ and not kept.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
@@ -49,6 +50,7 @@ class Resolved:
     """A read that our own rules allow: the access to ask the hook about, the row, the blob.
 
     ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
+    ``seen`` is the loop's time before anything of it was looked up.
     """
 
     access: Access
@@ -56,6 +58,7 @@ class Resolved:
     blob: SharedReader
     headers: Mapping[str, str]
     lines: bytes
+    seen: float
     expires: float = 0.0
 
 
@@ -82,13 +85,16 @@ class ReadCache:
         self._next_watch = 0
         self._hearing = False
 
-    def find(self, key: Hashable) -> Resolved | None:
+    def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved | None:
         """The read kept under ``key``, held for the caller, who releases its blob."""
         resolved = self._kept.get(key)
         if resolved is None:
             return None
-        if resolved.expires < asyncio.get_running_loop().time():
+        now = asyncio.get_running_loop().time()
+        if resolved.expires < now:
             self._drop(key)
+            return None
+        if now - resolved.seen > max_age:
             return None
         self._kept.move_to_end(key)
         resolved.blob.hold()
@@ -113,7 +119,7 @@ class ReadCache:
         self._drop(key)
         while len(self._kept) >= self._capacity:
             self._drop(next(iter(self._kept)))
-        resolved.expires = asyncio.get_running_loop().time() + seconds
+        resolved.expires = resolved.seen + seconds
         resolved.blob.hold()
         self._kept[key] = resolved
         self._keys_of.setdefault(_file_of(resolved), set()).add(key)

@@ -9,6 +9,8 @@ cut, never ended as if it were whole.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ from gateway.model.precondition import (
     evaluate,
     range_holds,
 )
+from gateway.web import edge
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.reads import Resolved, SharedReader
 from gateway.web.sending import BlobResponse, rendered
@@ -75,18 +78,24 @@ async def serve_file(
 
     ``resolve`` finds out who asks, applies the dialect's rules and the hook, and finds the
     row; what it says is kept for a moment under the path and ``credential_of`` the request,
-    which must be everything that it looks at. The hook is asked every time.
+    which must be everything that it looks at. The hook is asked every time. An nginx in edge
+    mode gets the decision instead of the file.
 
     Raises what ``resolve`` raises, ``PreconditionFailed``, a range error, or ``BlobMissing``.
     """
     gateway = request.app[GATEWAY]
     key = (request.path_qs, credential_of(request))
-    resolved = gateway.reads.find(key)
+    for_edge = edge.is_asked(request)
+    max_age = gateway.edge_seconds - edge.WORTH_KEEPING_SECONDS if for_edge else math.inf
+    resolved = gateway.reads.find(key, max_age=max_age)
     if resolved is None:
         resolved = await _resolve(request, gateway, key, resolve)
-    else:
+    elif not for_edge:
         await gateway.hook.authorise(resolved.access)
     try:
+        _check_pin(request, resolved.record)
+        if for_edge:
+            return await edge.decide(request, gateway, resolved)
         return await _serve(request, gateway, resolved, ranges)
     finally:
         resolved.blob.release()
@@ -95,11 +104,12 @@ async def serve_file(
 async def _resolve(
     request: web.Request, gateway: Gateway, key: Hashable, resolve: Resolve
 ) -> Resolved:
+    seen = asyncio.get_running_loop().time()
     with gateway.reads.resolving() as watch:
         access, record = await resolve(request)
         reader = SharedReader(await gateway.files.open(record))
         headers = _file_headers(record)
-        resolved = Resolved(access, record, reader, headers, rendered(headers))
+        resolved = Resolved(access, record, reader, headers, rendered(headers), seen)
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
@@ -109,7 +119,6 @@ async def _serve(
 ) -> web.StreamResponse:
     """The answer in the order of RFC 9110 13.2.2."""
     record, validators = resolved.record, validators_of(resolved.record)
-    _check_pin(request, record)
     conditions = conditions_of(request)
     outcome = evaluate(conditions, validators, method=request.method)
     if outcome is Outcome.FAILED:

@@ -272,21 +272,42 @@ async def test_the_hooks_own_word_on_caching_wins(
 async def test_a_remembered_decision_ends() -> None:
     now = 100.0
     kept = Verdicts(2.0, clock=lambda: now)
-    kept.keep(b"a", Verdict(None))
-    kept.keep(b"b", Verdict("no", max_age_seconds=10.0))
-    now = 101.9
+    kept.keep(b"a", Verdict(None), now)
+    kept.keep(b"b", Verdict("no", max_age_seconds=10.0), now)
+    now = 101.5
+    assert 0.5 == kept.remaining(b"a")
     assert Verdict(None) == kept.find(b"a")
+    assert Verdict(None) == kept.find(b"a", lasting=0.25)
+    assert kept.find(b"a", lasting=0.5) is None
     now = 102.0
     assert kept.find(b"a") is None
+    assert 0.0 == kept.remaining(b"a") == kept.remaining(b"never kept")
     assert Verdict("no", 10.0) == kept.find(b"b")
+
+
+async def test_a_decision_that_may_not_be_kept_takes_the_place_of_one_that_was() -> None:
+    now = 100.0
+    kept = Verdicts(2.0, clock=lambda: now)
+    kept.keep(b"a", Verdict(None), now)
+    kept.keep(b"a", Verdict("no", max_age_seconds=0.0), now)
+    assert kept.find(b"a") is None
+
+
+async def test_a_decision_is_as_old_as_the_question() -> None:
+    """The hook may have decided at once and been slow to say so."""
+    now = 100.0
+    kept = Verdicts(2.0, clock=lambda: now)
+    asked, now = kept.now(), 101.5
+    kept.keep(b"a", Verdict(None), asked)
+    assert 0.5 == kept.remaining(b"a")
 
 
 def test_the_least_used_decision_is_forgotten_first() -> None:
     kept = Verdicts(60.0, capacity=2)
-    kept.keep(b"a", Verdict(None))
-    kept.keep(b"b", Verdict(None))
+    for key in (b"a", b"b"):
+        kept.keep(key, Verdict(None), kept.now())
     kept.find(b"a")
-    kept.keep(b"c", Verdict(None))
+    kept.keep(b"c", Verdict(None), kept.now())
     assert [True, False, True] == [kept.find(key) is not None for key in (b"a", b"b", b"c")]
 
 

@@ -58,16 +58,25 @@ def render(
     upstream: str,
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
+    edge: bool = False,
 ) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
 
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
-    ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``.
+    ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``; with
+    ``edge`` the lines are in effect that are marked so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
     _copy(folder, "filestore-proxy.conf", proxy_changes)
     _copy(folder, "filestore.conf", {})
+    _copy(folder, "filestore-edge.conf", {"_path /run/filestore-edge ": f"_path {folder}/edge "})
+    _copy(folder, "filestore-blobs.conf", {f"from={_PRODUCTION_BLOBS};": f"from={blobs};"})
+    _copy(
+        folder,
+        "filestore-edge-locations.conf",
+        {f"    alias {_PRODUCTION_BLOBS}/$": f"    alias {blobs}/$"},
+    )
     _copy(
         folder,
         "filestore-upstream.conf",
@@ -76,10 +85,7 @@ def render(
     _copy(
         folder,
         "filestore-locations.conf",
-        {
-            f"    alias {_PRODUCTION_BLOBS}/;": f"    alias {blobs}/;",
-            f"from={_PRODUCTION_BLOBS};": f"from={blobs};",
-        },
+        {f"    alias {_PRODUCTION_BLOBS}/;": f"    alias {blobs}/;"},
     )
     return _copy(
         folder,
@@ -90,6 +96,10 @@ def render(
             "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
             "error_log /var/log/nginx/error.log warn;": f"error_log {folder}/error.log info;",
             "worker_rlimit_nofile 65536;": "",
+            "#edge include filestore-edge.conf;": "include filestore-edge.conf;" if edge else "",
+            "#edge include filestore-edge-locations.conf;": (
+                "include filestore-edge-locations.conf;" if edge else ""
+            ),
             "worker_connections 16384;": "worker_connections 2048;",
             "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;": (
                 f"access_log {folder}/access.log filestore;\n{temporary}"
@@ -106,10 +116,18 @@ async def running_nginx(
     upstream: str,
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
+    edge: bool = False,
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
-    conf = render(folder, port=port, upstream=upstream, blobs=blobs, proxy_changes=proxy_changes)
+    conf = render(
+        folder,
+        port=port,
+        upstream=upstream,
+        blobs=blobs,
+        proxy_changes=proxy_changes,
+        edge=edge,
+    )
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
     process = await asyncio.create_subprocess_exec(*command, "-g", "daemon off;")
     try:

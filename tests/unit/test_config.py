@@ -221,3 +221,9 @@ def test_a_damaged_secret_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(BadSettings):
         load_secret(Settings(data_dir=tmp_path))
     assert "" == (tmp_path / "secret").read_text()
+
+
+def test_blobs_outlive_the_decisions_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nginx may open a blob for as long as it acts on a decision."""
+    problems = refused(monkeypatch, GATEWAY_ACCEL="/_blobs", GATEWAY_GARBAGE_GRACE_SECONDS="19.9")
+    assert ["GATEWAY_GARBAGE_GRACE_SECONDS"] == [p.partition(":")[0] for p in problems]

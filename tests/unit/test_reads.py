@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -55,7 +56,8 @@ def resolved(blob: OpenBlob) -> Resolved:
     )
     principal = Principal(PrincipalKind.THING, "one", "thing")
     access = Access(principal, Action.READ, "mainflux", SCOPE, record.name)
-    return Resolved(access, record, SharedReader(blob), {}, b"")
+    seen = asyncio.get_running_loop().time()
+    return Resolved(access, record, SharedReader(blob), {}, b"", seen)
 
 
 def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache:

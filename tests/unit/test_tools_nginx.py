@@ -157,6 +157,7 @@ async def test_what_a_client_says_about_itself_does_not_reach_the_gateway(
         "X-Forwarded-Proto": "gopher",
         "X-Forwarded-Prefix": "/evil",
         "X-Filestore-Accel": "/elsewhere/",
+        "X-Filestore-Edge": "1700000000.000",
         "X-Filestore-Proxy-Secret": "guess",
         "Forwarded": "for=6.6.6.6",
     }
@@ -174,6 +175,7 @@ async def test_what_a_client_says_about_itself_does_not_reach_the_gateway(
         "X-Forwarded-Proto": "http",
         "X-Forwarded-Prefix": None,
         "X-Filestore-Accel": ACCEL,
+        "X-Filestore-Edge": None,
         "X-Filestore-Proxy-Secret": None,
         "Forwarded": None,
     }

@@ -1,4 +1,4 @@
-"""One real gateway per module, with a real nginx before it; both ways give a base URL."""
+"""One real gateway per module, with a real nginx before it; every way gives a base URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.tools.mainflux import Thing, User, sign_in
 from tests.tools.nginx import ACCEL, Nginx, running_nginx
 from tests.tools.ports import HOST
 
-WAYS = ("direct", "nginx")
+WAYS = ("direct", "nginx", "edge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,27 @@ async def nginx(
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def edge(
+    gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Nginx]:
+    """The deployed nginx in edge mode."""
+    upstream, blobs = f"{HOST}:{gateway.port}", gateway.data_dir / "blobs"
+    folder: Path = tmp_path_factory.mktemp("edge")
+    async with running_nginx(folder, upstream=upstream, blobs=blobs, edge=True) as running:
+        yield running
+
+
 @pytest.fixture(scope="module", params=WAYS)
-def port(request: pytest.FixtureRequest, gateway: GatewayProcess, nginx: Nginx) -> int:
-    """The port of the gateway itself, then of nginx."""
-    return gateway.port if request.param == "direct" else nginx.port
+def way(request: pytest.FixtureRequest) -> str:
+    """How a test's requests reach the gateway."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def port(way: str, gateway: GatewayProcess, nginx: Nginx, edge: Nginx) -> int:
+    """The port of the gateway itself, of nginx, of nginx in edge mode."""
+    return {"direct": gateway.port, "nginx": nginx.port, "edge": edge.port}[way]
 
 
 @pytest.fixture(scope="module")

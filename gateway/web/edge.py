@@ -1,0 +1,80 @@
+"""Decisions for an nginx that sends by itself: who may read which blob, and until when.
+
+Such an nginx asks with the very request that it was asked (its ``auth_request``), so a
+decision is whatever a GET would have come to. Knows nothing of dialects.
+
+Rule: a decision may be used until ``GATEWAY_EDGE_SECONDS`` after we looked, and no longer
+than the credential and the auth hook's own word hold. nginx compares whole seconds of its
+own clock, so it is given a moment of that clock, rounded down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from typing import Final
+
+from aiohttp import web
+
+from gateway.web.context import GATEWAY, Gateway
+from gateway.web.reads import Resolved
+
+EDGE_HEADER: Final = "X-Filestore-Edge"
+BLOB_HEADER: Final = "X-Filestore-Blob"
+SIZE_HEADER: Final = "X-Filestore-Size"
+WORTH_KEEPING_SECONDS: Final = 1.0
+"""What holds for less may be over before nginx's clock has moved."""
+
+_CLOCK: Final = re.compile(r"[0-9]{1,12}\.[0-9]{3}")
+_NOT_KEPT: Final = "0"
+
+
+def is_asked(request: web.Request) -> bool:
+    """Whether this is a trusted nginx asking for a decision instead of bytes."""
+    gateway = request.app[GATEWAY]
+    return (
+        gateway.accel is not None
+        and EDGE_HEADER in request.headers
+        and gateway.peers.trusts(request)
+    )
+
+
+async def decide(request: web.Request, gateway: Gateway, resolved: Resolved) -> web.Response:
+    """The decision: where the blob is, its headers, how long nginx may act on it.
+
+    Raises what the hook says.
+    """
+    if resolved.record.blob.size == 0:
+        return refusal()  # nginx and we differ about ranges of nothing
+    word = await gateway.hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
+    ours = resolved.seen + gateway.edge_seconds - asyncio.get_running_loop().time()
+    credential = resolved.access.principal.seconds_left(time.time())
+    headers = {
+        **resolved.headers,
+        BLOB_HEADER: gateway.files.locate(resolved.record),
+        SIZE_HEADER: str(resolved.record.blob.size),
+        "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
+    }
+    return web.Response(headers=headers)
+
+
+def refusal() -> web.Response:
+    """nginx shall not send by itself but pass the whole request on.
+
+    403 is the one status that nginx takes from an ``auth_request`` without remark or addition.
+    """
+    return web.Response(status=403)
+
+
+def expiry(clock: str, seconds: float) -> str:
+    """The value of X-Accel-Expires for what holds ``seconds`` from ``clock``, nginx's ``$msec``.
+
+    nginx keeps up to and including the second that it is told, hence one second less.
+    """
+    if _CLOCK.fullmatch(clock) is None:
+        return _NOT_KEPT
+    now = float(clock)
+    last = math.floor(now + seconds) - 1
+    return f"@{last}" if last >= math.floor(now) else _NOT_KEPT
