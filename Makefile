@@ -4,6 +4,7 @@
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
 # make memory measure how much the process grows while it moves large files
+# make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
 # make lint   ruff and mypy only
 # make install  make .venv and install, nothing else
 
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench oracle lint install crash memory
+.PHONY: help run test bench oracle lint install crash memory schemathesis
 
 help:
 	@sed -n 's/^# \(make \)/\1/p' Makefile
@@ -40,6 +41,9 @@ crash: $(VENV)/.stamp-test
 
 memory: $(VENV)/.stamp-test
 	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+schemathesis: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.openapi.conformance --result tests/results/schemathesis $(ARGS)
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)

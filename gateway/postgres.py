@@ -20,6 +20,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final, Protocol, cast
 
 import asyncpg
+import orjson
 
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -346,7 +347,7 @@ async def _commit(transaction: Any) -> None:
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=orjson.loads
     )
 
 
