@@ -182,7 +182,7 @@ def outcome(answers: list[Answer]) -> Fate:
     [pytest.param(request, *fates, id=name) for name, request, *fates in CORPUS],
 )
 async def test_a_request_ends_where_the_next_one_begins(
-    request: pytest.FixtureRequest,
+    way: str,
     port: int,
     thing: Thing,
     request_bytes: bytes,
@@ -193,6 +193,6 @@ async def test_a_request_ends_where_the_next_one_begins(
         b"GET /filestore/files?name=canary HTTP/1.1\r\nHost: gateway.test\r\n"
         b"Authorization: Thing " + thing.key.encode() + b"\r\nConnection: close\r\n\r\n"
     )
-    expected = direct if request.node.callspec.params["port"] == "direct" else proxied
+    expected = direct if way == "direct" else proxied
     found = outcome(await exchange(port, request_bytes, canary))
     assert expected in (found, "either")
