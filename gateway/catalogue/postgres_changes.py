@@ -23,6 +23,8 @@ CHANNEL: Final = "gateway_changes"
 _log: Final = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
+# Longer than a busy event loop takes to look: what readers keep expires by itself before that.
+_PATIENCE_SECONDS: Final = 10.0
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -57,16 +59,14 @@ async def _listen_for_ever(dsn: str, audience: Audience) -> None:
 
 async def _listen_once(dsn: str, audience: Audience) -> None:
     """Listen until the connection fails, which raises."""
-    connection = await asyncpg.connect(
-        dsn, timeout=_HEARTBEAT_SECONDS * 5, command_timeout=_HEARTBEAT_SECONDS * 2
-    )
+    connection = await asyncpg.connect(dsn, timeout=_PATIENCE_SECONDS)
     try:
         await connection.add_listener(CHANNEL, _told(audience))
         connection.add_termination_listener(lambda _: audience.lose())
         audience.begin()
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            await connection.execute("select 1")
+            await connection.execute("select 1", timeout=_PATIENCE_SECONDS)
     finally:
         audience.lose()
         connection.terminate()

@@ -18,7 +18,15 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.model.errors import Failure, GatewayError, Interrupted, TooMany
+from gateway.model.errors import (
+    CatalogueUnavailable,
+    Failure,
+    GatewayError,
+    HookUnavailable,
+    Interrupted,
+    StorageFull,
+    TooMany,
+)
 from gateway.web import edge, metrics
 from gateway.web.body import check_expectation
 from gateway.web.dialect import Dialect
@@ -110,7 +118,7 @@ class Frame:
         self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str
     ) -> web.StreamResponse:
         if isinstance(error, Failure):
-            _log.error("request failed", exc_info=error, extra={"error": type(error).__name__})
+            _log_failure(error)
         asked_by_edge = edge.is_asked(request)
         response = edge.refusal() if asked_by_edge else answer(error, dialect, identifier)
         if isinstance(error, Interrupted) or not _body_consumed(request):
@@ -133,6 +141,20 @@ def _body_consumed(request: web.Request) -> bool:
     If not, it is closed after the answer: what follows is not a next request.
     """
     return not request.can_read_body or request.content.is_eof()
+
+
+def _log_failure(error: Failure) -> None:
+    """What we depend on being away is one line; what nobody foresaw has its traceback.
+
+    When the database is overloaded there are thousands of such lines a second, and to render
+    their tracebacks would be another load.
+    """
+    named = {"error": type(error).__name__, "cause": repr(error.__cause__)[:200]}
+    with contextlib.suppress(Exception):  # a failing log sink fails no request
+        if isinstance(error, CatalogueUnavailable | StorageFull | HookUnavailable):
+            _log.warning("request failed", extra=named)
+        else:
+            _log.error("request failed", exc_info=error, extra=named)
 
 
 def _log_request(request: web.Request, dialect: Dialect, status: int, seconds: float) -> None:

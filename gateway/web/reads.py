@@ -83,6 +83,7 @@ class ReadCache:
         self._keys_of: dict[FileKey, set[Hashable]] = {}
         self._watches: dict[int, _Resolving] = {}
         self._next_watch = 0
+        self._under_way: dict[Hashable, asyncio.Future[None]] = {}
         self._hearing = False
 
     def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved | None:
@@ -100,16 +101,32 @@ class ReadCache:
         resolved.blob.hold()
         return resolved
 
+    async def resolved_by_another(self, key: Hashable) -> bool:
+        """Wait for whoever is resolving this read; whether somebody was.
+
+        A fleet that asks for one file all at once looks it up once.
+        """
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            return False
+        await asyncio.shield(under_way)
+        return True
+
     @contextmanager
-    def resolving(self) -> Iterator[_Resolving]:
+    def resolving(self, key: Hashable) -> Iterator[_Resolving]:
         """Take note of what is announced while a read is resolved in the block."""
         self._next_watch += 1
         watch, number = _Resolving(), self._next_watch
         self._watches[number] = watch
+        landed = self._under_way.setdefault(key, asyncio.get_running_loop().create_future())
         try:
             yield watch
         finally:
             del self._watches[number]
+            if not landed.done():
+                landed.set_result(None)
+            if self._under_way.get(key) is landed:
+                del self._under_way[key]
 
     def keep(self, key: Hashable, resolved: Resolved, watch: _Resolving) -> None:
         """Keep a read that was resolved under ``watch``, unless that spoilt it."""

@@ -88,6 +88,8 @@ async def serve_file(
     for_edge = edge.is_asked(request)
     max_age = gateway.edge_seconds - edge.WORTH_KEEPING_SECONDS if for_edge else math.inf
     resolved = gateway.reads.find(key, max_age=max_age)
+    if resolved is None and await gateway.reads.resolved_by_another(key):
+        resolved = gateway.reads.find(key, max_age=max_age)
     if resolved is None:
         resolved = await _resolve(request, gateway, key, resolve)
     elif not for_edge:
@@ -105,7 +107,7 @@ async def _resolve(
     request: web.Request, gateway: Gateway, key: Hashable, resolve: Resolve
 ) -> Resolved:
     seen = asyncio.get_running_loop().time()
-    with gateway.reads.resolving() as watch:
+    with gateway.reads.resolving(key) as watch:
         access, record = await resolve(request)
         reader = SharedReader(await gateway.files.open(record))
         headers = _file_headers(record)

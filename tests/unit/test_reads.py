@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -69,7 +70,7 @@ def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache:
 def keep(cache: ReadCache, key: str) -> OpenBlob:
     """Resolve a read as ``serve`` does, and let go of it afterwards."""
     blob = OpenBlob()
-    with cache.resolving() as watch:
+    with cache.resolving("key") as watch:
         read = resolved(blob)
         cache.keep(key, read, watch)
     read.blob.release()
@@ -113,7 +114,7 @@ async def test_a_change_forgets_what_it_makes_stale(change: Change, kept: bool) 
 )
 async def test_a_read_resolved_across_a_change_is_used_once(change: Change, kept: bool) -> None:
     cache = hearing()
-    with cache.resolving() as watch:
+    with cache.resolving("key") as watch:
         cache.hear(change)
         cache.keep("key", resolved(OpenBlob()), watch)
     assert kept == (cache.find("key") is not None)
@@ -131,7 +132,7 @@ async def test_nothing_is_kept_while_changes_cannot_be_heard() -> None:
 
 async def test_a_read_resolved_while_the_feed_was_lost_and_found_is_not_kept() -> None:
     cache = hearing()
-    with cache.resolving() as watch:
+    with cache.resolving("key") as watch:
         cache.lose()
         cache.begin()
         cache.keep("key", resolved(OpenBlob()), watch)
@@ -153,3 +154,25 @@ async def test_the_least_recently_used_read_goes_first() -> None:
     found.blob.release()
     keep(cache, "three")
     assert {"one": False, "two": True} == {key: blob.closed for key, blob in blobs.items()}
+
+
+async def test_who_asks_while_a_read_is_resolved_finds_it_afterwards() -> None:
+    cache = hearing()
+    assert not await cache.resolved_by_another("key")
+    with cache.resolving("key") as watch:
+        waiting = asyncio.create_task(cache.resolved_by_another("key"))
+        await asyncio.sleep(0)
+        cache.keep("key", resolved(OpenBlob()), watch)
+    assert await waiting
+    assert cache.find("key") is not None
+    assert not await cache.resolved_by_another("key")
+
+
+async def test_who_waits_for_a_read_that_fails_is_told() -> None:
+    cache = hearing()
+    with contextlib.suppress(RuntimeError), cache.resolving("key"):
+        waiting = asyncio.create_task(cache.resolved_by_another("key"))
+        await asyncio.sleep(0)
+        raise RuntimeError
+    assert await waiting
+    assert cache.find("key") is None
