@@ -110,7 +110,8 @@ class Catalogue(Protocol):
     async def condemn_orphan(self, blob_id: UUID, scope: Scope) -> bool:
         """Claim a blob without a row for removal, so that no late commit can use it.
 
-        Whether it was an orphan; afterwards a commit that names it fails.
+        Whether it is an orphan; afterwards a commit that names it fails. A claim may be
+        repeated, so that a sweep finishes what one that died had begun.
         """
 
     async def due_garbage(self, limit: int) -> Sequence[Garbage]:
@@ -123,7 +124,7 @@ class Catalogue(Protocol):
         """Live blobs in order of id, for the checker."""
 
     async def known(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
-        """Which of these ids have a row, live or condemned."""
+        """Which of these ids are of a file, or were; what was claimed as an orphan is not."""
 
     async def tidy(self) -> None:
         """Drop what only mattered for a moment."""

@@ -133,7 +133,7 @@ class PostgresCatalogue:
         return [_blob(row, row["id"]) for row in rows]
 
     async def known(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
-        """Which of these ids have a row, live or condemned."""
+        """Which of these ids are of a file, or were."""
         rows = await self._database.rows("known_blobs", list(blob_ids))
         return frozenset(row["id"] for row in rows)
 

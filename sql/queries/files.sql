@@ -169,10 +169,12 @@ order by attributes ->> 'format', id limit $5 offset $6;
 
 -- name: condemn_orphan
 -- Claims an id that no row has; a commit that names it later fails on the primary key.
+-- A claim may be repeated: whoever made it may have died before it removed the bytes.
 -- $1 blob id  $2 kind  $3 owner  $4 how long the tombstone stands, in seconds
 insert into blobs (id, kind, owner, size, condemned_until)
 values ($1, $2, $3, 0, now() + make_interval(secs => $4))
-on conflict (id) do nothing;
+on conflict (id) do update set condemned_until = excluded.condemned_until
+where blobs.sha256 is null;
 
 -- name: due_garbage
 -- $1 limit
@@ -189,8 +191,9 @@ select id, kind, owner, size, sha256, md5 from blobs
 where id > $1 and condemned_until is null order by id limit $2;
 
 -- name: known_blobs
+-- Tombstones of orphans, which have no digest, do not count: their bytes belong to nobody.
 -- $1 blob ids
-select id from blobs where id = any($1::uuid[]);
+select id from blobs where id = any($1::uuid[]) and sha256 is not null;
 
 -- name: drop_old_vacancies
 -- Only a second matters; an hour is generous.

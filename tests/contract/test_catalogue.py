@@ -483,7 +483,8 @@ async def test_a_condemned_orphan_can_never_be_committed(
 ) -> None:
     late = blob_of()
     assert await catalogue.condemn_orphan(late.id, SCOPE)
-    assert not await catalogue.condemn_orphan(late.id, SCOPE)
+    assert await catalogue.condemn_orphan(late.id, SCOPE)
+    assert frozenset() == await catalogue.known([late.id])
     record = await add(catalogue, "taken")
     for commit in (
         catalogue.add(draft_of(), late, creator="me"),

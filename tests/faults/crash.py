@@ -270,10 +270,15 @@ class Crash:
                 return
             if damaged := (await scrub(blobs, catalogue)).damaged:
                 raise Violated(f"damaged: {damaged}")
-            left = [stored.id async for stored in blobs.walk()]
+            left = {stored.id async for stored in blobs.walk()}
             parts = list((self._folder / "data" / "incoming").iterdir())
-            if len(left) != (await check(blobs, catalogue)).rows or parts:
-                raise Violated(f"left over: {left} {parts}")
+            report = await check(blobs, catalogue)
+            if len(left) != report.rows or parts:
+                garbage = left - set(report.orphans)
+                raise Violated(
+                    f"left over: orphans {report.orphans}, parts {parts},"
+                    f" {report.rows} rows for {len(garbage)} other blobs"
+                )
 
 
 def _lives(pid: int) -> bool:

@@ -326,3 +326,30 @@ async def test_a_refused_commit_removes_its_blob(house: House, database: Databas
     with pytest.raises(GatewayError):
         await _deposit(house, Scope("things", "gone"), "f", b"content")
     assert ([], []) == (house.parts(), house.blobs())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(asyncio.CancelledError(), id="cancelled"),
+        pytest.param(asyncpg.InternalServerError("reset"), id="server error"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_connection_that_cannot_be_given_back_undoes_no_commit(
+    house: House, method: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if method == "PUT":
+        await house.ask("POST", "fw.bin", OLD)
+    release = asyncpg.pool.Pool.release
+
+    async def fail(pool: asyncpg.Pool, connection: object, *, timeout: float | None = None) -> None:
+        await release(pool, connection, timeout=timeout)
+        raise error
+
+    monkeypatch.setattr(asyncpg.pool.Pool, "release", fail)
+    status = (await house.ask(method, "fw.bin", NEW)).status
+    monkeypatch.undo()
+    assert (201 if method == "POST" else 200) == status
+    assert NEW == (await house.ask("GET", "fw.bin")).body
+    await assert_every_row_has_its_blob(house)

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from gateway.blobs.disk.store import open_disk_store
-from gateway.model.errors import StorageFailed
-from gateway.model.file import Scope
+from gateway.model.errors import GatewayError, StorageFailed
+from gateway.model.file import Draft, Scope
 from gateway.postgres import Database
+from gateway.upkeep import Graces, check, sweep
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 
@@ -271,3 +272,19 @@ def _folders(house: House) -> set[int]:
     """Folders may be synced as often as one likes: the inodes of ours."""
     root = house.data_dir
     return {path.stat().st_ino for path in (root, *root.rglob("*"), *root.parents) if path.is_dir()}
+
+
+async def test_a_sweep_that_was_killed_after_its_claim_is_finished_by_the_next(
+    house: House,
+) -> None:
+    """The claim keeps a late commit away for a week; the bytes need not wait for that."""
+    stores = house.stores
+    async with stores.blobs.stage(SCOPE) as writer:
+        await writer.write(b"an orphan")
+        orphan = await writer.seal()
+    assert await stores.catalogue.condemn_orphan(orphan.id, SCOPE)
+    assert [orphan.id] == (await check(stores.blobs, stores.catalogue)).orphans
+    assert 1 == (await sweep(stores.blobs, stores.catalogue, Graces(-1, -1))).orphans
+    assert [] == house.blobs()
+    with pytest.raises(GatewayError):
+        await stores.catalogue.add(Draft(SCOPE, "late", "a/b"), orphan, creator="me")
