@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -343,7 +344,7 @@ async def test_a_connection_that_cannot_be_given_back_undoes_no_commit(
         await house.ask("POST", "fw.bin", OLD)
     release = asyncpg.pool.Pool.release
 
-    async def fail(pool: asyncpg.Pool, connection: object, *, timeout: float | None = None) -> None:
+    async def fail(pool: asyncpg.Pool, connection: Any, *, timeout: float | None = None) -> None:
         await release(pool, connection, timeout=timeout)
         raise error
 
