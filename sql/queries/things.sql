@@ -65,50 +65,87 @@ select case when $2 = '' and $3::jsonb = '{}'
 -- name: list_things_created_asc
 -- $1 viewer's id, or null for all  $2 part of the name, in lower case
 -- $3 metadata to contain
--- $4 limit  $5 offset; the same in every listing below
+-- $4 limit  $5 offset; the same in every listing below. What is one's own and what others
+-- share are each cut short before they are merged: a plan for both at once would sort all.
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by created_at, id limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by created_at, id limit $4::bigint + $5::bigint)) seen
  order by created_at, id
  limit $4 offset $5;
 
 -- name: list_things_created_desc
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by created_at desc, id desc limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by created_at desc, id desc limit $4::bigint + $5::bigint)) seen
  order by created_at desc, id desc
  limit $4 offset $5;
 
 -- name: list_things_name_asc
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by name, id limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by name, id limit $4::bigint + $5::bigint)) seen
  order by name, id
  limit $4 offset $5;
 
 -- name: list_things_name_desc
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by name desc, id desc limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by name desc, id desc limit $4::bigint + $5::bigint)) seen
  order by name desc, id desc
  limit $4 offset $5;
 
 -- name: list_things_id_asc
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by id limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by id limit $4::bigint + $5::bigint)) seen
  order by id
  limit $4 offset $5;
 
 -- name: list_things_id_desc
 select id, owner_id, name, key_sealed, metadata
-  from visible_things($1)
- where ($2 = '' or strpos(lower(name), $2) > 0)
-   and ($3::jsonb = '{}' or metadata @> $3)
+  from ((select * from things
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by id desc limit $4::bigint + $5::bigint)
+        union all
+        (select * from shared_things($1)
+          where ($2 = '' or strpos(lower(name), $2) > 0)
+            and ($3::jsonb = '{}' or metadata @> $3)
+          order by id desc limit $4::bigint + $5::bigint)) seen
  order by id desc
  limit $4 offset $5;
