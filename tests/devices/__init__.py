@@ -1,0 +1,1 @@
+"""What real device clients send, and what they break on."""
