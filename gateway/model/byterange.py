@@ -22,6 +22,7 @@ _OWS: Final = " \t"
 _UNIT: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SPEC: Final = re.compile(r"([0-9]*)-([0-9]*)")
 _CANONICAL: Final = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")
+_PLAIN: Final = re.compile("bytes=([0-9]{1,18})-([0-9]{1,18})")
 _EXACT_DIGITS: Final = 20
 
 
@@ -62,6 +63,9 @@ def parse_range(
     """
     if header is None:
         return None
+    plain = _PLAIN.fullmatch(header)
+    if plain is not None and (start := int(plain[1])) <= (last := int(plain[2])) < size:
+        return ByteRange(start, last + 1)  # what nearly every request is
     unit, equals, range_set = header.strip(_OWS).partition("=")
     if not equals or not _UNIT.fullmatch(unit):
         raise RangeMalformed()
@@ -92,6 +96,8 @@ def combine_headers(range_values: Sequence[str], alternative_values: Sequence[st
     Lines of one name are joined as RFC 9110, section 5.3 says. Under both names the same
     value counts once; raises ``SeveralRanges`` if they differ.
     """
+    if len(range_values) == 1 and not alternative_values:
+        return range_values[0].strip(_OWS)
     combined = {
         ", ".join(line.strip(_OWS) for line in lines)
         for lines in (range_values, alternative_values)

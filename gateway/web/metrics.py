@@ -6,6 +6,7 @@ so that nobody can grow the memory of the process or of whoever scrapes it.
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from typing import Final
 
@@ -23,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.web.dialect import Handler
 
+_FLUSH_SECONDS: Final = 1.0
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _requests: Final = Counter(
@@ -38,24 +40,55 @@ uploads_in_flight: Final = Gauge(
     "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
 )
 received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes received.")
-sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
+_sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
+
+
+class _Pending:
+    """Counts of the last moment, not yet given to the counters, each of which has a lock."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, str, int], int] = {}
+        self.sent_bytes = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def flush(self) -> None:
+        """Give everything to the counters."""
+        self.timer = None
+        requests, self.requests = self.requests, {}
+        for (dialect, method, status), count in requests.items():
+            _requests.labels(dialect, method, str(status)).inc(count)
+        _sent_bytes.inc(self.sent_bytes)
+        self.sent_bytes = 0
+
+
+_pending: Final = _Pending()
 
 
 def observe(dialect: str, method: str, status: int, seconds: float) -> None:
     """Count one answered request."""
-    requests, histogram = _children(dialect, method if method in _METHODS else "other", status)
-    requests.inc()
-    histogram.observe(seconds)
+    known = method if method in _METHODS else "other"
+    key = (dialect, known, status)
+    _pending.requests[key] = _pending.requests.get(key, 0) + 1
+    _histogram(dialect, known).observe(seconds)
+    if _pending.timer is None:
+        loop = asyncio.get_running_loop()
+        _pending.timer = loop.call_later(_FLUSH_SECONDS, _pending.flush)
 
 
-@lru_cache(maxsize=1024)
-def _children(dialect: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    return _requests.labels(dialect, method, str(status)), _seconds.labels(dialect, method)
+def sent(count: int) -> None:
+    """Count file bytes that were sent; the request that sent them is observed after it."""
+    _pending.sent_bytes += count
+
+
+@lru_cache(maxsize=256)
+def _histogram(dialect: str, method: str) -> Histogram:
+    return _seconds.labels(dialect, method)
 
 
 def exposition(directory: str | None) -> bytes:
     """All metrics as text; those of every worker added up if ``directory`` holds them."""
+    _pending.flush()
     if directory is None:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

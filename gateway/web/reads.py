@@ -23,6 +23,7 @@ from gateway.blobs.port import BlobReader
 from gateway.model.access import Access
 from gateway.model.change import Change, FileChanged
 from gateway.model.file import FileRecord, Scope
+from gateway.model.precondition import Validators
 
 FileKey = tuple[Scope, str]
 
@@ -55,6 +56,7 @@ class Resolved:
 
     access: Access
     record: FileRecord
+    validators: Validators
     blob: SharedReader
     headers: Mapping[str, str]
     lines: bytes

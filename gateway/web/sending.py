@@ -25,6 +25,7 @@ from gateway.web.stall import StallWatch
 _ONE_WRITE_BYTES: Final = 64 * 1024
 _SLICE_BYTES: Final = 4 * 1024 * 1024
 _HTTP_1_1: Final = (1, 1)
+_PARTIAL: Final = 206
 _STATUS_LINES: Final = {200: "200 OK", 206: "206 Partial Content"}
 
 
@@ -34,16 +35,16 @@ def rendered(headers: Mapping[str, str]) -> bytes:
 
 
 class BlobResponse(web.StreamResponse):
-    """A 200 or 206 whose body is a span of a blob.
+    """A 200 or 206 whose body is a span of a blob of ``size`` bytes.
 
     ``lines`` are the rendered headers that every answer of this blob has; aiohttp's own way
     to build a response would render them anew each time.
     """
 
-    def __init__(self, status: int, lines: bytes, own: Mapping[str, str]) -> None:
+    def __init__(self, status: int, size: int, lines: bytes) -> None:
         super().__init__(status=status)
+        self._size = size
         self._lines = lines
-        self._own = own
 
     async def send(
         self, request: web.Request, reader: BlobReader, span: ByteRange, stalls: StallWatch
@@ -55,7 +56,7 @@ class BlobResponse(web.StreamResponse):
         else:
             body = await reader.read(span.start, span.length) if span.length else b""
             await request.writer.write(head + body)
-        metrics.sent_bytes.inc(span.length)
+        metrics.sent(span.length)
         self._eof_sent = True
 
     def _head(self, request: web.Request, span: ByteRange) -> bytes:
@@ -66,9 +67,11 @@ class BlobResponse(web.StreamResponse):
             f"Content-Length: {span.length}\r\nDate: {http_date()}\r\n"
             f"Server: {SERVER}\r\n"
         )
+        if self.status == _PARTIAL:
+            head += f"Content-Range: {span.content_range(self._size)}\r\n"
         if self._keep_alive != first:
             head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"
-        return head.encode("ascii") + rendered(self._own) + self._lines + b"\r\n"
+        return b"%b%b\r\n" % (head.encode("ascii"), self._lines)
 
     async def _send_file(
         self,

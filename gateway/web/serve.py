@@ -84,7 +84,7 @@ async def serve_file(
     Raises what ``resolve`` raises, ``PreconditionFailed``, a range error, or ``BlobMissing``.
     """
     gateway = request.app[GATEWAY]
-    key = (request.path_qs, credential_of(request))
+    key = (request.raw_path, credential_of(request))
     for_edge = edge.is_asked(request)
     max_age = gateway.edge_seconds - edge.WORTH_KEEPING_SECONDS if for_edge else math.inf
     resolved = gateway.reads.find(key, max_age=max_age)
@@ -110,8 +110,8 @@ async def _resolve(
     with gateway.reads.resolving(key) as watch:
         access, record = await resolve(request)
         reader = SharedReader(await gateway.files.open(record))
-        headers = _file_headers(record)
-        resolved = Resolved(access, record, reader, headers, rendered(headers), seen)
+        validators, headers = validators_of(record), _file_headers(record)
+        resolved = Resolved(access, record, validators, reader, headers, rendered(headers), seen)
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
@@ -120,9 +120,11 @@ async def _serve(
     request: web.Request, gateway: Gateway, resolved: Resolved, ranges: RangeRules
 ) -> web.StreamResponse:
     """The answer in the order of RFC 9110 13.2.2."""
-    record, validators = resolved.record, validators_of(resolved.record)
+    record, validators = resolved.record, resolved.validators
     conditions = conditions_of(request)
-    outcome = evaluate(conditions, validators, method=request.method)
+    outcome = Outcome.PROCEED
+    if conditions is not UNCONDITIONAL:
+        outcome = evaluate(conditions, validators, method=request.method)
     if outcome is Outcome.FAILED:
         raise PreconditionFailed()
     if outcome is Outcome.NOT_MODIFIED:
@@ -140,15 +142,27 @@ def _check_pin(request: web.Request, record: FileRecord) -> None:
     It is the If-Match of clients that can send none and resume with nothing but a number.
     Raises ``PreconditionFailed``, and ``Malformed`` for anything but 64 hex digits.
     """
-    pins = request.query.getall(PIN_PARAMETER, ()) if request.query_string else ()
+    pins = request.query.getall(PIN_PARAMETER, ()) if "?" in request.raw_path else ()
     for pin in pins:
         if parse_sha256_text(pin).value != record.blob.digest.raw:
             raise PreconditionFailed()
 
 
+UNCONDITIONAL: Final = Conditions()
+_CONDITIONAL: Final = (
+    "If-Match",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Unmodified-Since",
+    "If-Range",
+)
+
+
 def conditions_of(request: web.Request) -> Conditions:
     """The conditional headers; repeated ones joined by commas (RFC 9110 5.3)."""
     headers = request.headers
+    if not any(name in headers for name in _CONDITIONAL):
+        return UNCONDITIONAL
 
     def combined(name: str) -> str | None:
         values = headers.getall(name, ())
@@ -191,12 +205,9 @@ async def _send(
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
         return web.Response(headers=headers)
-    if chosen is None:
-        response = BlobResponse(200, resolved.lines, asked_for)
-        span = ByteRange(0, record.blob.size)
-    else:
-        own = {**asked_for, "Content-Range": chosen.content_range(record.blob.size)}
-        response, span = BlobResponse(206, resolved.lines, own), chosen
+    own = rendered(asked_for) if asked_for else b""
+    response = BlobResponse(200 if chosen is None else 206, record.blob.size, resolved.lines + own)
+    span = chosen or ByteRange(0, record.blob.size)
     await response.send(request, resolved.blob.reader, span, gateway.stalls)
     return response
 

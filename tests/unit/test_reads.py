@@ -13,6 +13,7 @@ from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.change import Change, FileChanged, RightsChanged
 from gateway.model.digest import Digest
 from gateway.model.file import Blob, FileRecord, Scope
+from gateway.model.precondition import Validators
 from gateway.web.reads import ReadCache, Resolved, SharedReader
 
 SCOPE = Scope("things", "one")
@@ -58,7 +59,8 @@ def resolved(blob: OpenBlob) -> Resolved:
     principal = Principal(PrincipalKind.THING, "one", "thing")
     access = Access(principal, Action.READ, "mainflux", SCOPE, record.name)
     seen = asyncio.get_running_loop().time()
-    return Resolved(access, record, SharedReader(blob), {}, b"", seen)
+    validators = Validators(record.blob.digest.etag, now)
+    return Resolved(access, record, validators, SharedReader(blob), {}, b"", seen)
 
 
 def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache:
