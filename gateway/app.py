@@ -22,12 +22,14 @@ from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.catalogue.postgres_changes import listening
 from gateway.config import Settings
+from gateway.courier import manner_of
 from gateway.dialects import DIALECTS
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
 from gateway.logs import REQUEST_ID
+from gateway.messaging.delivery import delivering
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import Audiences, RightsChanged
 from gateway.model.errors import GatewayError
@@ -88,7 +90,12 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
         catalogue = PostgresCatalogue(
             database, garbage_grace_seconds=settings.garbage_grace_seconds
         )
-        messaging = messaging_on(database, retention_days=settings.message_retention_days)
+        messaging = messaging_on(
+            database,
+            retention_days=settings.message_retention_days,
+            dead_letter_days=settings.webhook_dead_letter_days,
+            private_targets=settings.webhook_private_targets,
+        )
         yield Stores(blobs, catalogue, registry, messaging)
 
 
@@ -219,7 +226,8 @@ async def serve(
     async with (
         open_stores(settings, dsn) as stores,
         open_gateway(settings, stores) as gateway,
-        listening(dsn, gateway.audience),
+        delivering(stores.messaging.database, manner_of(settings)) as deliverer,
+        listening(dsn, Audiences(gateway.audience, deliverer)),
     ):
         raise_descriptor_limit()
         readiness = health.Readiness(

@@ -240,6 +240,26 @@ class Settings(BaseSettings):
     message_retention_days: CountOrZero = Field(
         0, description="Messages older than this go, a week at a time; 0: they are kept."
     )
+    webhook_private_targets: bool = Field(
+        False, description="Webhooks may name addresses that are not public; only for tests."
+    )
+    webhook_timeout_seconds: Seconds = Field(
+        10.0, description="Whole time a receiver has to take one delivery."
+    )
+    webhook_retry_seconds: Seconds = Field(
+        1.0, description="Pause of a webhook after a failure; doubled with each further one."
+    )
+    webhook_longest_retry_seconds: Seconds = Field(600.0, description="The longest such pause.")
+    webhook_attempts: Count = Field(
+        100, description="A delivery that failed so often is given up: a dead letter."
+    )
+    webhook_give_up_seconds: Seconds = Field(
+        259_200.0, description="So is one that has waited so long for a receiver that fails."
+    )
+    webhook_dead_letter_days: Count = Field(30, description="How long dead letters are kept.")
+    webhook_concurrency: Count = Field(
+        32, description="Webhooks delivered to at once, per worker; at most 4 on one host."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."
     )

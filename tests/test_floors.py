@@ -26,6 +26,7 @@ FLOORS = [
         "app",
         "chores",
         "config",
+        "courier",
         "embedded",
         "greeting",
         "logs",

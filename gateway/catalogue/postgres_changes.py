@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import asyncpg
 
-from gateway.model.change import Audience, Change, FileChanged, RightsChanged
+from gateway.model.change import Audience, Change, DeliveriesWaiting, FileChanged, RightsChanged
 from gateway.model.file import Scope
 
 CHANNEL: Final = "gateway_changes"
+_OUTBOX: Final = "deliveries"
 
 _log: Final = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS: Final = 1.0
@@ -45,6 +46,8 @@ def parse_change(payload: str) -> Change:
     if payload.startswith("["):
         kind, owner, name = json.loads(payload)
         return FileChanged(Scope(kind, owner), name)
+    if payload == _OUTBOX:
+        return DeliveriesWaiting()
     return RightsChanged()
 
 

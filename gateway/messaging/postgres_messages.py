@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from gateway.messaging.records import Comparator, Message, MessagePage, Origin, Wanted
+from gateway.messaging.render import queued
 from gateway.model.senml import Record
 from gateway.postgres import Database, Queries, Row
 
@@ -20,7 +21,7 @@ _REMOVED_AT_ONCE: Final = 5_000
 
 async def add_messages(database: Database, origin: Origin, records: Sequence[Record]) -> None:
     """New rows, all or none. Raises ``Unrelated`` if the channel is gone."""
-    values = _values(origin, records)
+    values = (*_values(origin, records), queued(origin, records))
     try:
         await database.change("add_messages", *values)
     except asyncpg.CheckViolationError:  # no partition for today: nobody has swept for weeks

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from gateway.messaging import postgres_outbox
 from gateway.messaging.messages import Messages
+from gateway.messaging.webhooks import Webhooks
 from gateway.postgres import Database
+
+_DAY: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Messaging:
-    """What handlers and the sweeper work with."""
+    """What handlers, the deliverer and the sweeper work with."""
 
     messages: Messages
+    webhooks: Webhooks
+    database: Database
+    dead_letter_days: int
 
     async def tidy(self) -> None:
-        """Remove what is too old; make room for what comes."""
+        """Remove what is too old or belongs to nobody; make room for what comes."""
         await self.messages.tidy()
+        await postgres_outbox.remove_dead(self.database, self.dead_letter_days * _DAY)
 
 
-def messaging_on(database: Database, *, retention_days: int = 0) -> Messaging:
-    """Messaging on ``database``; messages are kept for so many days, or for ever with 0."""
-    return Messaging(Messages(database, retention_days=retention_days))
+def messaging_on(
+    database: Database,
+    *,
+    retention_days: int = 0,
+    dead_letter_days: int = 30,
+    private_targets: bool = False,
+) -> Messaging:
+    """Messaging on ``database``. Messages are kept for so many days, or for ever with 0."""
+    return Messaging(
+        Messages(database, retention_days=retention_days),
+        Webhooks(database, private_targets=private_targets),
+        database,
+        dead_letter_days,
+    )

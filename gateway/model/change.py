@@ -24,7 +24,12 @@ class RightsChanged:
     """A user, a thing, a group or a membership changed: any right may have."""
 
 
-Change = FileChanged | RightsChanged
+@dataclass(frozen=True, slots=True)
+class DeliveriesWaiting:
+    """Something was put into the outbox."""
+
+
+Change = FileChanged | RightsChanged | DeliveriesWaiting
 
 
 class Audience(Protocol):

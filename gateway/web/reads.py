@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from gateway.blobs.port import BlobReader
 from gateway.model.access import Access
-from gateway.model.change import Change, FileChanged
+from gateway.model.change import Change, FileChanged, RightsChanged
 from gateway.model.file import FileRecord, Scope
 from gateway.model.precondition import Validators
 
@@ -147,7 +147,7 @@ class ReadCache:
         """Forget what the change makes stale."""
         if isinstance(change, FileChanged):
             self._forget_file((change.scope, change.name))
-        else:
+        elif isinstance(change, RightsChanged):
             self.clear()
 
     def begin(self) -> None:

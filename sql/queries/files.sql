@@ -26,6 +26,13 @@ with scope as (
 ), noted as (
     insert into audit (event, kind, owner, name, blob_id, actor)
     values ('created', $2, $3, $4, $5, $11)
+), told as (
+    insert into deliveries (webhook_id, event, body)
+    select w.id, 'file.uploaded', jsonb_build_object(
+        'event', 'uploaded', 'thing_id', w.thing_id, 'name', $4::text, 'size', $6::bigint,
+        'sha256', encode($7::bytea, 'hex'), 'content_type', $9::text,
+        'time', extract(epoch from clock_timestamp()))::text
+    from webhooks w where $2 = 'things' and w.owner = $3 and w.files
 )
 insert into files (
     id, kind, owner, name, blob_id, content_type, attributes, creator, modified_at)
@@ -64,6 +71,13 @@ with blob as (
 ), noted as (
     insert into audit (event, kind, owner, name, blob_id, actor)
     values ('replaced', $2, $3, $4, $5, $11)
+), told as (
+    insert into deliveries (webhook_id, event, body)
+    select w.id, 'file.replaced', jsonb_build_object(
+        'event', 'replaced', 'thing_id', w.thing_id, 'name', $4::text, 'size', $6::bigint,
+        'sha256', encode($7::bytea, 'hex'), 'content_type', $9::text,
+        'time', extract(epoch from clock_timestamp()))::text
+    from webhooks w where $2 = 'things' and w.owner = $3 and w.files
 ), announced as (
     select pg_notify('gateway_changes', jsonb_build_array($2::text, $3::text, $4::text)::text)
 )
@@ -102,6 +116,12 @@ with gone as (
 ), noted as (
     insert into audit (event, kind, owner, name, blob_id, actor)
     select 'removed', kind, owner, name, $2, $4 from gone
+), told as (
+    insert into deliveries (webhook_id, event, body)
+    select w.id, 'file.deleted', jsonb_build_object(
+        'event', 'deleted', 'thing_id', w.thing_id, 'name', gone.name,
+        'time', extract(epoch from clock_timestamp()))::text
+    from gone, webhooks w where gone.kind = 'things' and w.owner = gone.owner and w.files
 )
 select pg_notify('gateway_changes', jsonb_build_array(kind, owner, name)::text) from gone;
 

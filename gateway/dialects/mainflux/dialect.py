@@ -18,6 +18,7 @@ from gateway.dialects.mainflux import (
     policies,
     things,
     users,
+    webhooks,
 )
 from gateway.dialects.mainflux.described.everything import DESCRIPTION
 from gateway.dialects.mainflux.wording import word
@@ -44,6 +45,7 @@ MAINFLUX: Final = Dialect(
         *_altering_rights(orgs.ROUTES),
         *_altering_rights(policies.ROUTES),
         *messages.ROUTES,
+        *webhooks.ROUTES,
     ),
     word=word,
     description=DESCRIPTION,

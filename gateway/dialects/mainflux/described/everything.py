@@ -15,6 +15,7 @@ from gateway.dialects.mainflux.described import (
     policies,
     things,
     users,
+    webhooks,
 )
 from gateway.web.describe import Description
 
@@ -29,6 +30,7 @@ DESCRIPTION: Final = Description(
         policies.CHAPTER,
         keys.CHAPTER,
         messages.CHAPTER,
+        webhooks.CHAPTER,
     ),
     schemas={
         **common.SCHEMAS,
@@ -41,6 +43,7 @@ DESCRIPTION: Final = Description(
         **orgs.SCHEMAS,
         **policies.SCHEMAS,
         **messages.SCHEMAS,
+        **webhooks.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,
