@@ -21,7 +21,7 @@ from gateway.model.file import Scope
 
 _BATCH_BYTES: Final = 1024 * 1024
 _SMALLEST_BATCH_BYTES: Final = 64 * 1024
-_ALL_BATCHES_BYTES: Final = 4 * 1024 * 1024
+_ALL_BATCHES_BYTES: Final = 2 * 1024 * 1024
 _FOLDERS_REMEMBERED: Final = 50_000
 _PROBE: Final = ".probe-"
 
