@@ -149,7 +149,11 @@ def _log_failure(error: Failure) -> None:
     When the database is overloaded there are thousands of such lines a second, and to render
     their tracebacks would be another load.
     """
-    named = {"error": type(error).__name__, "cause": repr(error.__cause__)[:200]}
+    named = {
+        "error": type(error).__name__,
+        "sentence": str(error),
+        "cause": repr(error.__cause__)[:200],
+    }
     with contextlib.suppress(Exception):  # a failing log sink fails no request
         if isinstance(error, CatalogueUnavailable | StorageFull | HookUnavailable):
             _log.warning("request failed", extra=named)
