@@ -24,10 +24,12 @@ from gateway.dialects.mainflux import (
     groups,
     identify,
     keys,
+    messages,
     orgs,
     policies,
     things,
     users,
+    webhooks,
 )
 from tests.tools.client import PASSWORD, Client
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, running_gateway
@@ -53,6 +55,7 @@ WHO_SEES = (401, 404, 200, 200, 200, 401, 200, 401, 200)
 WHO_EDITS = (401, 404, 403, 200, 200, 401, 200, 401, 200)
 WHO_OWNS = (401, 404, 403, 403, 200, 401, 200, 401, 200)
 WHO_REMOVES = (401, 404, 403, 403, 204, 401, 204, 401, 204)
+ONLY_THINGS = (401, 401, 401, 401, 401, 202, 401, 401, 401)
 ONESELF = (401, 404, 404, 404, 200, 401, 200, 401, 200)
 
 # The route, its body if it takes one, and the status for each of WHO.
@@ -111,10 +114,18 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("GET /keys", "", ANY_USER),
     ("GET /keys/{key}", "", ONESELF),
     ("DELETE /keys/{key}", "", (401, 404, 404, 404, 204, 401, 204, 401, 204)),
+    ("POST /http/channels/{channel}/messages", '[{"n": "x", "v": 1}]', ONLY_THINGS),
+    ("POST /http/channels/{channel}/messages/{subtopic}", '[{"n": "x", "v": 1}]', ONLY_THINGS),
+    ("GET /channels/{channel}/messages", "", (401, 404, 200, 200, 200, 200, 200, 401, 200)),
+    ("POST /webhooks/{thing}", '[{"name": "x", "url": "https://8.8.8.8/"}]', (401, 404, 403, 403, 201, 401, 201, 401, 201)),
+    ("GET /webhooks/{thing}", "", WHO_OWNS),
+    ("PUT /webhooks/{webhook}", '{"name": "x"}', WHO_OWNS),
+    ("DELETE /webhooks/{webhook}", "", WHO_REMOVES),
+    ("PATCH /webhooks", '{"webhook_ids": ["{webhook}"]}', WHO_REMOVES),
 ]  # fmt: skip
 
 # The names that the table gives to what the routes call {id}.
-NAMED = ("owner", "thing", "channel", "group", "org", "key")
+NAMED = ("owner", "thing", "channel", "group", "org", "key", "webhook")
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,10 @@ class People:
         for role, actions in (("viewer", ["read"]), ("editor", ["read", "write"])):
             granted = {"subjects": [named[role]], "object": named["channel"], "policies": actions}
             assert 201 == (await admin.ask("POST", "/policies", granted)).status
+        hook = [{"name": "hook", "url": "https://8.8.8.8/"}]
+        assert 201 == (await owner.ask("POST", f"/webhooks/{thing['id']}", hook)).status
+        made = await owner.ask("GET", f"/webhooks/{thing['id']}")
+        named["webhook"] = made.json["webhooks"][0]["id"]
         return named
 
 
@@ -190,8 +205,10 @@ async def test_who_may(people: People, route: str, body: str, statuses: Statuses
 
 
 def test_no_route_is_left_out() -> None:
-    modules = (users, things, channels, connections, identify, groups, orgs, policies, keys)
-    served = {f"{r.method} {r.path}" for module in modules for r in module.ROUTES}
+    identity = (users, things, channels, connections, identify, groups, orgs, policies, keys)
+    modules = (*identity, messages, webhooks)
+    routes = [f"{route.method} {route.path}" for module in modules for route in module.ROUTES]
+    served = {route.replace("{subtopic:.+}", "{subtopic}") for route in routes}
     assert served == {_as_routed(route) for route, _, _ in MATRIX}
 
 
