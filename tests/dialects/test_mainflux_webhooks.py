@@ -325,11 +325,12 @@ async def test_kill_nine_loses_nothing(
 async def test_a_receiver_that_hangs_keeps_neither_senders_nor_others_waiting(
     tmp_path: Path, postgres_server: str, receiver: Receiver
 ) -> None:
-    """Five webhooks of a host that hangs, for four places on it; another host is served."""
-    async with house(tmp_path, postgres_server, webhook_concurrency=5) as home:
+    """Nineteen webhooks of a host that hangs, and five places in all: another host has its own."""
+    patient = {"webhook_concurrency": 5, "webhook_timeout_seconds": 300}
+    async with house(tmp_path, postgres_server, **patient) as home:
         receiver.decide = lambda received: None if received.path == "/hang" else 200
         hanging = f"http://localhost:{receiver.port}/hang"
-        for _ in range(5):
+        for _ in range(19):
             await home.hook(hanging)
         await home.hook(f"{receiver.url}/well")
         for number in range(3):
@@ -337,6 +338,20 @@ async def test_a_receiver_that_hangs_keeps_neither_senders_nor_others_waiting(
         await receiver.until(lambda: len(receiver.taken) == 3)
         assert [0, 1, 2] == numbers(receiver)
         assert {"/well"} == {received.path for received in receiver.taken}
+
+
+async def test_workers_share_the_webhooks_and_none_is_served_by_two(
+    tmp_path: Path, postgres_server: str, receiver: Receiver
+) -> None:
+    """Two processes, a receiver that takes its time, and news of more while it does."""
+    async with house(tmp_path, postgres_server, workers=2) as home:
+        await home.hook(receiver.url)
+        receiver.delay_seconds = 0.1
+        for number in range(15):
+            await home.send(number)
+        await receiver.until(lambda: len(receiver.taken) >= 15)
+        assert list(range(15)) == numbers(receiver)
+        assert 1 == receiver.most_at_once
 
 
 async def test_what_fails_too_often_is_a_dead_letter_and_the_next_is_delivered(

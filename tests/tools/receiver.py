@@ -29,13 +29,19 @@ class Received:
 
 
 class Receiver:
-    """Its port outlives its being down. ``decide`` gives a status, or ``None`` to hang."""
+    """Its port outlives its being down. ``decide`` gives a status, or ``None`` to hang.
+
+    ``most_at_once`` is how many requests there were at a time.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.tried: list[Received] = []
         self.taken: list[Received] = []
+        self.delay_seconds = 0.0
+        self.most_at_once = 0
+        self._open = 0
         self.decide: Callable[[Received], int | None] = lambda _: 200
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -60,7 +66,16 @@ class Receiver:
             await self._changed.wait_for(fulfilled)
 
     async def _receive(self, request: web.Request) -> web.Response:
+        self._open += 1
+        self.most_at_once = max(self.most_at_once, self._open)
+        try:
+            return await self._answer(request)
+        finally:
+            self._open -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
         received = Received(request.path, request.headers.copy(), await request.read())
+        await asyncio.sleep(self.delay_seconds)
         status = self.decide(received)
         self.tried.append(received)
         if status is not None and status < 300:
