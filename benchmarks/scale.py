@@ -36,13 +36,13 @@ class Scale:
 
 FULL: Final = Scale(
     name="full",
-    rounds=5,
+    rounds=3,
     load_seconds=3,
     warm_up_seconds=1,
     image_bytes=GIB,
     downloads=3,
-    upload_bytes=GIB,
-    upload_rounds=5,
+    upload_bytes=512 * MIB,
+    upload_rounds=3,
     large_upload_bytes=4 * GIB,
     parallel_upload_bytes=256 * MIB,
     parallel_uploads=16,

@@ -80,11 +80,9 @@ def nginx_before(bench: Bench, gateway: Gateway, *, edge: bool = False) -> Itera
     program = binary("nginx", "apt install nginx-light")
     name = "edge" if edge else "front"
     folder, port = bench.folder(f"nginx-{name}"), free_port()
-    render = getattr(deployed, "render_edge", None) if edge else deployed.render
-    if render is None:
-        raise CannotRun("deploy/nginx has no edge configuration yet")
-    configuration: Path = render(
+    configuration = deployed.render(
         folder,
+        edge=edge,
         port=port,
         upstream=gateway.url.removeprefix("http://"),
         blobs=gateway.data_dir / "blobs",
