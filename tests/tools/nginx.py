@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,14 @@ def nginx_binary() -> str:
     if found is None:
         raise NginxMissing("nginx is needed: apt install nginx-light")
     return found
+
+
+def sees_every_line() -> bool:
+    """Whether a header that is sent in several lines reaches the configuration whole: since 1.23."""
+    said = subprocess.run([nginx_binary(), "-v"], capture_output=True, text=True, check=True).stderr
+    version = re.search(r"nginx/(\d+)\.(\d+)", said)
+    assert version is not None, said
+    return (int(version[1]), int(version[2])) >= (1, 23)
 
 
 def render(

@@ -21,7 +21,7 @@ import pytest_asyncio
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, sign_in, upload
-from tests.tools.nginx import ACCEL, Nginx
+from tests.tools.nginx import ACCEL, Nginx, sees_every_line
 from tests.tools.rawhttp import Answer, Head, RawConnection, raw_connection
 from tests.web.conftest import Published
 
@@ -212,8 +212,8 @@ async def test_two_range_headers_are_two_ranges(
     """nginx before 1.23 shows its configuration the first of several lines only."""
     asked = [key, ("Range", "bytes=0-1"), ("Range", "bytes=3-4")]
     answer = await raw.ask("GET", published.path, asked)
-    if way == "edge" and answer.status == 206:
-        assert answer.body == IMAGE.content[:2]
+    if way == "edge" and not sees_every_line():
+        assert (answer.status, answer.body) == (206, IMAGE.content[:2])
     else:
         assert answer.status == 400
 

@@ -147,8 +147,9 @@ class Fleet:
             await asyncio.sleep(0.01)
 
     async def until_refused(self) -> None:
-        """Until nothing is read any more, the bound and its slack at most."""
-        while time.monotonic() - self.last_read < 0.5:
+        """Until nothing is read any more, or it should have been so long since."""
+        deadline = time.monotonic() + 2 * (BOUND + SLACK)
+        while time.monotonic() < min(self.last_read + 0.5, deadline):
             await asyncio.sleep(0.01)
 
 
