@@ -1,0 +1,131 @@
+"""How flat the lists stay: ``python -m benchmarks.listings [--result FILE]``.
+
+Starts the real service, gives one user a thousand things and channels and another a hundred
+thousand, and asks both for pages of a hundred, in turns. Prints medians and spreads in
+milliseconds and their ratio as JSON; exits with 1 if a median ratio is above the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import aiohttp
+
+from tests.tools.gateway import running_gateway
+from tests.tools.mainflux import User, sign_in, signed_in
+
+LIMIT: Final = 1.5
+FEW: Final = 1_000
+MANY: Final = 100_000
+ROUNDS: Final = 40
+_BATCH: Final = 1_000
+_PASSWORD: Final = "correct-horse-battery"
+_QUERIES: Final = ("limit=100", "limit=100&order=name&dir=desc", "limit=100&offset=500")
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """One query's times in milliseconds."""
+
+    times: Sequence[float]
+
+    @property
+    def shown(self) -> Mapping[str, float]:
+        """Median, fastest and slowest."""
+        times = self.times
+        return {
+            "median": round(median(times), 2),
+            "min": round(min(times), 2),
+            "max": round(max(times), 2),
+        }
+
+
+async def fill(user: User, noun: str, count: int) -> None:
+    """So many of them, by the bulk request."""
+    for first in range(0, count, _BATCH):
+        batch = [{"name": f"{noun}-{number:06d}"} for number in range(first, first + _BATCH)]
+        async with user.session.post(
+            f"{user.url}/{noun}", json=batch, headers=user.headers
+        ) as answer:
+            if answer.status != 201:
+                raise RuntimeError(f"{answer.status} {(await answer.text())[:200]}")
+
+
+async def page_milliseconds(user: User, noun: str, query: str) -> float:
+    """The time of one page, checked for being full."""
+    started = time.perf_counter()
+    async with user.session.get(f"{user.url}/{noun}?{query}", headers=user.headers) as answer:
+        page = await answer.json()
+    elapsed = (time.perf_counter() - started) * 1000
+    if len(page[noun]) != 100:
+        raise RuntimeError(f"a page of {len(page[noun])}")
+    return elapsed
+
+
+async def compare(few: User, many: User, noun: str, query: str) -> dict[str, object]:
+    """Both users' pages in turns, after one of each that does not count."""
+    times: dict[str, list[float]] = {"few": [], "many": []}
+    for number in range(ROUNDS + 1):
+        for name, user in (("few", few), ("many", many)):
+            elapsed = await page_milliseconds(user, noun, query)
+            if number:
+                times[name].append(elapsed)
+    ratio = median(times["many"]) / median(times["few"])
+    return {
+        "list": f"/{noun}?{query}",
+        f"{FEW}": Pages(times["few"]).shown,
+        f"{MANY}": Pages(times["many"]).shown,
+        "ratio": round(ratio, 2),
+    }
+
+
+async def _user(session: aiohttp.ClientSession, url: str, email: str) -> User:
+    account = {"email": email, "password": _PASSWORD}
+    async with session.post(f"{url}/users", json=account) as answer:
+        answer.raise_for_status()
+    return await sign_in(session, url, email, _PASSWORD)
+
+
+async def _main(folder: Path) -> dict[str, object]:
+    async with (
+        running_gateway(folder, database_server=None, access_log=False) as gateway,
+        signed_in(gateway.url) as admin,
+    ):
+        few = await _user(admin.session, gateway.url, "few@example.com")
+        many = await _user(admin.session, gateway.url, "many@example.com")
+        found = []
+        for noun in ("things", "channels"):
+            await fill(few, noun, FEW)
+            await fill(many, noun, MANY)
+            found += [await compare(few, many, noun, query) for query in _QUERIES]
+    return {"limit": LIMIT, "rounds": ROUNDS, "lists": found}
+
+
+def main() -> int:
+    """Run; 0 if every list is flat."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--result", type=Path, help="also write the JSON there")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = asyncio.run(_main(Path(folder)))
+    text = json.dumps(result, indent=2) + "\n"
+    sys.stdout.write(text)
+    if arguments.result is not None:
+        arguments.result.write_text(text, encoding="utf-8")
+    lists = result["lists"]
+    assert isinstance(lists, list), "made above"
+    return 0 if all(entry["ratio"] <= LIMIT for entry in lists) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
