@@ -35,6 +35,7 @@ from gateway.model.change import Audiences, RightsChanged
 from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
+from gateway.tasks import running
 from gateway.upkeep import Graces, sweep
 from gateway.web import docs, health
 from gateway.web.body import expect_later
@@ -283,13 +284,8 @@ async def _sweeping(settings: Settings, stores: Stores) -> AsyncIterator[None]:
     if settings.sweep_interval_seconds == 0:
         yield
         return
-    task = asyncio.create_task(_sweep_for_ever(settings, stores))
-    try:
+    async with running(_sweep_for_ever(settings, stores)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _sweep_for_ever(settings: Settings, stores: Stores) -> None:

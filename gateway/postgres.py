@@ -167,17 +167,24 @@ class Database:
         Raises ``CommitUnknown`` if COMMIT was sent and no answer came back. Any other
         exception means that nothing was committed.
         """
-        async with self.session() as session:
-            transaction = session.connection.transaction()
-            with database_errors():
-                await transaction.start()
-            try:
-                yield session
-            except BaseException:
-                with contextlib.suppress(Exception):  # without COMMIT nothing happened anyway
-                    await transaction.rollback()
-                raise
-            await _commit(transaction)
+        committed = False
+        try:
+            async with self.session() as session:
+                transaction = session.connection.transaction()
+                with database_errors():
+                    await transaction.start()
+                try:
+                    yield session
+                except BaseException:
+                    with contextlib.suppress(Exception):  # without COMMIT nothing happened anyway
+                        await transaction.rollback()
+                    raise
+                await _commit(transaction)
+                committed = True
+        except asyncio.CancelledError as exc:
+            if committed:
+                raise CommitUnknown() from exc
+            raise
 
     async def change(self, statement: str, *args: object) -> Row | None:
         """One statement that changes rows, the only one of its transaction; its first row.
@@ -186,17 +193,17 @@ class Database:
         Raises ``CommitUnknown`` if it was sent and no answer came back. Any other
         exception means that nothing was committed.
         """
-        async with self.session() as session:
-            try:
+        try:
+            async with self.session() as session:
                 return cast(
                     Row | None,
                     await session.connection.fetchrow(self._statements[statement], *args),
                 )
-            except _UNANSWERED as exc:
-                raise CommitUnknown() from exc
-            except BaseException:
-                with database_errors():
-                    raise
+        except _UNANSWERED as exc:
+            raise CommitUnknown() from exc
+        except BaseException:
+            with database_errors():
+                raise
 
     async def rows(self, statement: str, *args: object) -> Sequence[Row]:
         """All rows."""
@@ -226,10 +233,14 @@ class Database:
                 raise CatalogueUnavailable() from exc
 
     async def _release(self, connection: Any) -> None:
-        # What was done on it stays done, whatever happens on its way back: an error here, even
-        # a cancellation, would be taken for a change that was not committed.
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await self._pool.release(connection, timeout=self._wait_seconds)
+        # What was done on it stays done, whatever happens on its way back: an error here would
+        # be taken for a change that was not committed. Only who is cancelled has to hear of it.
+        try:
+            with contextlib.suppress(Exception):
+                await self._pool.release(connection, timeout=self._wait_seconds)
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
 
 
 @contextlib.asynccontextmanager
@@ -336,6 +347,11 @@ def _checksum(text: str) -> str:
 def _sql_files(folder: str) -> list[Traversable]:
     found = (resources.files("gateway.sql") / folder).iterdir()
     return sorted((f for f in found if f.name.endswith(".sql")), key=lambda f: f.name)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _commit(transaction: Any) -> None:

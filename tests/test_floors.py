@@ -15,7 +15,7 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 
 FLOORS = [
     {"model"},
-    {"postgres"},
+    {"postgres", "tasks"},
     {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
     {"web"},

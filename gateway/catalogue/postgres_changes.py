@@ -17,6 +17,7 @@ import asyncpg
 
 from gateway.model.change import Audience, Change, DeliveriesWaiting, FileChanged, RightsChanged
 from gateway.model.file import Scope
+from gateway.tasks import running
 
 CHANNEL: Final = "gateway_changes"
 _OUTBOX: Final = "deliveries"
@@ -32,13 +33,8 @@ _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceE
 @contextlib.asynccontextmanager
 async def listening(dsn: str, audience: Audience) -> AsyncIterator[None]:
     """Tell ``audience`` of every change for as long as the block runs."""
-    task = asyncio.create_task(_listen_for_ever(dsn, audience))
-    try:
+    async with running(_listen_for_ever(dsn, audience)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def parse_change(payload: str) -> Change:

@@ -32,6 +32,7 @@ from gateway.model.change import Change, DeliveriesWaiting
 from gateway.model.errors import CatalogueUnavailable
 from gateway.model.target import is_public
 from gateway.postgres import Database
+from gateway.tasks import running
 
 _log: Final = logging.getLogger(__name__)
 _REPLY_BYTES: Final = 16 * 1024
@@ -210,13 +211,8 @@ async def delivering(database: Database, manner: Manner) -> AsyncIterator[Delive
         trust_env=False,
     ) as session:
         deliverer = Deliverer(database, Poster(session), manner)
-        task = asyncio.create_task(deliverer.run())
-        try:
+        async with running(deliverer.run()):
             yield deliverer
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
 def open_socket(address: tuple[Any, ...]) -> socket.socket:

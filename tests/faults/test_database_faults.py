@@ -19,7 +19,7 @@ import pytest
 
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, Principal, PrincipalKind
-from gateway.model.errors import GatewayError
+from gateway.model.errors import CommitUnknown, GatewayError
 from gateway.model.file import Draft, Scope
 from gateway.postgres import Database
 from gateway.upkeep import Graces, check, sweep
@@ -354,3 +354,56 @@ async def test_a_connection_that_cannot_be_given_back_undoes_no_commit(
     assert (201 if method == "POST" else 200) == status
     assert NEW == (await house.ask("GET", "fw.bin")).body
     await assert_every_row_has_its_blob(house)
+
+
+@pytest.mark.parametrize("ticks", range(12))
+async def test_whoever_is_cancelled_while_a_connection_goes_back_ends(
+    database: Database, ticks: int
+) -> None:
+    async def ask_for_ever() -> None:
+        while True:
+            await database.rows("claim_webhooks", uuid4(), 1.0, [], 1)
+            asked.set()
+
+    asked = asyncio.Event()
+    task = asyncio.create_task(ask_for_ever())
+    await asked.wait()  # connected and prepared: from here on a round is a few steps of the loop
+    for _ in range(200):
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=2)
+        assert task.done()
+        task = asyncio.create_task(ask_for_ever())
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.parametrize("way", ["change", "transaction"])
+async def test_a_commit_whose_caller_is_cancelled_afterwards_is_not_taken_for_a_refusal(
+    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user: tuple[object, ...] = (uuid4(), f"{uuid4().hex}@gateway.test", "hash", {})
+    release = asyncpg.pool.Pool.release
+
+    async def cancelled(
+        pool: asyncpg.Pool, connection: Any, *, timeout: float | None = None
+    ) -> None:
+        await release(pool, connection, timeout=timeout)
+        monkeypatch.undo()
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    async def add() -> None:
+        if way == "change":
+            await database.change("add_user", *user)
+            return
+        async with database.transaction() as session:
+            await session.run("add_user", *user)
+
+    monkeypatch.setattr(asyncpg.pool.Pool, "release", cancelled)
+    with pytest.raises(CommitUnknown):
+        await asyncio.create_task(add())
+    assert await database.row("user_by_id", user[0]) is not None
