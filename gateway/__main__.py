@@ -36,8 +36,8 @@ from gateway.config import (
 from gateway.embedded import EmbeddedFailed, embedded_server
 from gateway.greeting import greeting
 from gateway.logs import configure_logs
+from gateway.migrations import migrate
 from gateway.model.errors import GatewayError
-from gateway.postgres import migrate
 from gateway.secret import load_secret
 from gateway.supervisor import ListenFailed, Supervisor, bind, die_with_parent
 

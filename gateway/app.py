@@ -32,11 +32,9 @@ from gateway.logs import REQUEST_ID
 from gateway.messaging.delivery import delivering
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import Audiences, RightsChanged
-from gateway.model.errors import GatewayError
 from gateway.postgres import open_database
 from gateway.secret import load_secret
-from gateway.tasks import running
-from gateway.upkeep import Graces, sweep
+from gateway.sweeping import sweeping
 from gateway.web import docs, health
 from gateway.web.body import expect_later
 from gateway.web.context import GATEWAY, Gateway, Limits
@@ -218,7 +216,6 @@ async def serve(
     sock: socket.socket,
     *,
     metrics_directory: str | None = None,
-    sweeping: bool = True,
 ) -> None:
     """Serve on ``sock`` until SIGTERM or SIGINT, then drain and return.
 
@@ -245,7 +242,7 @@ async def serve(
         app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
         server = await start_server(app, settings, sock)
         stop = _stop_signal()
-        async with _sweeping(settings, stores) if sweeping else contextlib.nullcontext():
+        async with sweeping(stores.blobs, stores.catalogue, stores.messaging, settings):
             await stop.wait()
             readiness.draining = True
             _log.info("draining")
@@ -276,36 +273,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-@contextlib.asynccontextmanager
-async def _sweeping(settings: Settings, stores: Stores) -> AsyncIterator[None]:
-    """Sweep now and then, for as long as the block runs."""
-    if settings.sweep_interval_seconds == 0:
-        yield
-        return
-    async with running(_sweep_for_ever(settings, stores)):
-        yield
-
-
-async def _sweep_for_ever(settings: Settings, stores: Stores) -> None:
-    while True:
-        try:
-            report = await sweep(stores.blobs, stores.catalogue, graces_of(settings))
-            await stores.messaging.tidy()
-            _log.info(
-                "swept",
-                extra={
-                    "incoming": report.incoming,
-                    "orphans": report.orphans,
-                    "garbage": report.garbage,
-                },
-            )
-        except GatewayError:
-            _log.warning("the sweep failed", exc_info=True)
-        await asyncio.sleep(settings.sweep_interval_seconds)
-
-
-def graces_of(settings: Settings) -> Graces:
-    """How long leftovers are left alone."""
-    return Graces(settings.incoming_grace_seconds, settings.orphan_grace_seconds)

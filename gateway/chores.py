@@ -11,9 +11,10 @@ from collections.abc import Mapping
 import orjson
 
 from gateway import upkeep
-from gateway.app import graces_of, open_stores
+from gateway.app import open_stores
 from gateway.config import Settings
 from gateway.identity.records import NewAdmin
+from gateway.sweeping import graces_of
 
 
 async def check(settings: Settings, dsn: str) -> int:

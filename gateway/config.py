@@ -9,30 +9,40 @@ complaint repeats a value, because a value may be a secret.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+)
+
+from gateway.setting_types import (
+    Bytes,
+    Count,
+    CountOrZero,
+    DatabaseUrl,
+    Email,
+    Extensions,
+    HttpUrl,
+    Location,
+    Password,
+    Peers,
+    Prefix,
+    Seconds,
+    SecondsOrZero,
+    Secret,
 )
 
 ENV_PREFIX: Final = "GATEWAY_"
 ENV_FILE: Final = "GATEWAY_ENV_FILE"
 _FOR_TESTS: Final = "GATEWAY_TESTS_"
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-SHORTEST_SECRET: Final = 32
 _SWEPT_AFTER: Final = 10
 
 
@@ -42,81 +52,6 @@ class BadSettings(Exception):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _off(value: object) -> object:
-    return None if value == "off" else value
-
-
-def _peer(value: object) -> object:
-    try:
-        return value if value == "unix" else ip_network(str(value))
-    except ValueError:
-        raise ValueError("must be a network such as 10.0.0.0/8, or unix") from None
-
-
-def _check_prefix(value: str) -> str:
-    if not _PREFIX.fullmatch(value):
-        raise ValueError("must be empty or look like /filestore, without a slash at the end")
-    return value
-
-
-def _check_location(value: str) -> str:
-    if not value.strip("/") or not _PREFIX.fullmatch(value.rstrip("/")):
-        raise ValueError("must be off or an internal location such as /_blobs")
-    return value.rstrip("/")
-
-
-def _check_http_url(value: str) -> str:
-    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
-        raise ValueError("must be an http:// or https:// URL")
-    return value
-
-
-def _check_database_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in {"postgres", "postgresql"}:
-        raise ValueError("must be a postgresql:// URL")
-    return value
-
-
-def _check_email(value: str) -> str:
-    if not _EMAIL.fullmatch(value):
-        raise ValueError("must be an e-mail address")
-    return value
-
-
-def _check_secret(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SHORTEST_SECRET:
-        raise ValueError(f"must have at least {SHORTEST_SECRET} characters")
-    return value
-
-
-def _check_password(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < 8:
-        raise ValueError("must have at least 8 characters")
-    return value
-
-
-def _extension(value: str) -> str:
-    return value.removeprefix(".").lower()
-
-
-Bytes = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]
-Peers = Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_split)]
-Extensions = Annotated[
-    tuple[Annotated[str, AfterValidator(_extension)], ...], NoDecode, BeforeValidator(_split)
-]
 
 
 class Settings(BaseSettings):
@@ -134,28 +69,28 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"), description="Blobs, uploads under way, the secret and the embedded database."
     )
-    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = Field(
+    database_url: DatabaseUrl | None = Field(
         None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
     )
     database_connections: Count = Field(10, description="Most connections, per worker.")
     database_wait_seconds: Seconds = Field(
         5.0, description="Longest wait for a connection before a 503."
     )
-    prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
+    prefix: Prefix = Field(
         "/filestore", description="Every route answers under this prefix and at the root."
     )
-    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(
+    secret: Secret | None = Field(
         None,
         description="Signs tokens and guards keys, 32 characters or more; "
         "unset: generated once into `DATA_DIR/secret`.",
     )
-    admin_email: Annotated[str, AfterValidator(_check_email)] | None = Field(
+    admin_email: Email | None = Field(
         None, description="The first administrator, made at first start; unset: generated."
     )
-    admin_password: Annotated[SecretStr, AfterValidator(_check_password)] | None = Field(
+    admin_password: Password | None = Field(
         None, description="Its password, 8 characters or more; unset: generated and printed once."
     )
-    hook_url: Annotated[str, AfterValidator(_check_http_url)] | None = Field(
+    hook_url: HttpUrl | None = Field(
         None, description="Authorisation hook; unset: the dialects' own rules decide alone."
     )
     hook_timeout_seconds: Seconds = Field(5.0, description="Whole time the hook has to answer.")
@@ -187,9 +122,7 @@ class Settings(BaseSettings):
         (), description="Comma list such as `bin,img`; empty: any."
     )
     md5: bool = Field(False, description="Also compute and store MD5, for old clients.")
-    accel: Annotated[
-        Annotated[str, AfterValidator(_check_location)] | None, BeforeValidator(_off)
-    ] = Field(
+    accel: Location = Field(
         None,
         description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",
     )

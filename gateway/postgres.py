@@ -1,4 +1,4 @@
-"""PostgreSQL: pool, named statements, transactions, migrations, and its refusals in our words.
+"""PostgreSQL: pool, named statements, transactions, and its refusals in our words.
 
 Knows asyncpg; does not know what any statement is for.
 
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -33,7 +32,6 @@ from gateway.model.errors import (
 Row = Mapping[str, Any]
 
 _NAME_LINE: Final = re.compile(r"^-- name: ([a-z0-9_]+)\n", re.MULTILINE)
-_MIGRATION_LOCK: Final = 0x66_69_6C_65_73_74  # "filest": any constant that nobody else uses
 _UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
@@ -276,7 +274,7 @@ async def open_database(
 def read_statements() -> dict[str, str]:
     """Every named statement of ``gateway.sql/queries``."""
     statements: dict[str, str] = {}
-    for file in _sql_files("queries"):
+    for file in sql_files("queries"):
         _, *parts = _NAME_LINE.split(file.read_text(encoding="utf-8"))
         for name, text in zip(parts[::2], parts[1::2], strict=True):
             if name in statements:
@@ -285,66 +283,8 @@ def read_statements() -> dict[str, str]:
     return statements
 
 
-async def migrate(
-    dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str], None] = lambda _: None
-) -> None:
-    """Bring the schema up to date, forward only, one transaction per migration.
-
-    Safe on several machines at once: an advisory lock lets one work and the others
-    find it done. Raises ``Failure`` if an applied migration was edited since, or if the
-    database is newer than this gateway.
-    """
-    with database_errors():
-        connection = await asyncpg.connect(dsn, timeout=wait_seconds)
-    try:
-        with database_errors():
-            await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
-            await _apply_missing(connection, tell)
-    finally:
-        await connection.close()
-
-
-async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
-    await connection.execute(
-        "create table if not exists schema_migrations ("
-        " name text primary key,"
-        " checksum text not null,"
-        " applied_at timestamptz not null default now())"
-    )
-    applied = {
-        r["name"]: r["checksum"]
-        for r in await connection.fetch("select name, checksum from schema_migrations")
-    }
-    wanted = {file.name: file.read_text(encoding="utf-8") for file in _sql_files("migrations")}
-    check_applied(applied, {name: _checksum(text) for name, text in wanted.items()})
-    for name, text in wanted.items():
-        if name not in applied:
-            async with connection.transaction():
-                await connection.execute(text)
-                await connection.execute(
-                    "insert into schema_migrations (name, checksum) values ($1, $2)",
-                    name,
-                    _checksum(text),
-                )
-            tell(name)
-
-
-def check_applied(applied: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """Raise ``Failure`` unless the applied migrations are ours, unedited."""
-    for name, checksum in applied.items():
-        if name not in known:
-            raise Failure(
-                f"the database has migration {name}, which this gateway does not know: it is newer"
-            )
-        if known[name] != checksum:
-            raise Failure(f"migration {name} was edited after it was applied")
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sql_files(folder: str) -> list[Traversable]:
+def sql_files(folder: str) -> list[Traversable]:
+    """The files of a folder of ``gateway.sql``, by name."""
     found = (resources.files("gateway.sql") / folder).iterdir()
     return sorted((f for f in found if f.name.endswith(".sql")), key=lambda f: f.name)
 

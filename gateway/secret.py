@@ -10,7 +10,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.config import SHORTEST_SECRET, BadSettings, Settings
+from gateway.config import BadSettings, Settings
+from gateway.setting_types import SHORTEST_SECRET
 
 
 def load_secret(settings: Settings) -> str:

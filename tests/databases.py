@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from gateway.embedded import embedded_server
-from gateway.postgres import Database, migrate, open_database
+from gateway.migrations import migrate
+from gateway.postgres import Database, open_database
 
 _EMPTY = """
 do $$ begin

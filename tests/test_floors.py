@@ -30,15 +30,18 @@ FLOORS = [
         "embedded",
         "greeting",
         "logs",
+        "migrations",
         "secret",
+        "setting_types",
         "supervisor",
+        "sweeping",
     },
 ]
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TOP = len(FLOORS) - 1
 
 # Who may come to the database, to HTTP, to files, to the environment.
-DATABASE_ROOMS = ("postgres.py",)
+DATABASE_ROOMS = ("postgres.py", "migrations.py")
 HTTP_ROOMS = (
     "web/",
     "dialects/",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ SHA256: Final = "sha256"
 MD5: Final = "md5"
 _FIELD_ALGORITHMS: Final = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 _FIELD_CHARACTERS: Final = 4096
+_FIELDS: Final = frozenset({"content-digest", "repr-digest"})
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -81,6 +82,19 @@ def parse_digest_field(value: str) -> tuple[Claim, ...]:
         raise Malformed("malformed digest field") from exc
     members = parsed if isinstance(parsed, dict) else {}
     return tuple(_claim(key, member) for key, member in members.items() if key in _FIELD_ALGORITHMS)
+
+
+def claims_of(headers: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
+    """What the digest fields among ``headers``, of a request or of a part, promise.
+
+    Raises ``Malformed`` as ``parse_digest_field``.
+    """
+    return tuple(
+        claim
+        for name, value in headers
+        if name.lower() in _FIELDS
+        for claim in parse_digest_field(value)
+    )
 
 
 def parse_sha256_text(value: str) -> Claim:

@@ -56,7 +56,6 @@ class Gateway:
     edge_seconds: float = 0.0
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()
-    open_registration: bool = True
 
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)

@@ -28,7 +28,7 @@ from multipart import (
 )
 
 from gateway.blobs.port import BlobWriter
-from gateway.model.digest import Claim, parse_digest_field, parse_sha256_text
+from gateway.model.digest import Claim, claims_of, parse_sha256_text
 from gateway.model.disposition import parse_disposition
 from gateway.model.errors import (
     Malformed,
@@ -44,7 +44,6 @@ from gateway.web.context import Limits
 _PLAIN_CODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
 _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
 _ANY_BYTES: Final = "application/octet-stream"
-_DIGEST_FIELDS: Final = ("Content-Digest", "Repr-Digest")
 
 
 class Stage(Protocol):
@@ -179,12 +178,7 @@ class _FormReceiver:
     async def _begin_file(self, segment: MultipartSegment) -> None:
         if self.form.upload is not None:
             raise Malformed("more than one file part")
-        claims = tuple(
-            claim
-            for name, value in segment.headerlist
-            if name in _DIGEST_FIELDS
-            for claim in parse_digest_field(value)
-        )
+        claims = claims_of(segment.headerlist)
         _, parameters = parse_disposition(_part_header(segment, "Content-Disposition"))
         filename = parameters.get("filename", "")
         self._sink = await self._stack.enter_async_context(

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.blobs.port import BlobWriter
-from gateway.model.digest import MD5, Claim, check_claims, parse_digest_field
+from gateway.model.digest import MD5, check_claims, claims_of
 from gateway.model.errors import MissingField
 from gateway.model.file import Scope
 from gateway.model.media import check_content_type
@@ -22,7 +22,6 @@ from gateway.web.body import chunks, declared_length
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.form import Form, Stage, Upload, receive_form_parts
 
-_DIGEST_FIELDS: Final = ("Content-Digest", "Repr-Digest")
 _AHEAD_BYTES: Final = 1024 * 1024
 _LEAST_AHEAD: Final = 64 * 1024
 _MOST_AHEAD: Final = 512 * 1024
@@ -38,7 +37,7 @@ async def receive_form(
     promise the file. Raises what ``form`` raises, ``TooMany`` and ``DigestMismatch``.
     """
     gateway = request.app[GATEWAY]
-    claims = claims_of(request)
+    claims = claims_of(request.headers.items())
     hashers = {claim.algorithm: hashlib.new(claim.algorithm) for claim in claims}
     with _receiving(request, gateway):
         async with receive_form_parts(
@@ -58,7 +57,7 @@ async def receive_raw(request: web.Request, scope: Scope) -> AsyncIterator[Uploa
     declared_type = request.headers.get("Content-Type")
     if not declared_type:
         raise MissingField("header", "Content-Type")
-    content_type, claims = check_content_type(declared_type), claims_of(request)
+    content_type, claims = check_content_type(declared_type), claims_of(request.headers.items())
     with _receiving(request, gateway):
         async with _stage(gateway, scope)(
             algorithms={claim.algorithm for claim in claims},
@@ -80,16 +79,6 @@ def _receiving(request: web.Request, gateway: Gateway) -> Iterator[None]:
         ahead = gateway.uploads.share(_AHEAD_BYTES, least=_LEAST_AHEAD, most=_MOST_AHEAD)
         request.content.set_read_chunk_size(ahead)
         yield
-
-
-def claims_of(request: web.Request) -> tuple[Claim, ...]:
-    """What the request's digest fields promise of its content. Raises ``Malformed``."""
-    return tuple(
-        claim
-        for name in _DIGEST_FIELDS
-        for value in request.headers.getall(name, ())
-        for claim in parse_digest_field(value)
-    )
 
 
 def _stage(gateway: Gateway, scope: Scope) -> Stage:

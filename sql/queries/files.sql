@@ -11,7 +11,7 @@ select * from file_rows where blob_id = $1;
 -- holds, and a steady stream of uploads would keep a removal waiting for ever.
 
 -- name: add_file
--- One statement, so that an upload costs one round trip between BEGIN and COMMIT.
+-- One statement, so that a commit is one round trip.
 -- $1 id  $2 kind  $3 owner  $4 name  $5 blob id  $6 size  $7 sha256  $8 md5
 -- $9 content type  $10 attributes  $11 creator  $12 usage slice
 with scope as (

@@ -1,0 +1,100 @@
+"""What a setting can be: its type, and what is checked of it.
+
+Rule: a complaint says what is wanted and repeats nothing, because a value may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+SHORTEST_SECRET: Final = 32
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _off(value: object) -> object:
+    return None if value == "off" else value
+
+
+def _peer(value: object) -> object:
+    try:
+        return value if value == "unix" else ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8, or unix") from None
+
+
+def _check_prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError("must be empty or look like /filestore, without a slash at the end")
+    return value
+
+
+def _check_location(value: str) -> str:
+    if not value.strip("/") or not _PREFIX.fullmatch(value.rstrip("/")):
+        raise ValueError("must be off or an internal location such as /_blobs")
+    return value.rstrip("/")
+
+
+def _check_http_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"postgres", "postgresql"}:
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def _check_email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters")
+    return value
+
+
+def _check_password(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 8:
+        raise ValueError("must have at least 8 characters")
+    return value
+
+
+def _extension(value: str) -> str:
+    return value.removeprefix(".").lower()
+
+
+Bytes = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]
+Peers = Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_split)]
+Extensions = Annotated[
+    tuple[Annotated[str, AfterValidator(_extension)], ...], NoDecode, BeforeValidator(_split)
+]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+Prefix = Annotated[str, AfterValidator(_check_prefix)]
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Password = Annotated[SecretStr, AfterValidator(_check_password)]
+Email = Annotated[str, AfterValidator(_check_email)]
+HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+Location = Annotated[Annotated[str, AfterValidator(_check_location)] | None, BeforeValidator(_off)]
