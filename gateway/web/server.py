@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp.http_parser
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, GatewayError, Malformed
@@ -30,7 +31,7 @@ _SERVER_FAULT: Final = 500
 class Connection(RequestHandler):
     """One connection. What never reaches a handler is refused in our words."""
 
-    __slots__ = ("_word",)
+    __slots__ = ("_newest_body", "_word")
 
     def __init__(self, server: web.Server, word: Word, *, keepalive_seconds: float) -> None:
         super().__init__(
@@ -43,25 +44,57 @@ class Connection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # ``frame`` logs
         )
         self._word = word
+        self._newest_body: StreamReader | None = None
 
     def data_received(self, data: bytes) -> None:
-        """As aiohttp does, with two corrections.
+        """As aiohttp does, with three corrections.
 
         A body that cannot be parsed fails for whoever is reading it: aiohttp only queues its
         refusal behind the request, whose handler would wait for the rest of the body until it
         is cut for being slow. And a request to upgrade, which nobody here does, is the
         connection's last: of the bytes behind it aiohttp drops those that came in one piece
-        with it, and would read on in the middle of what they began.
+        with it, and would read on in the middle of what they began. Finally, when bytes and a
+        reset come in one moment, the loop hands over the bytes and stops looking: the body
+        would never end.
         """
         super().data_received(data)
-        if not self._messages:
-            return
-        newest, payload = self._messages[-1]
+        if self._messages:
+            self._correct_newest()
+        if self._unfinished_body is not None and self._was_reset():
+            assert self.transport is not None, "it was asked"
+            self.transport.abort()
+
+    def _correct_newest(self) -> None:
+        newest, body = self._messages[-1]
         if isinstance(newest, RawRequestMessage):
+            self._newest_body = body
             if newest.upgrade:
-                self._messages[-1] = (newest._replace(should_close=True), payload)
-        elif self._current_request is not None and not self._current_request.content.is_eof():
-            self._current_request.content.set_exception(newest.exc)
+                self._messages[-1] = (newest._replace(should_close=True), body)
+        elif self._unfinished_body is not None:
+            self._unfinished_body.set_exception(newest.exc)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As aiohttp does, and the body fails even if its handler has not begun.
+
+        aiohttp tells only the request that a handler is at; one that begins a moment later
+        would wait for the rest of its body until it is cut for being slow.
+        """
+        super().connection_lost(exc)
+        if self._unfinished_body is not None:
+            self._unfinished_body.set_exception(exc or ConnectionResetError("the client left"))
+
+    @property
+    def _unfinished_body(self) -> StreamReader | None:
+        """The body that more bytes are expected of, if any."""
+        body = self._newest_body
+        if body is None or body.is_eof() or body.exception() is not None:
+            return None
+        return body
+
+    def _was_reset(self) -> bool:
+        """Whether the socket has an error that nobody has been told of."""
+        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
+        return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def handle_error(
         self,

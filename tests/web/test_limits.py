@@ -124,3 +124,48 @@ async def test_uploads_beyond_the_limit_are_asked_to_come_back(
             gateway.url + "/files", data=form, headers=thing.headers
         ) as refused:
             assert (429, "1") == (refused.status, refused.headers["Retry-After"])
+
+
+@pytest.mark.parametrize("close", ["closes", "resets"])
+async def test_an_upload_whose_client_leaves_at_once_takes_no_place(
+    tmp_path: Path, postgres_server: str, close: str
+) -> None:
+    """
+    Its head, the part of its body that came and its end may reach us in one moment.
+    """
+    async with (
+        running_gateway(tmp_path, database_server=postgres_server, stall_seconds=300) as gateway,
+        signed_in(gateway.url) as admin,
+    ):
+        thing = await admin.thing()
+        await upload(admin.session, f"{gateway.url}/files", thing.headers, "a.bin", b"a")
+        for _ in range(20):
+            await asyncio.gather(
+                *(leave_at_once(gateway.port, thing, reset=close == "resets") for _ in range(10))
+            )
+        async with asyncio.timeout(30):
+            while await uploads_in_flight(admin.session, gateway):
+                await asyncio.sleep(0.05)
+        assert [] == list((gateway.data_dir / "incoming").iterdir())
+
+
+async def leave_at_once(port: int, thing: Thing, *, reset: bool) -> None:
+    """Begin to replace the file, and go."""
+    async with raw_connection(port) as connection:
+        head = [
+            *thing.headers.items(),
+            ("Content-Type", "multipart/form-data; boundary=b"),
+            ("Content-Length", "1000"),
+        ]
+        await connection.send_head("PUT", "/files/a.bin", head)
+        await connection.send(b"--b\r\n")
+        if reset:
+            connection.reset()
+
+
+async def uploads_in_flight(session: aiohttp.ClientSession, gateway: GatewayProcess) -> float:
+    """How many uploads the gateway thinks are being received."""
+    async with session.get(f"{gateway.url}/metrics") as said:
+        lines = (await said.text()).splitlines()
+    [value] = [line for line in lines if line.startswith("gateway_uploads_in_flight ")]
+    return float(value.split()[1])
