@@ -45,6 +45,7 @@ from gateway.web.openapi import document
 from gateway.web.peers import TrustedPeers
 from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
+from gateway.web.resumes import Downloads
 from gateway.web.server import HttpServer, listen
 from gateway.web.service import DOCUMENTATION, OPERATIONS
 from gateway.web.slots import Slots
@@ -120,6 +121,7 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             uploads=Slots(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds),
             reads=reads,
+            downloads=Downloads(remembered_downloads(settings)),
             principals=principals,
             audience=audience,
             accel=settings.accel,
@@ -136,6 +138,14 @@ def limits_of(settings: Settings) -> Limits:
         stall_seconds=settings.stall_seconds,
         min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
     )
+
+
+def remembered_downloads(settings: Settings) -> int:
+    """How many unfinished downloads to remember.
+
+    None beside other workers: who begins anew at one of them must not be refused by another.
+    """
+    return settings.unfinished_entries if settings.workers == 1 else 0
 
 
 def trusted_peers(settings: Settings) -> TrustedPeers:

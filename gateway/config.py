@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     read_cache_entries: Count = Field(
         1024, description="Reads kept ready, per worker; each holds a descriptor."
     )
+    unfinished_entries: CountOrZero = Field(
+        10_000,
+        description="Unfinished downloads remembered, so that none is resumed with the bytes of "
+        "another version; 0, and with several workers: none.",
+    )
     hasura_policy: Literal["admin", "private", "public", "read-only"] = Field(
         "admin",
         description="Who may do what on the Hasura routes, unless a hook decides: `admin`, "

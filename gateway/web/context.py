@@ -18,6 +18,7 @@ from gateway.model.change import Audience
 from gateway.web.peers import TrustedPeers
 from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
+from gateway.web.resumes import Downloads
 from gateway.web.slots import Slots
 from gateway.web.stall import StallWatch
 
@@ -50,6 +51,7 @@ class Gateway:
     uploads: Slots
     stalls: StallWatch
     reads: ReadCache
+    downloads: Downloads
     principals: PrincipalCache
     audience: Audience
     accel: str | None = None

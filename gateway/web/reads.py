@@ -51,6 +51,7 @@ class Resolved:
     """A read that our own rules allow: the access to ask the hook about, the row, the blob.
 
     ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
+    ``download`` is what the caller's download of the file is remembered under.
     ``seen`` is the loop's time before anything of it was looked up.
     """
 
@@ -61,6 +62,7 @@ class Resolved:
     headers: Mapping[str, str]
     lines: bytes
     seen: float
+    download: bytes = b""
     expires: float = 0.0
 
 

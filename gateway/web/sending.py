@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import IO, Final, cast
 
@@ -26,6 +26,7 @@ _ONE_WRITE_BYTES: Final = 64 * 1024
 _SLICE_BYTES: Final = 4 * 1024 * 1024
 _HTTP_1_1: Final = (1, 1)
 _PARTIAL: Final = 206
+HandOut = Callable[[int, int], None]
 _STATUS_LINES: Final = {200: "200 OK", 206: "206 Partial Content"}
 
 
@@ -47,13 +48,23 @@ class BlobResponse(web.StreamResponse):
         self._lines = lines
 
     async def send(
-        self, request: web.Request, reader: BlobReader, span: ByteRange, stalls: StallWatch
+        self,
+        request: web.Request,
+        reader: BlobReader,
+        span: ByteRange,
+        stalls: StallWatch,
+        hand_out: HandOut | None = None,
     ) -> None:
-        """Send head and bytes. Raises ``ConnectionError`` if the client leaves."""
+        """Send head and bytes; ``hand_out`` is told which, before they go.
+
+        Raises ``ConnectionError`` if the client leaves.
+        """
         head = self._head(request, span)
         if span.length > _ONE_WRITE_BYTES:
-            await self._send_file(request, head, reader, span, stalls)
+            await self._send_file(request, head, reader, span, stalls, hand_out)
         else:
+            if hand_out is not None:
+                hand_out(span.start, span.stop)
             body = await reader.read(span.start, span.length) if span.length else b""
             await request.writer.write(head + body)
         metrics.sent(span.length)
@@ -80,6 +91,7 @@ class BlobResponse(web.StreamResponse):
         reader: BlobReader,
         span: ByteRange,
         stalls: StallWatch,
+        hand_out: HandOut | None,
     ) -> None:
         await request.writer.write(head)
         transport = cast(asyncio.WriteTransport | None, request.transport)
@@ -87,14 +99,17 @@ class BlobResponse(web.StreamResponse):
             raise ConnectionResetError("the client left")
         try:
             with stalls.watching(transport):
-                await _send_span(transport, reader, span)
+                await _send_span(transport, reader, span, hand_out)
         except BaseException:
             transport.abort()
             raise
 
 
 async def _send_span(
-    transport: asyncio.WriteTransport, reader: BlobReader, span: ByteRange
+    transport: asyncio.WriteTransport,
+    reader: BlobReader,
+    span: ByteRange,
+    hand_out: HandOut | None,
 ) -> None:
     """The span from the file to the socket, a slice at a time so that others get their turn.
 
@@ -105,6 +120,8 @@ async def _send_span(
         if start > span.start:
             await asyncio.sleep(0)
         count = min(_SLICE_BYTES, span.stop - start)
+        if hand_out is not None:
+            hand_out(start, start + count)
         await loop.sendfile(transport, cast(IO[bytes], reader), start, count, fallback=False)
     if not reader.is_whole():
         raise ConnectionResetError("the blob is shorter than its row says")

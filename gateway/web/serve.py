@@ -14,6 +14,7 @@ import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -40,7 +41,9 @@ from gateway.model.precondition import (
 from gateway.web import edge
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.reads import Resolved, SharedReader
+from gateway.web.resumes import Download
 from gateway.web.sending import BlobResponse, rendered
+from gateway.web.server import Connection
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 PIN_PARAMETER: Final = "sha256"
@@ -97,6 +100,7 @@ async def serve_file(
     try:
         _check_pin(request, resolved.record)
         if for_edge:
+            gateway.downloads.forget(resolved.download)
             return await edge.decide(request, gateway, resolved)
         return await _serve(request, gateway, resolved, ranges)
     finally:
@@ -104,14 +108,17 @@ async def serve_file(
 
 
 async def _resolve(
-    request: web.Request, gateway: Gateway, key: Hashable, resolve: Resolve
+    request: web.Request, gateway: Gateway, key: tuple[str, Hashable], resolve: Resolve
 ) -> Resolved:
     seen = asyncio.get_running_loop().time()
     with gateway.reads.resolving(key) as watch:
         access, record = await resolve(request)
         reader = SharedReader(await gateway.files.open(record))
         validators, headers = validators_of(record), _file_headers(record)
-        resolved = Resolved(access, record, validators, reader, headers, rendered(headers), seen)
+        _, credential = key
+        download = gateway.downloads.key(credential, record.scope, record.name)
+        lines = rendered(headers)
+        resolved = Resolved(access, record, validators, reader, headers, lines, seen, download)
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
@@ -132,8 +139,24 @@ async def _serve(
     header = _range_header(request, ranges)
     if header is not None and not range_holds(conditions.if_range, validators):
         header = None
+    if header is not None and _would_mix(request, gateway, resolved, conditions, header):
+        raise PreconditionFailed()
     chosen = parse_range(header, record.blob.size, ranges.policy)
     return await _send(request, gateway, resolved, chosen)
+
+
+def _would_mix(
+    request: web.Request, gateway: Gateway, resolved: Resolved, conditions: Conditions, header: str
+) -> bool:
+    """Whether a range that names no version continues a download of a file replaced since.
+
+    It is refused before its bounds are looked at: of a 416 ``wget -c`` makes a success.
+    """
+    version = resolved.validators.etag
+    if not gateway.downloads.would_mix(resolved.download, version, header):
+        return False
+    named = (conditions.if_range, conditions.if_match, conditions.if_unmodified_since)
+    return named == (None, None, None) and PIN_PARAMETER not in request.query
 
 
 def _check_pin(request: web.Request, record: FileRecord) -> None:
@@ -196,20 +219,40 @@ async def _send(
     request: web.Request, gateway: Gateway, resolved: Resolved, chosen: ByteRange | None
 ) -> web.StreamResponse:
     record, asked_for = resolved.record, _digest_asked_for(request, resolved.record)
+    size = record.blob.size
     if request.method == "HEAD":
-        length = {"Content-Length": str(record.blob.size)}
+        length = {"Content-Length": str(size)}
         return web.Response(headers={**resolved.headers, **asked_for, **length})
+    span = chosen or ByteRange(0, size)
+    downloads, key = gateway.downloads, resolved.download
+    download = downloads.answer(key, resolved.validators.etag, span, size)
     if _goes_by_accel(request, gateway, record, chosen):
+        if download is not None:
+            downloads.forget(key)  # nginx does not say how far it came
         headers = {**resolved.headers, **asked_for}
         if chosen is None:
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
         return web.Response(headers=headers)
     own = rendered(asked_for) if asked_for else b""
-    response = BlobResponse(200 if chosen is None else 206, record.blob.size, resolved.lines + own)
-    span = chosen or ByteRange(0, record.blob.size)
-    await response.send(request, resolved.blob.reader, span, gateway.stalls)
+    response = BlobResponse(200 if chosen is None else 206, size, resolved.lines + own)
+    if download is None:
+        await response.send(request, resolved.blob.reader, span, gateway.stalls)
+    else:
+        reader, told = resolved.blob.reader, download.hand_out
+        await response.send(request, reader, span, gateway.stalls, told)
+        _end(request, download, partial(downloads.settle, key, download))
     return response
+
+
+def _end(request: web.Request, download: Download, settle: Callable[[bool], None]) -> None:
+    """The download's last byte was handed out; the connection tells whether it arrives."""
+    download.ended = True
+    connection = request.protocol
+    if request.keep_alive and isinstance(connection, Connection) and request.transport is not None:
+        connection.on_receipt(settle)
+    else:
+        settle(True)  # we close, and hear no more
 
 
 def _digest_asked_for(request: web.Request, record: FileRecord) -> dict[str, str]:

@@ -19,8 +19,10 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, GatewayError, Malformed
+from gateway.web.stall import is_acknowledged
 
 Word = Callable[[GatewayError], web.StreamResponse]
+Receipt = Callable[[bool], None]
 
 _BACKLOG: Final = 4096
 _LINGERING_SECONDS: Final = 2.0
@@ -31,7 +33,7 @@ _SERVER_FAULT: Final = 500
 class Connection(RequestHandler):
     """One connection. What never reaches a handler is refused in our words."""
 
-    __slots__ = ("_newest_body", "_word")
+    __slots__ = ("_newest_body", "_receipt", "_word")
 
     def __init__(self, server: web.Server, word: Word, *, keepalive_seconds: float) -> None:
         super().__init__(
@@ -45,6 +47,15 @@ class Connection(RequestHandler):
         )
         self._word = word
         self._newest_body: StreamReader | None = None
+        self._receipt: Receipt | None = None
+
+    def on_receipt(self, receipt: Receipt) -> None:
+        """Tell ``receipt``, once it is known, whether the client got all that was sent by now.
+
+        What we hand to the kernel is not received yet. It was if the client says more, or ends
+        the connection in order; not if the connection breaks.
+        """
+        self._receipt = receipt
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp does, with three corrections.
@@ -57,6 +68,9 @@ class Connection(RequestHandler):
         reset come in one moment, the loop hands over the bytes and stops looking: the body
         would never end.
         """
+        if self._receipt is not None:
+            self._receipt(True)
+            self._receipt = None
         super().data_received(data)
         if self._messages:
             self._correct_newest()
@@ -79,6 +93,9 @@ class Connection(RequestHandler):
         aiohttp tells only the request that a handler is at; one that begins a moment later
         would wait for the rest of its body until it is cut for being slow.
         """
+        receipt, self._receipt = self._receipt, None
+        if receipt is not None and self.transport is not None:
+            receipt(exc is None and is_acknowledged(self.transport))
         super().connection_lost(exc)
         if self._unfinished_body is not None:
             self._unfinished_body.set_exception(exc or ConnectionResetError("the client left"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, User, sign_in
 from tests.tools.nginx import ACCEL, Nginx, running_nginx
+from tests.tools.place import Place
 from tests.tools.ports import HOST
 
 WAYS = ("direct", "nginx", "edge")
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +102,9 @@ async def admin(gateway: GatewayProcess, http: aiohttp.ClientSession) -> User:
 async def thing(admin: User) -> Thing:
     """A thing."""
     return await admin.thing()
+
+
+@pytest.fixture
+def place(gateway: GatewayProcess, http: aiohttp.ClientSession, thing: Thing, port: int) -> Place:
+    """A name that no other test uses."""
+    return Place(gateway, http, thing, port, f"fw-{next(_numbers)}.bin")

@@ -9,24 +9,18 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import itertools
 import re
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
-import pytest_asyncio
 
 from tests.tools.clients import run
 from tests.tools.cutproxy import Cut, running_cutproxy, seeded_cuts
 from tests.tools.firmware import Firmware, uefi_image
-from tests.tools.gateway import GatewayProcess
-from tests.tools.mainflux import Thing, upload
-from tests.tools.ports import HOST
+from tests.tools.place import Place
 from tests.tools.rawhttp import raw_connection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,47 +37,6 @@ NEW = {
     "smaller than what is held": Firmware(34, HELD // 2),
     "exactly as large as what is held": Firmware(35, HELD),
 }
-_numbers = itertools.count()
-
-
-@dataclass
-class Place:
-    """A file of its own on the gateway, and where a client reaches it."""
-
-    gateway: GatewayProcess
-    http: aiohttp.ClientSession
-    thing: Thing
-    port: int
-    name: str
-
-    @property
-    def path(self) -> str:
-        return f"/filestore/files/{self.name}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}{self.path}"
-
-    @property
-    def header(self) -> str:
-        """The credential as a header line."""
-        return f"Authorization: {self.thing.headers['Authorization']}"
-
-    async def publish(self, image: Firmware) -> None:
-        url = f"{self.gateway.url}/files"
-        await upload(self.http, url, self.thing.headers, self.name, image.content)
-
-    async def replace(self, image: Firmware) -> None:
-        url, headers = self.gateway.url + self.path, self.thing.headers
-        await upload(self.http, url, headers, self.name, image.content, method="PUT")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(
-    gateway: GatewayProcess, http: aiohttp.ClientSession, thing: Thing, port: int
-) -> AsyncIterator[Place]:
-    """A name that no other test uses."""
-    yield Place(gateway, http, thing, port, f"fw-{next(_numbers)}.bin")
 
 
 def etag(image: Firmware) -> str:
@@ -288,9 +241,11 @@ async def test_aria2_goes_on_where_it_was_cut(place: Place, tmp_path: Path) -> N
 async def test_the_lines_that_the_readme_warns_of_do_mix_versions(
     place: Place, tmp_path: Path, line: str
 ) -> None:
-    """They name no version, or throw the new one's beginning away; no server can help them.
+    """They name no version, and this gateway never saw them begin; or they throw the new one's
+    beginning away. No server can help them.
 
-    When this fails a client has learnt something: then the README's warning can go.
+    When this fails a client has learnt something: then the README's warning can go. What a
+    gateway that saw the beginning does is in ``test_continuations``.
     """
     new = NEW["as large"]
     got = tmp_path / "got"
