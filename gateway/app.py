@@ -36,6 +36,7 @@ from gateway.postgres import open_database
 from gateway.secret import load_secret
 from gateway.sweeping import sweeping
 from gateway.web import docs, health
+from gateway.web.bandwidth import bandwidth_of
 from gateway.web.body import expect_later
 from gateway.web.context import GATEWAY, Gateway, Limits
 from gateway.web.dialect import Dialect, Handler
@@ -128,6 +129,10 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             edge_seconds=settings.edge_seconds,
             store_md5=settings.md5,
             allowed_extensions=frozenset(settings.allowed_extensions),
+            bandwidth=bandwidth_of(
+                device_rate=settings.device_bytes_per_second,
+                group_rate=settings.group_bytes_per_second,
+            ),
         )
 
 

@@ -35,6 +35,7 @@ from gateway.setting_types import (
     Password,
     Peers,
     Prefix,
+    Rate,
     Seconds,
     SecondsOrZero,
     Secret,
@@ -158,6 +159,14 @@ class Settings(BaseSettings):
     )
     min_upload_bytes_per_second: Bytes = Field(
         100, description="An upload slower than this on average is cut; 0: no floor."
+    )
+    device_bytes_per_second: Rate = Field(
+        0, description="Most that one thing's downloads get together, per worker; 0: no limit."
+    )
+    group_bytes_per_second: Rate = Field(
+        0,
+        description="Most that all downloads of one group's files get together, per worker; "
+        "0: no limit.",
     )
     keepalive_seconds: Seconds = Field(30.0, description="An idle connection is closed after this.")
     shutdown_seconds: Seconds = Field(

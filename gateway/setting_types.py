@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 SHORTEST_SECRET: Final = 32
+SLOWEST_RATE: Final = 1024
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -77,6 +78,12 @@ def _check_password(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_rate(value: int) -> int:
+    if 0 < value < SLOWEST_RATE:
+        raise ValueError(f"must be 0 or at least {SLOWEST_RATE}")
+    return value
+
+
 def _extension(value: str) -> str:
     return value.removeprefix(".").lower()
 
@@ -84,6 +91,7 @@ def _extension(value: str) -> str:
 Bytes = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+Rate = Annotated[int, Field(ge=0), AfterValidator(_check_rate)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]

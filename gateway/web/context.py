@@ -14,7 +14,9 @@ from gateway.filestore import Filestore
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
+from gateway.model.access import Access
 from gateway.model.change import Audience
+from gateway.web.bandwidth import Bandwidth, Pace
 from gateway.web.peers import TrustedPeers
 from gateway.web.principals import PrincipalCache
 from gateway.web.reads import ReadCache
@@ -58,6 +60,11 @@ class Gateway:
     edge_seconds: float = 0.0
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()
+    bandwidth: Bandwidth | None = None
+
+    def pace_of(self, access: Access) -> Pace | None:
+        """What limits how fast this read is answered; ``None``: nothing."""
+        return None if self.bandwidth is None else self.bandwidth.pace_of(access)
 
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)

@@ -24,6 +24,7 @@ from gateway.web.reads import Resolved
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"
 SIZE_HEADER: Final = "X-Filestore-Size"
+RATE_HEADER: Final = "X-Filestore-Rate"
 WORTH_KEEPING_SECONDS: Final = 1.0
 """What holds for less may be over before nginx's clock has moved."""
 
@@ -42,7 +43,7 @@ def is_asked(request: web.Request) -> bool:
 
 
 async def decide(request: web.Request, gateway: Gateway, resolved: Resolved) -> web.Response:
-    """The decision: where the blob is, its headers, how long nginx may act on it.
+    """The decision: where the blob is, its headers, how fast it goes, how long nginx may act on it.
 
     Raises what the hook says.
     """
@@ -57,6 +58,9 @@ async def decide(request: web.Request, gateway: Gateway, resolved: Resolved) -> 
         SIZE_HEADER: str(resolved.record.blob.size),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
     }
+    pace = gateway.pace_of(resolved.access)
+    if pace is not None:
+        headers[RATE_HEADER] = str(pace.rate)
     return web.Response(headers=headers)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import IO, Final, cast
 
@@ -19,7 +20,9 @@ from aiohttp import web
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
 from gateway.web import metrics
+from gateway.web.bandwidth import Pace, Turns
 from gateway.web.reply import SERVER
+from gateway.web.server import Connection
 from gateway.web.stall import StallWatch
 
 _ONE_WRITE_BYTES: Final = 64 * 1024
@@ -54,14 +57,16 @@ class BlobResponse(web.StreamResponse):
         span: ByteRange,
         stalls: StallWatch,
         hand_out: HandOut | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        """Send head and bytes; ``hand_out`` is told which, before they go.
+        """Send head and bytes, at ``pace``; ``hand_out`` is told which, before they go.
 
         Raises ``ConnectionError`` if the client leaves.
         """
         head = self._head(request, span)
-        if span.length > _ONE_WRITE_BYTES:
-            await self._send_file(request, head, reader, span, stalls, hand_out)
+        if span.length > (_ONE_WRITE_BYTES if pace is None else 0):
+            await request.writer.write(head)
+            await _send_file(request, reader, span, stalls, hand_out, pace)
         else:
             if hand_out is not None:
                 hand_out(span.start, span.stop)
@@ -84,47 +89,71 @@ class BlobResponse(web.StreamResponse):
             head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"
         return b"%b%b\r\n" % (head.encode("ascii"), self._lines)
 
-    async def _send_file(
-        self,
-        request: web.Request,
-        head: bytes,
-        reader: BlobReader,
-        span: ByteRange,
-        stalls: StallWatch,
-        hand_out: HandOut | None,
-    ) -> None:
-        await request.writer.write(head)
-        transport = cast(asyncio.WriteTransport | None, request.transport)
-        if transport is None:
-            raise ConnectionResetError("the client left")
-        try:
-            with stalls.watching(transport):
-                await _send_span(transport, reader, span, hand_out)
-        except BaseException:
-            transport.abort()
-            raise
 
-
-async def _send_span(
-    transport: asyncio.WriteTransport,
+async def _send_file(
+    request: web.Request,
     reader: BlobReader,
     span: ByteRange,
+    stalls: StallWatch,
     hand_out: HandOut | None,
+    pace: Pace | None,
 ) -> None:
-    """The span from the file to the socket, a slice at a time so that others get their turn.
+    """The span from the file to the socket.
 
     ``sendfile`` says nothing of a file that ends early, so the blob is asked afterwards.
     """
-    loop = asyncio.get_running_loop()
+    transport = cast(asyncio.WriteTransport | None, request.transport)
+    if transport is None:
+        raise ConnectionResetError("the client left")
+    way = _Way(transport, reader, hand_out)
+    try:
+        if pace is None:
+            with stalls.watching(transport):
+                await _send_span(way, span)
+        else:
+            with cast(Connection, request.protocol).ending_the_block(), pace.begun() as turns:
+                await _send_paced(way, span, stalls, turns)
+        if not reader.is_whole():
+            raise ConnectionResetError("the blob is shorter than its row says")
+    except BaseException:
+        transport.abort()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From a blob to a socket."""
+
+    transport: asyncio.WriteTransport
+    reader: BlobReader
+    hand_out: HandOut | None
+
+    async def send(self, start: int, count: int) -> None:
+        """One slice."""
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client left")
+        if self.hand_out is not None:
+            self.hand_out(start, start + count)
+        file, loop = cast(IO[bytes], self.reader), asyncio.get_running_loop()
+        await loop.sendfile(self.transport, file, start, count, fallback=False)
+
+
+async def _send_span(way: _Way, span: ByteRange) -> None:
+    """A slice at a time, so that others get their turn."""
     for start in range(span.start, span.stop, _SLICE_BYTES):
         if start > span.start:
             await asyncio.sleep(0)
-        count = min(_SLICE_BYTES, span.stop - start)
-        if hand_out is not None:
-            hand_out(start, start + count)
-        await loop.sendfile(transport, cast(IO[bytes], reader), start, count, fallback=False)
-    if not reader.is_whole():
-        raise ConnectionResetError("the blob is shorter than its row says")
+        await way.send(start, min(_SLICE_BYTES, span.stop - start))
+
+
+async def _send_paced(way: _Way, span: ByteRange, stalls: StallWatch, turns: Turns) -> None:
+    """In slices as they are granted. Who waits for us has not stalled."""
+    start = span.start
+    while start < span.stop:
+        count = await turns.next(span.stop - start)
+        with stalls.watching(way.transport):
+            await way.send(start, count)
+        start += count
 
 
 class _Clock:

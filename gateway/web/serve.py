@@ -46,6 +46,7 @@ from gateway.web.sending import BlobResponse, rendered
 from gateway.web.server import Connection
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
+ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
 PIN_PARAMETER: Final = "sha256"
 _JUDGED_AGAIN: Final = ("If-Match", "If-Unmodified-Since")
 
@@ -226,6 +227,7 @@ async def _send(
     span = chosen or ByteRange(0, size)
     downloads, key = gateway.downloads, resolved.download
     download = downloads.answer(key, resolved.validators.etag, span, size)
+    pace = gateway.pace_of(resolved.access)
     if _goes_by_accel(request, gateway, record, chosen):
         if download is not None:
             downloads.forget(key)  # nginx does not say how far it came
@@ -233,14 +235,16 @@ async def _send(
         if chosen is None:
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
         headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
+        if pace is not None:
+            headers[ACCEL_RATE_HEADER] = str(pace.rate)
         return web.Response(headers=headers)
     own = rendered(asked_for) if asked_for else b""
     response = BlobResponse(200 if chosen is None else 206, size, resolved.lines + own)
     if download is None:
-        await response.send(request, resolved.blob.reader, span, gateway.stalls)
+        await response.send(request, resolved.blob.reader, span, gateway.stalls, pace=pace)
     else:
         reader, told = resolved.blob.reader, download.hand_out
-        await response.send(request, reader, span, gateway.stalls, told)
+        await response.send(request, reader, span, gateway.stalls, told, pace)
         _end(request, download, partial(downloads.settle, key, download))
     return response
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +34,7 @@ _SERVER_FAULT: Final = 500
 class Connection(RequestHandler):
     """One connection. What never reaches a handler is refused in our words."""
 
-    __slots__ = ("_newest_body", "_receipt", "_word")
+    __slots__ = ("_lose", "_newest_body", "_receipt", "_word")
 
     def __init__(self, server: web.Server, word: Word, *, keepalive_seconds: float) -> None:
         super().__init__(
@@ -48,6 +49,7 @@ class Connection(RequestHandler):
         self._word = word
         self._newest_body: StreamReader | None = None
         self._receipt: Receipt | None = None
+        self._lose: Callable[[], None] | None = None
 
     def on_receipt(self, receipt: Receipt) -> None:
         """Tell ``receipt``, once it is known, whether the client got all that was sent by now.
@@ -56,6 +58,45 @@ class Connection(RequestHandler):
         the connection in order; not if the connection breaks.
         """
         self._receipt = receipt
+
+    @contextmanager
+    def ending_the_block(self) -> Iterator[None]:
+        """End the block with ``ConnectionResetError`` as soon as the client is gone.
+
+        aiohttp leaves it to the next write to find out, which may be long after.
+        """
+        task, lost = asyncio.current_task(), False
+        assert task is not None, "handlers run in tasks"
+        cancelled_before = task.cancelling()
+
+        def lose() -> None:
+            nonlocal lost
+            lost = True
+            task.cancel()
+
+        self._lose = lose
+        try:
+            yield
+        except asyncio.CancelledError:
+            if lost and task.uncancel() <= cancelled_before:
+                raise ConnectionResetError("the client left") from None
+            raise
+        finally:
+            self._lose = None
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
+        """As aiohttp does, but a request under way has ``timeout`` seconds once, not twice.
+
+        aiohttp's second time is for handlers that read a body, whose end it has just spoilt; one
+        that sends goes on as if nothing were.
+        """
+        if timeout is None or self._task_handler is None:
+            return await super().shutdown(timeout)
+        end = asyncio.get_running_loop().call_later(timeout, self._task_handler.cancel)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            end.cancel()
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp does, with three corrections.
@@ -91,12 +132,15 @@ class Connection(RequestHandler):
         """As aiohttp does, and the body fails even if its handler has not begun.
 
         aiohttp tells only the request that a handler is at; one that begins a moment later
-        would wait for the rest of its body until it is cut for being slow.
+        would wait for the rest of its body until it is cut for being slow. Whoever waits
+        within ``ending_the_block`` is told, too.
         """
         receipt, self._receipt = self._receipt, None
         if receipt is not None and self.transport is not None:
             receipt(exc is None and is_acknowledged(self.transport))
         super().connection_lost(exc)
+        if self._lose is not None:
+            self._lose()
         if self._unfinished_body is not None:
             self._unfinished_body.set_exception(exc or ConnectionResetError("the client left"))
 

@@ -102,6 +102,8 @@ def test_a_complaint_never_repeats_the_value(monkeypatch: pytest.MonkeyPatch) ->
         pytest.param("GATEWAY_STALL_SECONDS", "inf", id="for ever"),
         pytest.param("GATEWAY_STALL_SECONDS", "nan", id="not a number"),
         pytest.param("GATEWAY_MAX_FILE_BYTES", "-1", id="negative size"),
+        pytest.param("GATEWAY_DEVICE_BYTES_PER_SECOND", "1023", id="slower than is of use"),
+        pytest.param("GATEWAY_GROUP_BYTES_PER_SECOND", "-1", id="negative rate"),
         pytest.param("GATEWAY_WORKERS", "0", id="no worker"),
         pytest.param("GATEWAY_LOG_LEVEL", "loud", id="unknown level"),
         pytest.param("GATEWAY_ACCESS_LOG", "perhaps", id="neither true nor false"),
@@ -110,6 +112,18 @@ def test_a_complaint_never_repeats_the_value(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     (problem,) = refused(monkeypatch, **{variable: value})
     assert problem.startswith(variable)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0", 0), ("", 0), ("1024", 1024)],
+    ids=["none", "empty is unset", "the slowest"],
+)
+def test_bandwidth_limits(monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
+    monkeypatch.setenv("GATEWAY_DEVICE_BYTES_PER_SECOND", value)
+    monkeypatch.setenv("GATEWAY_GROUP_BYTES_PER_SECOND", value)
+    settings = read_settings()
+    assert (expected,) * 2 == (settings.device_bytes_per_second, settings.group_bytes_per_second)
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
