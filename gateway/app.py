@@ -40,7 +40,8 @@ from gateway.web.bandwidth import bandwidth_of
 from gateway.web.body import expect_later
 from gateway.web.context import GATEWAY, Gateway, Limits
 from gateway.web.dialect import Dialect, Handler
-from gateway.web.frame import Frame
+from gateway.web.express import Express
+from gateway.web.frame import FRAME, Frame
 from gateway.web.metrics import metrics_handler
 from gateway.web.openapi import document
 from gateway.web.peers import TrustedPeers
@@ -183,7 +184,7 @@ def build_app(
         most_requests=most_requests,
     )
     app = web.Application(middlewares=[frame.middleware()])
-    app[GATEWAY] = gateway
+    app[GATEWAY], app[FRAME] = gateway, frame
     for dialect in dialects:
         for route in dialect.routes:
             for path in (route.path, prefix + route.path) if route.prefixed else (route.path,):
@@ -272,13 +273,20 @@ def raise_descriptor_limit() -> None:
 
 
 async def start_server(app: web.Application, settings: Settings, sock: socket.socket) -> HttpServer:
-    """Listen. What cannot even be parsed is worded by the first dialect."""
+    """Listen. What cannot even be parsed is worded by the first dialect.
+
+    A hook is asked every time, so with one no answer is given before there is a handler.
+    """
+    send_at_once = None
+    if settings.hook_url is None:
+        send_at_once = Express(app[GATEWAY], app[FRAME]).send
     return await listen(
         app,
         sock,
         lambda error: answer(error, DIALECTS[0], ""),
         keepalive_seconds=settings.keepalive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
+        send_at_once=send_at_once,
     )
 
 

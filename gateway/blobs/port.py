@@ -71,6 +71,9 @@ class BlobReader(Protocol):
     async def read(self, offset: int, count: int) -> bytes:
         """Exactly ``count`` bytes from ``offset``. Raises ``BlobMissing`` if they are not there."""
 
+    def read_ready(self, offset: int, count: int) -> bytes | None:
+        """The same if it takes no waiting, else ``None``."""
+
     def is_whole(self) -> bool:
         """Whether the blob still has all its bytes. Does not block."""
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.model.errors import (
@@ -73,7 +74,7 @@ class Frame:
 
     async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        identifier = f"{self._run_id}{next(self._counter):x}"
+        identifier = self._next_identifier()
         dialect = self._dialect_of(request)
         self._log_as(identifier)
         self._under_way += 1
@@ -89,7 +90,31 @@ class Frame:
             seconds = time.perf_counter() - started
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
-                _log_request(request, dialect, status, seconds)
+                path = request.rel_url.raw_path
+                _log_request(dialect.name, request, path, status, seconds, request.remote)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further request would be one too many."""
+        return self._under_way >= self._most_requests
+
+    def passed(
+        self,
+        dialect: str,
+        message: RawRequestMessage,
+        status: int,
+        started: float,
+        peer: str | None,
+    ) -> None:
+        """A request was answered that did not come through here."""
+        seconds = time.perf_counter() - started
+        metrics.observe(dialect, message.method, status, seconds)
+        if self._log_requests:
+            self._log_as(self._next_identifier())
+            _log_request(dialect, message, message.url.raw_path, status, seconds, peer)
+
+    def _next_identifier(self) -> str:
+        return f"{self._run_id}{next(self._counter):x}"
 
     async def _answer(
         self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
@@ -161,18 +186,28 @@ def _log_failure(error: Failure) -> None:
             _log.error("request failed", exc_info=error, extra=named)
 
 
-def _log_request(request: web.Request, dialect: Dialect, status: int, seconds: float) -> None:
+def _log_request(
+    dialect: str,
+    request: web.Request | RawRequestMessage,
+    path: str,
+    status: int,
+    seconds: float,
+    peer: str | None,
+) -> None:
     with contextlib.suppress(Exception):  # a failing log sink fails no request
         _log.info(
             "request",
             extra={
-                "dialect": dialect.name,
+                "dialect": dialect,
                 "method": request.method,
-                "path": request.rel_url.raw_path,
+                "path": path,
                 "status": status,
                 "seconds": round(seconds, 6),
-                "peer": request.remote,
+                "peer": peer,
                 "range": request.headers.get("Range"),
                 "user_agent": request.headers.get("User-Agent"),
             },
         )
+
+
+FRAME: Final = web.AppKey("frame", Frame)

@@ -52,7 +52,8 @@ class Resolved:
 
     ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
     ``download`` is what the caller's download of the file is remembered under.
-    ``seen`` is the loop's time before anything of it was looked up.
+    ``seen`` is the loop's time before anything of it was looked up. It is ``plain`` if the path
+    and the Authorization header are its whole key, and ranges are taken as everywhere.
     """
 
     access: Access
@@ -64,6 +65,7 @@ class Resolved:
     seen: float
     download: bytes = b""
     expires: float = 0.0
+    plain: bool = False
 
 
 @dataclass(slots=True)

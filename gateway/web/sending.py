@@ -21,15 +21,16 @@ from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
 from gateway.web import metrics
 from gateway.web.bandwidth import Pace, Turns
+from gateway.web.connection import Connection
 from gateway.web.reply import SERVER
-from gateway.web.server import Connection
 from gateway.web.stall import StallWatch
 
-_ONE_WRITE_BYTES: Final = 64 * 1024
+ONE_WRITE_BYTES: Final = 64 * 1024
 _SLICE_BYTES: Final = 4 * 1024 * 1024
 _HTTP_1_1: Final = (1, 1)
 _PARTIAL: Final = 206
 HandOut = Callable[[int, int], None]
+_SERVER: Final = SERVER.encode()
 _STATUS_LINES: Final = {200: "200 OK", 206: "206 Partial Content"}
 
 
@@ -64,7 +65,7 @@ class BlobResponse(web.StreamResponse):
         Raises ``ConnectionError`` if the client leaves.
         """
         head = self._head(request, span)
-        if span.length > (_ONE_WRITE_BYTES if pace is None else 0):
+        if span.length > (ONE_WRITE_BYTES if pace is None else 0):
             await request.writer.write(head)
             await _send_file(request, reader, span, stalls, hand_out, pace)
         else:
@@ -154,6 +155,15 @@ async def _send_paced(way: _Way, span: ByteRange, stalls: StallWatch, turns: Tur
         with stalls.watching(way.transport):
             await way.send(start, count)
         start += count
+
+
+def partial_head(span: ByteRange, size: int, lines: bytes) -> bytes:
+    """The head of a 206 to an HTTP/1.1 request whose connection goes on."""
+    return (
+        b"HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\nDate: %b\r\nServer: %b\r\n"
+        b"Content-Range: bytes %d-%d/%d\r\n%b\r\n"
+        % (span.length, http_date().encode(), _SERVER, span.start, span.stop - 1, size, lines)
+    )
 
 
 class _Clock:

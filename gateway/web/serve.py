@@ -39,11 +39,11 @@ from gateway.model.precondition import (
     range_holds,
 )
 from gateway.web import edge
+from gateway.web.connection import Connection
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.reads import Resolved, SharedReader
 from gateway.web.resumes import Download
 from gateway.web.sending import BlobResponse, rendered
-from gateway.web.server import Connection
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
@@ -95,7 +95,8 @@ async def serve_file(
     if resolved is None and await gateway.reads.resolved_by_another(key):
         resolved = gateway.reads.find(key, max_age=max_age)
     if resolved is None:
-        resolved = await _resolve(request, gateway, key, resolve)
+        plain = ranges is STANDARD_RANGES and credential_of is authorization_of
+        resolved = await _resolve(request, gateway, key, resolve, plain=plain)
     elif not for_edge:
         await gateway.hook.authorise(resolved.access)
     try:
@@ -109,7 +110,12 @@ async def serve_file(
 
 
 async def _resolve(
-    request: web.Request, gateway: Gateway, key: tuple[str, Hashable], resolve: Resolve
+    request: web.Request,
+    gateway: Gateway,
+    key: tuple[str, Hashable],
+    resolve: Resolve,
+    *,
+    plain: bool,
 ) -> Resolved:
     seen = asyncio.get_running_loop().time()
     with gateway.reads.resolving(key) as watch:
@@ -120,6 +126,7 @@ async def _resolve(
         download = gateway.downloads.key(credential, record.scope, record.name)
         lines = rendered(headers)
         resolved = Resolved(access, record, validators, reader, headers, lines, seen, download)
+        resolved.plain = plain
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
@@ -173,7 +180,7 @@ def _check_pin(request: web.Request, record: FileRecord) -> None:
 
 
 UNCONDITIONAL: Final = Conditions()
-_CONDITIONAL: Final = (
+CONDITIONAL: Final = (
     "If-Match",
     "If-None-Match",
     "If-Modified-Since",
@@ -185,7 +192,7 @@ _CONDITIONAL: Final = (
 def conditions_of(request: web.Request) -> Conditions:
     """The conditional headers; repeated ones joined by commas (RFC 9110 5.3)."""
     headers = request.headers
-    if not any(name in headers for name in _CONDITIONAL):
+    if not any(name in headers for name in CONDITIONAL):
         return UNCONDITIONAL
 
     def combined(name: str) -> str | None:

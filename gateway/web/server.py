@@ -8,169 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp.http_parser
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.model.errors import Failure, GatewayError, Malformed
-from gateway.web.stall import is_acknowledged
-
-Word = Callable[[GatewayError], web.StreamResponse]
-Receipt = Callable[[bool], None]
+from gateway.model.errors import Failure
+from gateway.web.connection import (
+    LINGERING_SECONDS,
+    READ_BUFFER_BYTES,
+    Connection,
+    SendAtOnce,
+    Word,
+)
 
 _BACKLOG: Final = 4096
-_LINGERING_SECONDS: Final = 2.0
-_READ_BUFFER_BYTES: Final = 64 * 1024
-_SERVER_FAULT: Final = 500
-
-
-class Connection(RequestHandler):
-    """One connection. What never reaches a handler is refused in our words."""
-
-    __slots__ = ("_lose", "_newest_body", "_receipt", "_word")
-
-    def __init__(self, server: web.Server, word: Word, *, keepalive_seconds: float) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=keepalive_seconds,
-            lingering_time=_LINGERING_SECONDS,
-            read_bufsize=_READ_BUFFER_BYTES,
-            auto_decompress=False,  # what is stored is what was sent
-            access_log=None,  # type: ignore[arg-type]  # ``frame`` logs
-        )
-        self._word = word
-        self._newest_body: StreamReader | None = None
-        self._receipt: Receipt | None = None
-        self._lose: Callable[[], None] | None = None
-
-    def on_receipt(self, receipt: Receipt) -> None:
-        """Tell ``receipt``, once it is known, whether the client got all that was sent by now.
-
-        What we hand to the kernel is not received yet. It was if the client says more, or ends
-        the connection in order; not if the connection breaks.
-        """
-        self._receipt = receipt
-
-    @contextmanager
-    def ending_the_block(self) -> Iterator[None]:
-        """End the block with ``ConnectionResetError`` as soon as the client is gone.
-
-        aiohttp leaves it to the next write to find out, which may be long after.
-        """
-        task, lost = asyncio.current_task(), False
-        assert task is not None, "handlers run in tasks"
-        cancelled_before = task.cancelling()
-
-        def lose() -> None:
-            nonlocal lost
-            lost = True
-            task.cancel()
-
-        self._lose = lose
-        try:
-            yield
-        except asyncio.CancelledError:
-            if lost and task.uncancel() <= cancelled_before:
-                raise ConnectionResetError("the client left") from None
-            raise
-        finally:
-            self._lose = None
-
-    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
-        """As aiohttp does, but a request under way has ``timeout`` seconds once, not twice.
-
-        aiohttp's second time is for handlers that read a body, whose end it has just spoilt; one
-        that sends goes on as if nothing were.
-        """
-        if timeout is None or self._task_handler is None:
-            return await super().shutdown(timeout)
-        end = asyncio.get_running_loop().call_later(timeout, self._task_handler.cancel)
-        try:
-            await super().shutdown(timeout)
-        finally:
-            end.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """As aiohttp does, with three corrections.
-
-        A body that cannot be parsed fails for whoever is reading it: aiohttp only queues its
-        refusal behind the request, whose handler would wait for the rest of the body until it
-        is cut for being slow. And a request to upgrade, which nobody here does, is the
-        connection's last: of the bytes behind it aiohttp drops those that came in one piece
-        with it, and would read on in the middle of what they began. Finally, when bytes and a
-        reset come in one moment, the loop hands over the bytes and stops looking: the body
-        would never end.
-        """
-        if self._receipt is not None:
-            self._receipt(True)
-            self._receipt = None
-        super().data_received(data)
-        if self._messages:
-            self._correct_newest()
-        if self._unfinished_body is not None and self._was_reset():
-            assert self.transport is not None, "it was asked"
-            self.transport.abort()
-
-    def _correct_newest(self) -> None:
-        newest, body = self._messages[-1]
-        if isinstance(newest, RawRequestMessage):
-            self._newest_body = body
-            if newest.upgrade:
-                self._messages[-1] = (newest._replace(should_close=True), body)
-        elif self._unfinished_body is not None:
-            self._unfinished_body.set_exception(newest.exc)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """As aiohttp does, and the body fails even if its handler has not begun.
-
-        aiohttp tells only the request that a handler is at; one that begins a moment later
-        would wait for the rest of its body until it is cut for being slow. Whoever waits
-        within ``ending_the_block`` is told, too.
-        """
-        receipt, self._receipt = self._receipt, None
-        if receipt is not None and self.transport is not None:
-            receipt(exc is None and is_acknowledged(self.transport))
-        super().connection_lost(exc)
-        if self._lose is not None:
-            self._lose()
-        if self._unfinished_body is not None:
-            self._unfinished_body.set_exception(exc or ConnectionResetError("the client left"))
-
-    @property
-    def _unfinished_body(self) -> StreamReader | None:
-        """The body that more bytes are expected of, if any."""
-        body = self._newest_body
-        if body is None or body.is_eof() or body.exception() is not None:
-            return None
-        return body
-
-    def _was_reset(self) -> bool:
-        """Whether the socket has an error that nobody has been told of."""
-        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
-        return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """The answer to a request that could not be parsed; the connection ends with it."""
-        del exc, message
-        if request.writer.output_size > 0:
-            raise ConnectionError("failed after the response had begun")
-        response = self._word(Failure() if status >= _SERVER_FAULT else Malformed())
-        response.force_close()
-        return response
 
 
 @dataclass(slots=True)
@@ -193,6 +47,7 @@ async def listen(
     *,
     keepalive_seconds: float,
     shutdown_seconds: float,
+    send_at_once: SendAtOnce | None = None,
 ) -> HttpServer:
     """Serve ``app`` on ``sock``. Raises ``Failure`` if aiohttp is not what we rely on."""
     check_parser()
@@ -202,7 +57,9 @@ async def listen(
     assert server is not None, "set up"
 
     def connect() -> Connection:
-        return Connection(server, word, keepalive_seconds=keepalive_seconds)
+        return Connection(
+            server, word, keepalive_seconds=keepalive_seconds, send_at_once=send_at_once
+        )
 
     check_connection(connect(), keepalive_seconds=keepalive_seconds)
     loop = asyncio.get_running_loop()
@@ -219,8 +76,8 @@ def check_connection(connection: RequestHandler, *, keepalive_seconds: float) ->
     """Raise ``Failure`` unless a live connection has the options it was given."""
     applied = {
         "_keepalive_timeout": keepalive_seconds,
-        "_lingering_time": _LINGERING_SECONDS,
-        "_read_bufsize": _READ_BUFFER_BYTES,
+        "_lingering_time": LINGERING_SECONDS,
+        "_read_bufsize": READ_BUFFER_BYTES,
         "access_log": None,
     }
     for name, value in applied.items():

@@ -32,13 +32,21 @@ class StallWatch:
     @contextmanager
     def watching(self, transport: asyncio.WriteTransport) -> Iterator[None]:
         """Watch ``transport`` during the block."""
-        self._watched[transport] = -1
-        if self._timer is None:
-            self._timer = self._next_look()
+        self.watch(transport)
         try:
             yield
         finally:
-            self._watched.pop(transport, None)
+            self.unwatch(transport)
+
+    def watch(self, transport: asyncio.WriteTransport) -> None:
+        """Watch ``transport`` until it is said that it need not be any more."""
+        self._watched[transport] = -1
+        if self._timer is None:
+            self._timer = self._next_look()
+
+    def unwatch(self, transport: asyncio.WriteTransport) -> None:
+        """It is no longer watched."""
+        self._watched.pop(transport, None)
 
     def _next_look(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self._stall_seconds, self._look)

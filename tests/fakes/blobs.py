@@ -61,10 +61,14 @@ class MemoryReader:
         raise OSError("bytes in memory have no descriptor")
 
     async def read(self, offset: int, count: int) -> bytes:
-        part = self._content[offset : offset + count]
-        if len(part) != count:
+        part = self.read_ready(offset, count)
+        if part is None:
             raise BlobMissing()
         return part
+
+    def read_ready(self, offset: int, count: int) -> bytes | None:
+        part = self._content[offset : offset + count]
+        return part if len(part) == count else None
 
     def is_whole(self) -> bool:
         return True

@@ -38,6 +38,9 @@ class OpenBlob:
     def is_whole(self) -> bool:
         return True
 
+    def read_ready(self, offset: int, count: int) -> bytes | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,12 +33,20 @@ class DiskReader:
         What the page cache holds is read at once; only what must come from the disk
         goes to a thread.
         """
-        buffer = bytearray(count)
-        with contextlib.suppress(BlockingIOError, OSError):
-            if os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT) == count:
-                return bytes(buffer)
+        ready = self.read_ready(offset, count)
+        if ready is not None:
+            return ready
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._read_blocking, offset, count)
+
+    def read_ready(self, offset: int, count: int) -> bytes | None:
+        """Exactly ``count`` bytes from ``offset`` if the page cache holds them, else ``None``."""
+        buffer = bytearray(count)
+        try:
+            found = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)
+        except OSError:  # of which "it would have to wait" is one
+            return None
+        return bytes(buffer) if found == count else None
 
     def _read_blocking(self, offset: int, count: int) -> bytes:
         with disk_errors():
