@@ -27,6 +27,7 @@ from gateway.model.errors import (
     UnsupportedMedia,
 )
 from gateway.web import metrics
+from gateway.web.connection import Connection
 from gateway.web.context import Limits
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -107,6 +108,7 @@ class Pace:
     def __init__(self, request: web.Request, limits: Limits) -> None:
         self.received = 0
         self._content = request.content
+        self._connection = request.protocol
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -123,13 +125,15 @@ class Pace:
         return self._loop.call_later(self._limits.stall_seconds, self._look)
 
     def _look(self) -> None:
-        elapsed = self._loop.time() - self._began
+        elapsed, received = self._loop.time() - self._began, self.received
+        if isinstance(self._connection, Connection):
+            received += self._connection.received_ahead
         floor = elapsed * self._limits.min_upload_bytes_per_second
-        if self.received == self._last or self.received < floor:
+        if received == self._last or received < floor:
             metrics.stalled.inc()
             self._content.set_exception(TooSlow())
             return
-        self._last = self.received
+        self._last = received
         self._timer = self._next()
 
 

@@ -19,6 +19,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, GatewayError, Malformed
+from gateway.web.intake import LEAST_BYTES, Intake, length_of_body, request_parser
 from gateway.web.stall import is_acknowledged
 
 LINGERING_SECONDS: Final = 2.0
@@ -44,7 +45,8 @@ class Connection(RequestHandler):
     """One connection. What never reaches a handler is refused in our words."""
 
     __slots__ = (
-        *("_lose", "_newest_body", "_peer", "_receipt", "_send_at_once", "_sending", "_word"),
+        *("_intake", "_lose", "_newest_body", "_newest_length", "_peer", "_receipt"),
+        *("_send_at_once", "_sending", "_word"),
     )
 
     def __init__(
@@ -69,6 +71,8 @@ class Connection(RequestHandler):
         self._peer: str | None = None
         self._sending = False
         self._newest_body: StreamReader | None = None
+        self._newest_length: int | None = None
+        self._intake: Intake | None = None
         self._receipt: Receipt | None = None
         self._lose: Callable[[], None] | None = None
 
@@ -145,9 +149,54 @@ class Connection(RequestHandler):
         if self._messages:
             self._correct_newest()
             self._take_next()
-        if self._unfinished_body is not None and self._was_reset():
-            assert self.transport is not None, "it was asked"
-            self.transport.abort()
+        if self._unfinished_body is not None:
+            self._end_if_reset()
+            self._receive_past_parser()
+
+    @property
+    def received_ahead(self) -> int:
+        """Bytes of a body that came and that its reader cannot see yet."""
+        return 0 if self._intake is None else self._intake.filled
+
+    def is_buffered_protocol(self) -> bool:
+        """Whether the transport is to read into ``get_buffer`` (aiofastnet asks)."""
+        return self._intake is not None
+
+    def get_buffer(self, _: int) -> memoryview:
+        """Where the transport puts what it reads."""
+        assert self._intake is not None, "asked while there is one"
+        return self._intake.room()
+
+    def buffer_updated(self, count: int) -> None:
+        """The transport has read ``count`` bytes into the buffer."""
+        assert self._intake is not None, "told while there is one"
+        if self._intake.take(count):
+            self._body_received()
+        else:
+            self._end_if_reset()
+
+    def _receive_past_parser(self) -> None:
+        """Receive the rest of a large body by ourselves.
+
+        Not while reading is paused: the parser may hold bytes back then.
+        """
+        body, length, transport = self._unfinished_body, self._newest_length, self.transport
+        if body is None or length is None or self._intake is not None or self._reading_paused:
+            return
+        left = length - body.total_bytes
+        if left >= LEAST_BYTES and isinstance(transport, Transport):
+            self._intake = Intake(body, left)
+            transport.set_protocol(self)
+
+    def _body_received(self) -> None:
+        """Go back to the parser: a new one, for the old one still waits for that body."""
+        body, transport = self._newest_body, self.transport
+        assert body is not None, "its last bytes came"
+        assert transport is not None, "they came from there"
+        self._intake = self._newest_length = None
+        self._parser = request_parser(self, READ_BUFFER_BYTES)
+        transport.set_protocol(self)
+        body.feed_eof()
 
     def _take_next(self) -> None:
         """Have the next request answered, now or by a handler, if nothing else is being sent."""
@@ -206,7 +255,7 @@ class Connection(RequestHandler):
     def _correct_newest(self) -> None:
         newest, body = self._messages[-1]
         if isinstance(newest, RawRequestMessage):
-            self._newest_body = body
+            self._newest_body, self._newest_length = body, length_of_body(newest)
             if newest.upgrade:
                 self._messages[-1] = (newest._replace(should_close=True), body)
         elif self._unfinished_body is not None:
@@ -236,10 +285,13 @@ class Connection(RequestHandler):
             return None
         return body
 
-    def _was_reset(self) -> bool:
-        """Whether the socket has an error that nobody has been told of."""
-        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
-        return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+    def _end_if_reset(self) -> None:
+        """End the connection if its socket has an error that nobody has been told of."""
+        transport = self.transport
+        sock = None if transport is None else transport.get_extra_info("socket")
+        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            assert transport is not None, "it was asked"
+            transport.abort()
 
     def handle_error(
         self,

@@ -134,6 +134,8 @@ class _FormReceiver:
         self._segment: MultipartSegment | None = None
         self._text = bytearray()
         self._sink: BlobWriter | None = None
+        self._seam = _Seam(boundary)
+        self._is_counted = False  # by the parser, because the file part declares its length
         self._parser = PushMultipartParser(
             boundary,
             max_header_size=limits.part_header_bytes,
@@ -143,7 +145,11 @@ class _FormReceiver:
         )
 
     async def feed(self, chunk: bytes) -> None:
-        """Parse one chunk of the body."""
+        """Parse one chunk of the body, or pass it on if it is nothing but bytes of the file."""
+        between = self._seam.is_between_delimiters(chunk)
+        if between and self._sink is not None and not self._is_counted:
+            await self._take(chunk)
+            return
         seen = False
         with _form_errors():
             for event in self._parser.parse(chunk):
@@ -178,6 +184,7 @@ class _FormReceiver:
     async def _begin_file(self, segment: MultipartSegment) -> None:
         if self.form.upload is not None:
             raise Malformed("more than one file part")
+        self._is_counted = bool(_part_header(segment, "Content-Length"))
         claims = claims_of(segment.headerlist)
         _, parameters = parse_disposition(_part_header(segment, "Content-Disposition"))
         filename = parameters.get("filename", "")
@@ -191,6 +198,8 @@ class _FormReceiver:
 
     async def _take(self, chunk: bytes) -> None:
         if self._sink is not None:
+            if self._sink.size + len(chunk) > self._limits.file_bytes:
+                raise TooLarge("a part of the form is too large")
             metrics.received_bytes.inc(len(chunk))
             await self._sink.write(chunk)
         elif len(self._text) + len(chunk) > self._limits.field_bytes:
@@ -216,6 +225,31 @@ class _FormReceiver:
         self._outside += len(chunk)
         if self._outside > self._limits.preamble_bytes:
             raise Malformed("too many bytes outside the parts of the form")
+
+
+class _Seam:
+    """Tells chunks that the parser need not see: it copies what it looks at.
+
+    That is so for a chunk without a delimiter (CRLF, two hyphens, the boundary: RFC 2046 5.1.1)
+    that neither ends in the beginning of one nor comes after one that did.
+    """
+
+    def __init__(self, boundary: str) -> None:
+        self._delimiter = b"\r\n--" + boundary.encode()
+        self._open = True
+
+    def is_between_delimiters(self, chunk: bytes) -> bool:
+        """Whether no delimiter touches ``chunk``. Every chunk is asked about, in order."""
+        was_open, self._open = self._open, self._may_go_on(chunk)
+        return not was_open and not self._open and self._delimiter not in chunk
+
+    def _may_go_on(self, chunk: bytes) -> bool:
+        """Whether ``chunk`` could end within a delimiter."""
+        if len(chunk) < len(self._delimiter):
+            return True
+        tail = chunk[1 - len(self._delimiter) :]
+        begin = tail.rfind(b"\r")
+        return begin >= 0 and self._delimiter.startswith(tail[begin:])
 
 
 def _boundary(request: web.Request) -> str:
