@@ -40,7 +40,7 @@ class BlobWriter(Protocol):
     async def write(self, chunk: bytes | memoryview) -> None:
         """Accept ``chunk``, which the caller does not touch again.
 
-        May return before the bytes are stored, with at most two batches in flight; a
+        May return before the bytes are stored, with at most three batches in flight; a
         fault in storing them is raised by a later call. Raises ``StorageFull`` or
         ``StorageFailed``.
         """

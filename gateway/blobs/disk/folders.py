@@ -1,7 +1,7 @@
 """The folders of a disk store: room, names, durability. Everything here blocks.
 
-Rule: a permanent name is given once, by a link that cannot overwrite, and is synced
-together with every folder that was made for it.
+Rule: whoever gets a folder to put a name into gets one that is durable, and so is every folder
+that was made for it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from gateway.model.errors import Failure, StorageFailed, StorageFull
 from gateway.model.file import Scope
 
-_BATCH_BYTES: Final = 1024 * 1024
-_SMALLEST_BATCH_BYTES: Final = 64 * 1024
+_BATCH_BYTES: Final = 512 * 1024
+_SMALLEST_BATCH_BYTES: Final = 128 * 1024
 _ALL_BATCHES_BYTES: Final = 2 * 1024 * 1024
 _FOLDERS_REMEMBERED: Final = 50_000
 _PROBE: Final = ".probe-"
@@ -102,27 +102,9 @@ class Disk:
             self.failed_syncs += 1
             raise
 
-    def publish(self, part: str, blob_id: UUID, scope: Scope) -> None:
-        """Give a synced file its permanent name, durably, or change nothing.
-
-        The order is the point: the bytes are synced already, the link is atomic and
-        never overwrites, and the name survives power loss only once its folder, and
-        every folder made for it, is synced.
-        """
-        folder = self._scope_folder(scope)
-        try:
-            os.link(part, str(blob_id), src_dir_fd=self.incoming, dst_dir_fd=folder)
-            try:
-                self.sync(folder)
-            except OSError:
-                os.unlink(str(blob_id), dir_fd=folder)
-                raise
-        finally:
-            os.close(folder)
-        with contextlib.suppress(OSError):  # a second name of the same bytes, for the sweeper
-            os.unlink(part, dir_fd=self.incoming)
-
-    def _scope_folder(self, scope: Scope) -> int:
+    @contextlib.contextmanager
+    def opened(self, scope: Scope) -> Iterator[int]:
+        """The descriptor of a scope's folder, which is durable itself."""
         if scope not in self._durable_folders:
             kind = _open_folder(None, scope.kind, dir_fd=self.blobs)
             try:
@@ -135,7 +117,11 @@ class Disk:
             if len(self._durable_folders) >= _FOLDERS_REMEMBERED:
                 self._durable_folders.clear()
             self._durable_folders.add(scope)
-        return os.open(f"{scope.kind}/{scope.owner}", _FOLDER_FLAGS, dir_fd=self.blobs)
+        folder = os.open(f"{scope.kind}/{scope.owner}", _FOLDER_FLAGS, dir_fd=self.blobs)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
     def clear_incoming(self, older_than_seconds: float) -> int:
         """Remove old parts and probes that nobody holds the lock of; how many."""

@@ -17,8 +17,9 @@ from uuid import UUID
 import aiofiles.os
 
 from gateway.blobs.disk.folders import READ_FLAGS, Disk, disk_errors
+from gateway.blobs.disk.publishing import Publisher
 from gateway.blobs.disk.reader import DiskReader
-from gateway.blobs.disk.writer import DiskWriter, Pools
+from gateway.blobs.disk.writer import DiskWriter
 from gateway.blobs.port import StoredBlob
 from gateway.model.errors import BlobMissing, Failure, StorageFailed
 from gateway.model.file import Blob, Scope
@@ -28,14 +29,23 @@ T = TypeVar("T")
 
 _FAILED_SYNCS_ALLOWED: Final = 3
 _SEALERS_PER_THREAD: Final = 4
+_PUBLISHERS: Final = 2
 
 
 class DiskBlobStore:
     """A blob store in one folder of one file system."""
 
-    def __init__(self, disk: Disk, pools: Pools, readers: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        publisher: Publisher,
+        *,
+        writers: ThreadPoolExecutor,
+        readers: ThreadPoolExecutor,
+    ) -> None:
         self._disk = disk
-        self._pools = pools
+        self._publisher = publisher
+        self._writers = writers
         self._readers = readers
 
     @contextlib.asynccontextmanager
@@ -43,7 +53,7 @@ class DiskBlobStore:
         self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
     ) -> AsyncIterator[DiskWriter]:
         """Begin an upload; what is not sealed by the end of the block is discarded."""
-        writer = DiskWriter(self._disk, self._pools, scope, algorithms)
+        writer = DiskWriter(self._disk, self._writers, self._publisher, scope, algorithms)
         self._disk.writers += 1
         try:
             if expected_bytes is None or expected_bytes > self._disk.batch_bytes:
@@ -71,9 +81,7 @@ class DiskBlobStore:
         path = f"{scope.kind}/{scope.owner}/{blob_id}"
         with disk_errors():
             try:
-                await aiofiles.os.unlink(
-                    path, dir_fd=self._disk.blobs, executor=self._pools.writers
-                )
+                await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
             except FileNotFoundError:
                 return False
         return True
@@ -129,7 +137,7 @@ class DiskBlobStore:
         return reader
 
     async def _write_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await _hop(self._pools.writers, work, *args, **kwargs)
+        return await _hop(self._writers, work, *args, **kwargs)
 
     async def _read_side(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _hop(self._readers, work, *args, **kwargs)
@@ -142,21 +150,18 @@ async def open_disk_store(
     """The store under ``root``, checked for being usable; closed at the end of the block.
 
     Uploads and downloads have ``threads`` threads each, and what only waits for the disk to
-    sync has more of its own: it holds up nobody, and the file system commits what waits
-    together in one go. Raises ``Failure`` with the reason if the folder will not do.
+    sync has more of its own. Raises ``Failure`` with the reason if the folder will not do.
     """
     disk = Disk(root, min_free_bytes=min_free_bytes)
-    pools = Pools(
-        writers=ThreadPoolExecutor(threads, "blob-write"),
-        sealers=ThreadPoolExecutor(_SEALERS_PER_THREAD * threads, "blob-seal"),
-    )
+    publisher = Publisher(disk, together=_PUBLISHERS, alone=_SEALERS_PER_THREAD * threads)
+    writers = ThreadPoolExecutor(threads, "blob-write")
     readers = ThreadPoolExecutor(threads, "blob-read")
     try:
-        await _hop(pools.writers, disk.check_layout)
-        yield DiskBlobStore(disk, pools, readers)
+        await _hop(writers, disk.check_layout)
+        yield DiskBlobStore(disk, publisher, writers=writers, readers=readers)
     finally:
-        await asyncio.to_thread(pools.writers.shutdown)
-        await asyncio.to_thread(pools.sealers.shutdown)
+        await asyncio.to_thread(writers.shutdown)
+        await asyncio.to_thread(publisher.close)
         await asyncio.to_thread(readers.shutdown)
         disk.close()
 

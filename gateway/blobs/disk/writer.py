@@ -13,71 +13,46 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
+from gateway.blobs.disk.batches import Batch, Batches
 from gateway.blobs.disk.folders import STAGE_FLAGS, Disk, disk_errors
+from gateway.blobs.disk.publishing import Publisher, Sealing
+from gateway.blobs.disk.writeback import begin_write_back
 from gateway.model.digest import MD5, SHA256, Digest
 from gateway.model.errors import StorageFailed
 from gateway.model.file import Blob, Scope
 
-_LEAST_BUFFER_BYTES: Final = 16 * 1024
-
-
-class _Batch:
-    """Bytes in one piece, so that a thread hashes and writes them in one call each.
-
-    Every call that lets go of the interpreter must win it back from the event loop; with the
-    chunks as they came, that costs more than gathering them.
-    """
-
-    def __init__(self) -> None:
-        self.filled = 0
-        self._buffer = bytearray()
-
-    @property
-    def content(self) -> memoryview:
-        """The bytes gathered so far."""
-        return memoryview(self._buffer)[: self.filled]
-
-    def take(self, chunk: memoryview, limit: int) -> int:
-        """Gather from ``chunk`` as much as ``limit`` has room for; how much that was."""
-        count = min(len(chunk), limit - self.filled)
-        if count <= 0:
-            return 0
-        end = self.filled + count
-        if end > len(self._buffer):
-            self._buffer += bytes(max(_LEAST_BUFFER_BYTES, min(limit, 2 * end)) - len(self._buffer))
-        self._buffer[self.filled : end] = chunk[:count]
-        self.filled = end
-        return count
-
-
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """The threads of all uploads: some that hash and write, more that wait for syncs."""
-
-    writers: ThreadPoolExecutor
-    sealers: ThreadPoolExecutor
+_WRITE_BACK_BYTES: Final = 8 * 1024 * 1024
 
 
 class DiskWriter:
     """One upload on its way to disk, hashed and written a batch at a time in a thread."""
 
-    def __init__(self, disk: Disk, pools: Pools, scope: Scope, algorithms: Collection[str]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        pool: ThreadPoolExecutor,
+        publisher: Publisher,
+        scope: Scope,
+        algorithms: Collection[str],
+    ) -> None:
         self._disk = disk
-        self._pools = pools
+        self._pool = pool
+        self._publisher = publisher
         self._scope = scope
         self._id = uuid4()
         self._part = f"{self._id}.part"
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._descriptor: int | None = None
         self._job: Future[None] | None = None
-        self._batch = _Batch()
-        self._spare = _Batch()
+        self._batch = Batch()
+        self._batches = Batches()
         self._size = 0
+        self._written = 0
+        self._begun = 0
         self._sealed = False
         self._dropped = False
 
@@ -97,21 +72,19 @@ class DiskWriter:
         def create() -> None:
             self._create(expected_bytes)
 
-        await self._start(self._pools.writers, create)
+        await self._start(create)
 
     async def write(self, chunk: bytes | memoryview) -> None:
-        """Accept ``chunk``; a full batch goes to a thread while the next one fills."""
-        rest = memoryview(chunk)
-        self._size += len(rest)
-        while rest:
-            rest = rest[self._batch.take(rest, self._disk.batch_bytes) :]
-            if rest:
-                await self._flush()
+        """Accept ``chunk``; full batches go to a thread while the next one fills."""
+        self._size += len(chunk)
+        self._batch.add(chunk)
+        if self._batch.size >= self._disk.batch_bytes:
+            await self._hand_over()
 
     async def measure(self) -> Mapping[str, bytes]:
         """Wait until every byte is hashed; the raw digests by algorithm."""
-        if self._batch.filled:
-            await self._flush()
+        if self._batch.size:
+            await self._hand_over()
         await self._settle()
         return self._digests()
 
@@ -119,7 +92,10 @@ class DiskWriter:
         """Make the bytes durable under their permanent id."""
         await self._settle()
         self._sealed = True
-        await self._start(self._pools.sealers, partial(self._make_durable, self._batch))
+        store = partial(self._store, self._batch)
+        sealing = Sealing(self._part, self._id, self._scope, store)
+        self._job = self._publisher.submit(sealing, alone=self._descriptor is not None)
+        await self._settle()
         computed = self._digests()
         md5 = computed[MD5].hex() if MD5 in computed else None
         return Blob(self._id, self._scope, self._size, Digest(computed[SHA256].hex()), md5)
@@ -130,12 +106,18 @@ class DiskWriter:
             await self._settle()
         if self._sealed and self._job is None:
             return
-        await self._start(self._pools.writers, self._drop)
+        await self._start(self._drop)
 
-    async def _flush(self) -> None:
-        await self._settle()
-        full, self._batch, self._spare = self._batch, self._spare, self._batch
-        self._job = self._pools.writers.submit(self._absorb, full)
+    async def _hand_over(self) -> None:
+        full, self._batch = self._batch, Batch()
+        if self._batches.put(full):
+            try:
+                await self._settle()  # the last job took all there was; here is how it ended
+            except BaseException:
+                self._batches.give_up()
+                raise
+            self._job = self._pool.submit(self._absorb_batches)
+        await self._batches.room()
 
     def _digests(self) -> dict[str, bytes]:
         return {name: hasher.digest() for name, hasher in self._hashes.items()}
@@ -147,12 +129,15 @@ class DiskWriter:
         start another job, and the second must wait for that one, too.
         """
         while (job := self._job) is not None:
-            await asyncio.shield(asyncio.wrap_future(job))
+            if job.done():
+                job.result()
+            else:
+                await asyncio.shield(asyncio.wrap_future(job))
             if self._job is job:
                 self._job = None
 
-    async def _start(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
-        self._job = pool.submit(work)
+    async def _start(self, work: Callable[[], None]) -> None:
+        self._job = self._pool.submit(work)
         await self._settle()
 
     def _create(self, expected_bytes: int = 0) -> int:
@@ -165,22 +150,32 @@ class DiskWriter:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._descriptor
 
-    def _absorb(self, batch: _Batch) -> None:
-        descriptor = self._create() if self._descriptor is None else self._descriptor
-        content = batch.content
-        for hasher in self._hashes.values():
-            hasher.update(content)
-        with disk_errors():
-            write_all(descriptor, content)
-        batch.filled = 0
+    def _absorb_batches(self) -> None:
+        try:
+            while (batch := self._batches.take()) is not None:
+                self._absorb(batch)
+        except BaseException:
+            self._batches.give_up()
+            raise
 
-    def _make_durable(self, batch: _Batch) -> None:
+    def _absorb(self, batch: Batch) -> None:
+        descriptor = self._create() if self._descriptor is None else self._descriptor
+        for piece in batch.pieces:
+            for hasher in self._hashes.values():
+                hasher.update(piece)
+            with disk_errors():
+                write_all(descriptor, memoryview(piece))
+            self._written += len(piece)
+        if self._written - self._begun >= _WRITE_BACK_BYTES:
+            begin_write_back(descriptor, self._begun, self._written - self._begun)
+            self._begun = self._written
+
+    def _store(self, batch: Batch) -> None:
         self._absorb(batch)
         with disk_errors():
             assert self._descriptor is not None, "opened to absorb"
             self._disk.sync(self._descriptor)
             self._close()
-            self._disk.publish(self._part, self._id, self._scope)
 
     def _drop(self) -> None:
         self._dropped = True

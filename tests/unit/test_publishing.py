@@ -1,0 +1,129 @@
+"""Uploads made permanent together: one sync of their folder, and an outcome each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from gateway.blobs.disk.folders import Disk
+from gateway.blobs.disk.publishing import Publisher, Sealing, publish
+from gateway.model.errors import StorageFailed
+from gateway.model.file import Scope
+
+SCOPE = Scope("things", "t1")
+OTHER = Scope("groups", "g1")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    opened = Disk(tmp_path, min_free_bytes=0)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is synced from now on."""
+    fsync, names = os.fsync, list[str]()
+
+    def note(descriptor: int) -> None:
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return names
+
+
+def sealing(disk: Disk, scope: Scope = SCOPE, *, stored: bool = True) -> Sealing:
+    """An upload of one byte; without ``stored`` its part never comes to be."""
+    name = f"{uuid4()}.part"
+
+    def store() -> None:
+        if stored:
+            (disk.root / "incoming" / name).write_bytes(b"x")
+
+    return Sealing(name, uuid4(), scope, store)
+
+
+def permanent(disk: Disk) -> set[str]:
+    return {path.name for path in (disk.root / "blobs").rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_synced_once_for_all(disk: Disk, synced: list[str]) -> None:
+    publish(disk, [sealing(disk), sealing(disk, OTHER)])  # their folders are made
+    synced.clear()
+    together = [sealing(disk) for _ in range(5)] + [sealing(disk, OTHER)]
+    publish(disk, together)
+    assert synced == [SCOPE.owner, OTHER.owner]
+    assert {each.name for each in together} <= permanent(disk)
+    assert list((disk.root / "incoming").iterdir()) == []
+    assert [each.outcome.result(0) for each in together] == [None] * 6
+
+
+def test_what_fails_is_alone_in_that(disk: Disk) -> None:
+    good, bad, fine = sealing(disk), sealing(disk, stored=False), sealing(disk)
+    publish(disk, [good, bad, fine])
+    with pytest.raises(StorageFailed):
+        bad.outcome.result(0)
+    assert permanent(disk) == {good.name, fine.name}
+    assert (good.outcome.result(0), fine.outcome.result(0)) == (None, None)
+
+
+def test_a_folder_that_cannot_be_synced_gives_no_names(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(disk, [sealing(disk)])
+    before, fsync = permanent(disk), os.fsync
+
+    def fail(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == SCOPE.owner:
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    lost, kept = [sealing(disk), sealing(disk)], sealing(disk, OTHER)
+    publish(disk, [*lost, kept])
+    for each in lost:
+        with pytest.raises(StorageFailed):
+            each.outcome.result(0)
+    assert kept.outcome.result(0) is None
+    assert permanent(disk) == before | {kept.name}
+
+
+def test_nobody_hears_of_a_name_before_its_folder_is_synced(disk: Disk, synced: list[str]) -> None:
+    publish(disk, [sealing(disk)])
+    synced.clear()
+    upload, heard = sealing(disk), list[list[str]]()
+    upload.outcome.add_done_callback(lambda _: heard.append(list(synced)))
+    publish(disk, [upload])
+    assert heard == [[SCOPE.owner]]
+
+
+def test_what_comes_while_the_threads_are_busy_goes_together(disk: Disk) -> None:
+    """And none is forgotten, however they come."""
+    publisher, busy, go = Publisher(disk, together=1, alone=1), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        busy.set()
+        assert go.wait(10)
+
+    first = Sealing("none.part", uuid4(), SCOPE, hold)
+    publisher.submit(first, alone=False)
+    assert busy.wait(10)
+    uploads = [sealing(disk) for _ in range(100)]
+    for upload in uploads:
+        publisher.submit(upload, alone=False)
+    aside = sealing(disk)
+    assert publisher.submit(aside, alone=True).result(10) is None, "it waits for nobody"
+    go.set()
+    for upload in uploads:
+        assert upload.outcome.result(10) is None
+    again = sealing(disk)
+    assert publisher.submit(again, alone=False).result(10) is None
+    publisher.close()
+    assert permanent(disk) == {each.name for each in [*uploads, aside, again]}
