@@ -183,7 +183,7 @@ def build_app(
         log_as=REQUEST_ID.set,
         most_requests=most_requests,
     )
-    app = web.Application(middlewares=[frame.middleware()])
+    app = web.Application(middlewares=[frame.run])
     app[GATEWAY], app[FRAME] = gateway, frame
     for dialect in dialects:
         for route in dialect.routes:

@@ -17,7 +17,7 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -63,16 +63,9 @@ class Frame:
         self._most_requests = most_requests
         self._under_way = 0
 
-    def middleware(self) -> Middleware:
-        """The middleware to give to the application."""
-
-        @web.middleware
-        async def framed(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._run(request, handler)
-
-        return framed
-
-    async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    @web.middleware
+    async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The middleware: ``handler``'s answer, or what became of it in our words."""
         started = time.perf_counter()
         identifier = self._next_identifier()
         dialect = self._dialect_of(request)

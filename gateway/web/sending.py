@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import IO, Final, cast
+from typing import BinaryIO, Final, cast
 
+from aiofastnet import Transport
 from aiohttp import web
 
 from gateway.blobs.port import BlobReader
@@ -51,7 +52,7 @@ class BlobResponse(web.StreamResponse):
         self._size = size
         self._lines = lines
 
-    async def send(
+    def send(
         self,
         request: web.Request,
         reader: BlobReader,
@@ -59,20 +60,65 @@ class BlobResponse(web.StreamResponse):
         stalls: StallWatch,
         hand_out: HandOut | None = None,
         pace: Pace | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Send head and bytes, at ``pace``; ``hand_out`` is told which, before they go.
 
         Raises ``ConnectionError`` if the client leaves.
         """
-        head = self._head(request, span)
         if span.length > (ONE_WRITE_BYTES if pace is None else 0):
-            await request.writer.write(head)
-            await _send_file(request, reader, span, stalls, hand_out, pace)
-        else:
-            if hand_out is not None:
-                hand_out(span.start, span.stop)
-            body = await reader.read(span.start, span.length) if span.length else b""
-            await request.writer.write(head + body)
+            return self._send_file(request, reader, span, stalls, hand_out, pace)
+        return self._send_bytes(request, reader, span, hand_out)
+
+    async def _send_bytes(
+        self, request: web.Request, reader: BlobReader, span: ByteRange, hand_out: HandOut | None
+    ) -> None:
+        if hand_out is not None:
+            hand_out(span.start, span.stop)
+        body = await reader.read(span.start, span.length) if span.length else b""
+        await request.writer.write(self._head(request, span) + body)
+        self._end(span)
+
+    async def _send_file(
+        self,
+        request: web.Request,
+        reader: BlobReader,
+        span: ByteRange,
+        stalls: StallWatch,
+        hand_out: HandOut | None,
+        pace: Pace | None,
+    ) -> None:
+        """The span from the file to the socket.
+
+        ``sendfile`` says nothing of a file that ends early, so the blob is asked afterwards.
+        Few frames: thousands of downloads wait in here.
+        """
+        await request.writer.write(self._head(request, span))
+        transport = cast(asyncio.WriteTransport | None, request.transport)
+        if transport is None:
+            raise ConnectionResetError("the client left")
+        way = _Way(transport, reader, hand_out)
+        try:
+            if pace is None:
+                stalls.watch(transport)
+                for start in range(span.start, span.stop, _SLICE_BYTES):
+                    if start > span.start:
+                        await asyncio.sleep(0)  # others get their turn
+                    rest = way.send(start, min(_SLICE_BYTES, span.stop - start))
+                    if rest is not None:
+                        await rest
+            else:
+                with cast(Connection, request.protocol).ending_the_block(), pace.begun() as turns:
+                    await _send_paced(way, span, stalls, turns)
+            if not reader.is_whole():
+                raise ConnectionResetError("the blob is shorter than its row says")
+        except BaseException:
+            transport.abort()
+            raise
+        finally:
+            stalls.unwatch(transport)
+        self._end(span)
+
+    def _end(self, span: ByteRange) -> None:
         metrics.sent(span.length)
         self._eof_sent = True
 
@@ -91,36 +137,6 @@ class BlobResponse(web.StreamResponse):
         return b"%b%b\r\n" % (head.encode("ascii"), self._lines)
 
 
-async def _send_file(
-    request: web.Request,
-    reader: BlobReader,
-    span: ByteRange,
-    stalls: StallWatch,
-    hand_out: HandOut | None,
-    pace: Pace | None,
-) -> None:
-    """The span from the file to the socket.
-
-    ``sendfile`` says nothing of a file that ends early, so the blob is asked afterwards.
-    """
-    transport = cast(asyncio.WriteTransport | None, request.transport)
-    if transport is None:
-        raise ConnectionResetError("the client left")
-    way = _Way(transport, reader, hand_out)
-    try:
-        if pace is None:
-            with stalls.watching(transport):
-                await _send_span(way, span)
-        else:
-            with cast(Connection, request.protocol).ending_the_block(), pace.begun() as turns:
-                await _send_paced(way, span, stalls, turns)
-        if not reader.is_whole():
-            raise ConnectionResetError("the blob is shorter than its row says")
-    except BaseException:
-        transport.abort()
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class _Way:
     """From a blob to a socket."""
@@ -129,22 +145,20 @@ class _Way:
     reader: BlobReader
     hand_out: HandOut | None
 
-    async def send(self, start: int, count: int) -> None:
-        """One slice."""
+    def send(self, start: int, count: int) -> Awaitable[object] | None:
+        """Send one slice; what is still to be waited for, if anything.
+
+        No coroutine: thousands of downloads wait here, and each frame costs memory.
+        """
         if self.transport.is_closing():
             raise ConnectionResetError("the client left")
         if self.hand_out is not None:
             self.hand_out(start, start + count)
-        file, loop = cast(IO[bytes], self.reader), asyncio.get_running_loop()
-        await loop.sendfile(self.transport, file, start, count, fallback=False)
-
-
-async def _send_span(way: _Way, span: ByteRange) -> None:
-    """A slice at a time, so that others get their turn."""
-    for start in range(span.start, span.stop, _SLICE_BYTES):
-        if start > span.start:
-            await asyncio.sleep(0)
-        await way.send(start, min(_SLICE_BYTES, span.stop - start))
+        file = cast(BinaryIO, self.reader)
+        if isinstance(self.transport, Transport):
+            return self.transport.sendfile(file, start, count)
+        loop = asyncio.get_running_loop()
+        return loop.sendfile(self.transport, file, start, count, fallback=False)
 
 
 async def _send_paced(way: _Way, span: ByteRange, stalls: StallWatch, turns: Turns) -> None:
@@ -153,7 +167,9 @@ async def _send_paced(way: _Way, span: ByteRange, stalls: StallWatch, turns: Tur
     while start < span.stop:
         count = await turns.next(span.stop - start)
         with stalls.watching(way.transport):
-            await way.send(start, count)
+            rest = way.send(start, count)
+            if rest is not None:
+                await rest
         start += count
 
 

@@ -104,7 +104,10 @@ async def serve_file(
         if for_edge:
             gateway.downloads.forget(resolved.download)
             return await edge.decide(request, gateway, resolved)
-        return await _serve(request, gateway, resolved, ranges)
+        chosen = _choose(request, gateway, resolved, ranges)
+        if isinstance(chosen, web.Response):
+            return chosen
+        return await _send(request, gateway, resolved, chosen)
     finally:
         resolved.blob.release()
 
@@ -131,10 +134,10 @@ async def _resolve(
         return resolved
 
 
-async def _serve(
+def _choose(
     request: web.Request, gateway: Gateway, resolved: Resolved, ranges: RangeRules
-) -> web.StreamResponse:
-    """The answer in the order of RFC 9110 13.2.2."""
+) -> ByteRange | web.Response | None:
+    """The part to send, ``None`` for all, or what to say instead: RFC 9110 13.2.2."""
     record, validators = resolved.record, resolved.validators
     conditions = conditions_of(request)
     outcome = Outcome.PROCEED
@@ -149,8 +152,7 @@ async def _serve(
         header = None
     if header is not None and _would_mix(request, gateway, resolved, conditions, header):
         raise PreconditionFailed()
-    chosen = parse_range(header, record.blob.size, ranges.policy)
-    return await _send(request, gateway, resolved, chosen)
+    return parse_range(header, record.blob.size, ranges.policy)
 
 
 def _would_mix(
