@@ -15,6 +15,7 @@ from benchmarks.machine import ROOT
 from benchmarks.peers.server import Server, binary
 
 NAME: Final = "nginx static"
+ASKING: Final = "nginx auth_request alone"
 DAV: Final = "nginx DAV PUT"
 _CONFIGURATION: Final = """\
 {user}
@@ -37,9 +38,11 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     default_type application/octet-stream;
+    {http}
     server {{
         listen {host}:{port} backlog=4096;
         location / {{ root {files}; }}
+        {server}
         location /dav/ {{
             alias {folder}/dav/;
             dav_methods PUT DELETE;
@@ -49,11 +52,50 @@ http {{
 """
 
 
+# The least that asks a gateway and keeps its answer: no header of ours, nothing that is not plain.
+_DECISIONS: Final = "proxy_cache_path {folder}/decisions keys_zone=decisions:1m use_temp_path=off;"
+_DECIDED: Final = """
+        auth_request /decision;
+        location = /decision {{
+            internal;
+            auth_request off;
+            proxy_pass {gateway}/files/{image};
+            proxy_method GET;
+            proxy_pass_request_headers off;
+            proxy_set_header Authorization $http_authorization;
+            proxy_set_header X-Filestore-Edge $msec;
+            proxy_cache decisions;
+            proxy_cache_key "$http_authorization $request_uri";
+            proxy_ignore_headers Cache-Control Expires Vary Set-Cookie;
+        }}
+"""
+
+
 @contextlib.contextmanager
 def nginx_static(bench: Bench, files: Path) -> Iterator[Server]:
     """One worker that serves ``files``, and takes PUT under ``/dav/``."""
+    with _plain(bench, "nginx", files) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def nginx_asking(bench: Bench, files: Path, gateway: Gateway, image: str) -> Iterator[Server]:
+    """The same, but the gateway says who may read the file named ``image``, and is remembered.
+
+    What our own configuration costs beyond this is ours; what this costs is nginx's.
+    """
+    http = _DECISIONS.format(folder=bench.work / "nginx-asking")
+    decided = _DECIDED.format(gateway=gateway.url, image=image)
+    with _plain(bench, "nginx-asking", files, http=http, server=decided) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _plain(
+    bench: Bench, name: str, files: Path, *, http: str = "", server: str = ""
+) -> Iterator[Server]:
     program = binary("nginx", "apt install nginx-light")
-    folder, port = bench.folder("nginx"), free_port()
+    folder, port = bench.folder(name), free_port()
     (folder / "dav").mkdir()
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -63,10 +105,12 @@ def nginx_static(bench: Bench, files: Path) -> Iterator[Server]:
             files=files,
             host=HOST,
             port=port,
+            http=http,
+            server=server,
         )
     )
-    with _running(program, folder, configuration, port) as server:
-        yield server
+    with _running(program, folder, configuration, port) as running_server:
+        yield running_server
 
 
 @contextlib.contextmanager
