@@ -61,7 +61,7 @@ ROWS: Final[dict[int, Row]] = {
     ),
     6: Row(
         "multipart upload with SHA-256, fsync, hook and commit / nginx DAV PUT",
-        {"gateway / DAV": _least(1.2, 2)},
+        {"gateway / DAV": _least(1.2, 2), "gateway / dd conv=fsync": _reported("x")},
     ),
     7: Row(
         "the same upload / the naive aiohttp handler",

@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.bench import Bench, CannotRun, Peer
 from benchmarks.curl import Transfer, post_form, put
 from benchmarks.gateway import Gateway, running_gateway
-from benchmarks.peers import aiohttp_peers, limit, nginx, tus
+from benchmarks.peers import aiohttp_peers, disk, limit, nginx, tus
 from benchmarks.peers.server import Server
 from benchmarks.results import Aim, Check, Finding, Series, Target
 from benchmarks.rounds import interleaved, warm_up
@@ -45,6 +45,13 @@ def against_dav(bench: Bench, finding: Finding) -> None:
     arena = _arena(bench)
     _show(finding, arena, tuple(arena.disk))
     _settle(finding, arena, "gateway / DAV", nginx.DAV)
+    if disk.NAME in arena.disk:
+        values = _ratios(arena.disk, disk.NAME)
+        finding.settle(ROWS[finding.number].check("gateway / dd conv=fsync", values, disk.NAME))
+        finding.note(
+            f"{disk.NAME} writes the same file and syncs it, without network or hash: what the disk "
+            "allows to whoever does not leave it to luck; of the others only the gateway syncs"
+        )
 
 
 def against_naive(bench: Bench, finding: Finding) -> None:
@@ -116,6 +123,7 @@ def _peers(bench: Bench, image: Path) -> list[Peer]:
         Peer(nginx.DAV, lambda: _dav(bench, image)),
         Peer(aiohttp_peers.NAIVE, lambda: _naive(bench, image)),
         Peer(limit.NAME, lambda: _by_put(limit.socket_limit(bench), image)),
+        Peer(disk.NAME, lambda: _disk(bench, image)),
         Peer(tus.NODE, lambda: _by_tus(tus.tus_node(bench), image)),
         Peer(tus.TUSD, lambda: _by_tus(tus.tusd(bench), image)),
     ]
@@ -150,6 +158,11 @@ def _dav(bench: Bench, image: Path) -> Iterator[Opened]:
             return transfer
 
         yield server.version, partial(_settled, upload)
+
+
+@contextmanager
+def _disk(bench: Bench, image: Path) -> Iterator[Opened]:
+    yield disk.version(), partial(_settled, partial(disk.write_synced, bench, image))
 
 
 @contextmanager
