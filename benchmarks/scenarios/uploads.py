@@ -49,8 +49,8 @@ def against_dav(bench: Bench, finding: Finding) -> None:
         values = _ratios(arena.disk, disk.NAME)
         finding.settle(ROWS[finding.number].check("gateway / dd conv=fsync", values, disk.NAME))
         finding.note(
-            f"{disk.NAME} writes the same file and syncs it, without network or hash: what the disk "
-            "allows to whoever does not leave it to luck; of the others only the gateway syncs"
+            f"{disk.NAME} writes the same file and syncs it, without network or hash: what the "
+            "disk allows to whoever leaves nothing to luck; of the others only the gateway syncs"
         )
 
 
