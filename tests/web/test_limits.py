@@ -107,7 +107,7 @@ async def test_an_upload_that_stalls_is_refused_and_leaves_nothing(
 
 
 async def test_a_slow_sender_is_left_alone(gateway: GatewayProcess, thing: Thing) -> None:
-    """Twice the stall time long a little of a large file comes now and then."""
+    """Three times the stall time long a little of a large file comes now and then."""
     begin = b'--b\r\nContent-Disposition: form-data; name="file"; filename="slow.bin"\r\n\r\n'
     body = begin + BIG.content + b"\r\n--b--\r\n"
     async with raw_connection(gateway.port) as connection:
@@ -120,10 +120,10 @@ async def test_a_slow_sender_is_left_alone(gateway: GatewayProcess, thing: Thing
                 ("Content-Length", str(len(body))),
             ],
         )
-        for start in range(0, 30_000, 3_000):
-            await connection.send(body[start : start + 3_000])
-            await asyncio.sleep(0.2)
-        await connection.send(body[30_000:])
+        for start in range(0, 5_000, 500):
+            await connection.send(body[start : start + 500])
+            await asyncio.sleep(0.3)
+        await connection.send(body[5_000:])
         assert (await connection.read_answer()).status == 201
 
 
