@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -157,6 +159,38 @@ def test_a_body_that_is_cut_fails_for_its_reader(sent: int, *, reset: bool) -> N
             else:
                 sock: socket.socket = writer.get_extra_info("socket")
                 sock.shutdown(socket.SHUT_WR)
+            await asyncio.wait_for(ended.wait(), 10)
+
+        await converse(handler, client)
+
+    run(scenario())
+    assert ends == ["cut"]
+
+
+def test_a_reset_that_comes_in_one_moment_with_bytes_ends_the_body() -> None:
+    """The loop hands over the bytes and stops looking, so the connection has to."""
+    ends = list[str]()
+
+    async def scenario() -> None:
+        ended = asyncio.Event()
+
+        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                await request.content.read()
+            except ConnectionError:
+                ends.append("cut")
+            ended.set()
+            return web.Response()
+
+        async def client(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(head("PUT", 2 * MIB) + content(1000))
+            await asyncio.sleep(0.05)
+            descriptor = os.dup(writer.get_extra_info("socket").fileno())
+            writer.transport.abort()
+            await asyncio.sleep(0.05)
+            with socket.socket(fileno=descriptor) as sock:  # the last of it: closing it resets
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.send(content(1000))
             await asyncio.wait_for(ended.wait(), 10)
 
         await converse(handler, client)
