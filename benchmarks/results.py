@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from benchmarks.machine import ROOT
 from benchmarks.stats import Spread, spread_of
 
 _KEY: Final = re.compile(rb"Thing [A-Za-z0-9_-]{20,}")
@@ -159,8 +160,16 @@ _RUN: TypeAdapter[Run] = TypeAdapter(Run)
 
 
 def run_to_json(run: Run) -> bytes:
-    """The run as indented JSON; a key in a command line is of no use to anybody, and not shown."""
-    return _KEY.sub(b"Thing KEY", _RUN.dump_json(run, indent=1)) + b"\n"
+    """The run as indented JSON.
+
+    Keys, and where this machine keeps the checkout and its user's files, are of no use to anybody:
+    command lines have ``KEY``, ``CHECKOUT`` and ``HOME`` instead.
+    """
+    text = _KEY.sub(b"Thing KEY", _RUN.dump_json(run, indent=1))
+    for place, name in ((ROOT, b"CHECKOUT"), (Path.home(), b"HOME")):
+        if place != Path(place.anchor):
+            text = text.replace(f"{place}/".encode(), name + b"/")
+    return text + b"\n"
 
 
 def run_from_json(text: bytes) -> Run:

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.bench import CannotRun
 from benchmarks.cli import main
 from benchmarks.compare import compared, warnings
+from benchmarks.machine import ROOT
 from benchmarks.report.page import html_report, markdown_table
 from benchmarks.report.words import number
 from benchmarks.results import (
@@ -141,6 +142,15 @@ def a_run(scale: float = 1.0) -> Run:
     findings[0].failure = "there is no <edge> configuration"
     machine = {"processor": "P", "cores": "2"}
     return Run("2026-01-01T00:00:00", 90.0, "quick", machine, {"python": "3"}, tuple(findings))
+
+
+def test_a_result_does_not_say_where_its_machine_keeps_things() -> None:
+    run = a_run()
+    run.findings[1].commands[:] = [f"dd if={ROOT}/benchmarks/out/a of={Path.home()}/b"]
+    run.findings[0].failure = f"{Path.home()}/.cache/caddy: not found"
+    read = run_from_json(run_to_json(run))
+    assert ["dd if=CHECKOUT/benchmarks/out/a of=HOME/b"] == read.findings[1].commands
+    assert "HOME/.cache/caddy: not found" == read.findings[0].failure
 
 
 def test_a_result_survives_json_without_the_key_that_it_was_measured_with() -> None:

@@ -48,14 +48,14 @@ class Batches:
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._waiting: deque[Batch] = deque()
-        self._taken_care_of = False
+        self._at_work = False
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, batch: Batch) -> bool:
-        """Add ``batch``; whether a thread must be sent for it, because none will come by itself."""
+        """Add ``batch``; whether a thread must be sent for it, for none is at work."""
         with self._lock:
             self._waiting.append(batch)
-            alone, self._taken_care_of = not self._taken_care_of, True
+            alone, self._at_work = not self._at_work, True
         return alone
 
     async def room(self) -> None:
@@ -70,16 +70,16 @@ class Batches:
         """In the thread: the next batch; after ``None`` it must not ask again."""
         with self._lock:
             batch = self._waiting.popleft() if self._waiting else None
-            self._taken_care_of = batch is not None
+            self._at_work = batch is not None
             waiter, self._waiter = self._waiter, None
         self._wake(waiter)
         return batch
 
     def give_up(self) -> None:
-        """In the thread: it comes no more, whatever waits; the next ``put`` will say so."""
+        """What waits is dropped: no thread comes for it. The next ``put`` will ask for one."""
         with self._lock:
             self._waiting.clear()
-            self._taken_care_of = False
+            self._at_work = False
             waiter, self._waiter = self._waiter, None
         self._wake(waiter)
 
