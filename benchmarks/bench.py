@@ -23,7 +23,7 @@ import asyncpg
 from benchmarks.children import ChildFailed
 from benchmarks.results import Finding
 from benchmarks.scale import MIB, Scale
-from gateway.embedded import EmbeddedFailed, embedded_server
+from gateway.database.embedded import EmbeddedFailed, embedded_server
 
 T = TypeVar("T")
 _MEMORY: Final = Path("/dev/shm")

@@ -22,7 +22,7 @@ from typing import Final
 import aiohttp
 import asyncpg
 
-from gateway.embedded import embedded_postgres
+from gateway.database.embedded import embedded_postgres
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import User, sign_in, signed_in
 

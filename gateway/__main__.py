@@ -22,9 +22,16 @@ from typing import Any, Final, NoReturn, TypeVar
 import aiofastnet
 import uvloop
 
-from gateway import __version__, app, chores
-from gateway.allocator import share_arenas
-from gateway.config import (
+from gateway import __version__, app
+from gateway import commands as chores
+from gateway.banner import greeting
+from gateway.database.embedded import EmbeddedFailed, embedded_server
+from gateway.database.migrations import migrate
+from gateway.model.errors import GatewayError
+from gateway.process.logs import configure_logs
+from gateway.process.malloc import share_arenas
+from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
+from gateway.settings.core import (
     BadSettings,
     Settings,
     child_environment,
@@ -33,13 +40,7 @@ from gateway.config import (
     shown,
     unknown_variables,
 )
-from gateway.embedded import EmbeddedFailed, embedded_server
-from gateway.greeting import greeting
-from gateway.logs import configure_logs
-from gateway.migrations import migrate
-from gateway.model.errors import GatewayError
-from gateway.secret import load_secret
-from gateway.supervisor import ListenFailed, Supervisor, bind, die_with_parent
+from gateway.settings.secret import load_secret
 
 LOG: Final = logging.getLogger("gateway")
 _LATE_SECONDS: Final = 5.0

@@ -20,39 +20,39 @@ from aiohttp import web
 from gateway import __version__
 from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
-from gateway.catalogue.postgres_changes import listening
-from gateway.config import Settings
-from gateway.courier import manner_of
+from gateway.database.changes import listening
+from gateway.database.pool import open_database
 from gateway.dialects import DIALECTS
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
 from gateway.identity.registry import Registry, open_registry
-from gateway.logs import REQUEST_ID
 from gateway.messaging.delivery import delivering
 from gateway.messaging.service import Messaging, messaging_on
-from gateway.model.change import Audiences, RightsChanged
-from gateway.postgres import open_database
-from gateway.secret import load_secret
-from gateway.sweeping import sweeping
-from gateway.web import docs, health
-from gateway.web.bandwidth import bandwidth_of
-from gateway.web.body import expect_later
+from gateway.model.change import ChangeListeners, RightsChanged
+from gateway.process.logs import REQUEST_ID
+from gateway.settings.core import Settings
+from gateway.settings.secret import load_secret
+from gateway.traffic.bandwidth import bandwidth_of
+from gateway.traffic.credentials import PrincipalCache
+from gateway.traffic.limits import ConcurrencyLimit
+from gateway.traffic.resolved import ReadCache
+from gateway.traffic.resumes import ResumeGuard
+from gateway.upkeep.loop import sweeping
 from gateway.web.context import GATEWAY, Gateway, Limits
 from gateway.web.dialect import Dialect, Handler
-from gateway.web.express import Express
-from gateway.web.frame import FRAME, Frame
+from gateway.web.downloads.fastpath import FastPath
 from gateway.web.metrics import metrics_handler
-from gateway.web.openapi import document
-from gateway.web.peers import TrustedPeers
-from gateway.web.principals import PrincipalCache
-from gateway.web.reads import ReadCache
-from gateway.web.resumes import Downloads
-from gateway.web.server import HttpServer, listen
-from gateway.web.service import DOCUMENTATION, OPERATIONS
-from gateway.web.slots import Slots
+from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
+from gateway.web.openapi.document import document
+from gateway.web.operations import docs, health
+from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
+from gateway.web.proxies import TrustedPeers
+from gateway.web.rendering import error_response
+from gateway.web.server.listen import HttpServer, listen
 from gateway.web.stall import StallWatch
-from gateway.web.wording import answer
+from gateway.web.uploads.body import expect_later
+from gateway.wiring import delivery_policy
 
 _log: Final = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
     seconds, entries = settings.read_cache_seconds, settings.read_cache_entries
     reads = ReadCache(seconds=seconds, entries=entries)
     principals = PrincipalCache(seconds=seconds, entries=entries)
-    audience = Audiences(reads, principals)
+    audience = ChangeListeners(reads, principals)
     async with open_hook(
         settings.hook_url,
         timeout_seconds=settings.hook_timeout_seconds,
@@ -120,10 +120,10 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             hook=hook,
             limits=limits_of(settings),
             peers=trusted_peers(settings),
-            uploads=Slots(settings.max_concurrent_uploads),
+            uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds),
             reads=reads,
-            downloads=Downloads(remembered_downloads(settings)),
+            downloads=ResumeGuard(remembered_downloads(settings)),
             principals=principals,
             audience=audience,
             accel=settings.accel,
@@ -175,7 +175,7 @@ def build_app(
 ) -> web.Application:
     """The application: every dialect's routes, at the root and under ``prefix``."""
     owners: dict[web.AbstractRoute, Dialect] = {}
-    frame = Frame(
+    frame = RequestMiddleware(
         owners,
         dialects,
         prefix=prefix,
@@ -184,7 +184,7 @@ def build_app(
         most_requests=most_requests,
     )
     app = web.Application(middlewares=[frame.run])
-    app[GATEWAY], app[FRAME] = gateway, frame
+    app[GATEWAY], app[MIDDLEWARE] = gateway, frame
     for dialect in dialects:
         for route in dialect.routes:
             for path in (route.path, prefix + route.path) if route.prefixed else (route.path,):
@@ -221,7 +221,7 @@ def announcing(handler: Handler, gateway: Gateway) -> Handler:
         try:
             return await handler(request)
         finally:
-            gateway.audience.hear(RightsChanged())
+            gateway.audience.on_change(RightsChanged())
 
     return announced
 
@@ -240,8 +240,8 @@ async def serve(
     async with (
         open_stores(settings, dsn) as stores,
         open_gateway(settings, stores) as gateway,
-        delivering(stores.messaging.database, manner_of(settings)) as deliverer,
-        listening(dsn, Audiences(gateway.audience, deliverer)),
+        delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
+        listening(dsn, ChangeListeners(gateway.audience, deliverer)),
     ):
         raise_descriptor_limit()
         readiness = health.Readiness(
@@ -279,11 +279,11 @@ async def start_server(app: web.Application, settings: Settings, sock: socket.so
     """
     send_at_once = None
     if settings.hook_url is None:
-        send_at_once = Express(app[GATEWAY], app[FRAME]).send
+        send_at_once = FastPath(app[GATEWAY], app[MIDDLEWARE]).send
     return await listen(
         app,
         sock,
-        lambda error: answer(error, DIALECTS[0], ""),
+        lambda error: error_response(error, DIALECTS[0], ""),
         keepalive_seconds=settings.keepalive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
         send_at_once=send_at_once,

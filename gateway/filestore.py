@@ -23,7 +23,7 @@ from gateway.blobs.port import BlobReader, BlobStore, BlobWriter
 from gateway.catalogue.port import Catalogue, Listing, Page
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
-from gateway.model.change import Audience, FileChanged
+from gateway.model.change import ChangeListener, FileChanged
 from gateway.model.digest import Claim, check_claims
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -70,7 +70,7 @@ class Filestore:
         blobs: BlobStore,
         catalogue: Catalogue,
         hook: AuthHook,
-        audience: Audience,
+        audience: ChangeListener,
     ) -> None:
         self._blobs = blobs
         self._catalogue = catalogue
@@ -142,7 +142,7 @@ class Filestore:
                 await self._blobs.remove(blob.scope, blob.id)
             raise
         finally:
-            self._audience.hear(FileChanged(draft.scope, draft.name))
+            self._audience.on_change(FileChanged(draft.scope, draft.name))
 
     async def _approve(self, deposit: Deposit, blob: Blob) -> None:
         access = replace(deposit.access, name=deposit.draft.name)
@@ -175,7 +175,7 @@ class Filestore:
                 access.scope, access.name, attributes, expected=expected
             )
         finally:
-            self._audience.hear(FileChanged(access.scope, access.name))
+            self._audience.on_change(FileChanged(access.scope, access.name))
 
     async def _remove(self, access: Access, expected: UUID | None) -> None:
         creator = access.principal.id
@@ -187,7 +187,7 @@ class Filestore:
             if await self._catalogue.find(access.scope, access.name) is not None:
                 raise
         finally:
-            self._audience.hear(FileChanged(access.scope, access.name))
+            self._audience.on_change(FileChanged(access.scope, access.name))
 
     async def _uncancelled(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)

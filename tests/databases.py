@@ -11,9 +11,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from gateway.embedded import embedded_server
-from gateway.migrations import migrate
-from gateway.postgres import Database, open_database
+from gateway.database.embedded import embedded_server
+from gateway.database.migrations import migrate
+from gateway.database.pool import Database, open_database
 
 _EMPTY = """
 do $$ begin

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.config import Settings, read_settings, secret_names, shown
+from gateway.settings.core import Settings, read_settings, secret_names, shown
 from tests.tools.nginx import ACCEL, nginx_binary, render
 
 ROOT = Path(__file__).parent.parent

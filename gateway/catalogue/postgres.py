@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.catalogue.port import Garbage, Listing, Page
+from gateway.database.pool import Database, Row, Session, Taken
 from gateway.model.digest import Digest
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -23,7 +24,6 @@ from gateway.model.errors import (
     PreconditionFailed,
 )
 from gateway.model.file import Blob, Draft, FileRecord, Scope
-from gateway.postgres import Database, Row, Session, Taken
 
 _USAGE_SLICES: Final = 16
 _TOMBSTONE_SECONDS: Final = 7 * 86400.0

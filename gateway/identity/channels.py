@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_channels as rows
-from gateway.identity.postgres_things import find_thing, things_to_change
+from gateway.database.pool import Database, Queries
 from gateway.identity.records import Channel, ChannelDraft, Listing, Page, Thing
 from gateway.identity.rights import Right, maker_id, owner_filter
+from gateway.identity.rows import channels as rows
+from gateway.identity.rows.things import find_thing, things_to_change
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, NotFound
-from gateway.postgres import Database, Queries
 
 
 class Channels:

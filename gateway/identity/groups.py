@@ -19,10 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_groups as rows
-from gateway.identity.postgres_scopes import add_scope, remove_scope
-from gateway.identity.postgres_things import find_thing, owned_things
-from gateway.identity.postgres_users import find_users
+from gateway.database.pool import Database, Queries
 from gateway.identity.records import (
     Candidate,
     Group,
@@ -33,10 +30,13 @@ from gateway.identity.records import (
     Page,
 )
 from gateway.identity.rights import maker_id, owner_filter, user_id
+from gateway.identity.rows import groups as rows
+from gateway.identity.rows.scopes import add_scope, remove_scope
+from gateway.identity.rows.things import find_thing, owned_things
+from gateway.identity.rows.users import find_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, NotFound
 from gateway.model.file import Scope
-from gateway.postgres import Database, Queries
 
 SCOPE_KIND: Final = "groups"
 

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_keys as rows
-from gateway.identity.postgres_users import find_user
+from gateway.database.pool import Database, Unrelated
 from gateway.identity.records import ApiKey, KeyType, Listing, Page
 from gateway.identity.rights import owner_filter, user_id
+from gateway.identity.rows import keys as rows
+from gateway.identity.rows.users import find_user
 from gateway.identity.tokens import Claims, Tokens
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
-from gateway.postgres import Database, Unrelated
 
 RECOVERY_SECONDS: Final = 300
 LONGEST_SECONDS: Final = 100 * 365 * 24 * 3600

@@ -18,14 +18,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_orgs as rows
+from gateway.database.pool import Database, Queries
 from gateway.identity.groups import check_group_role
-from gateway.identity.postgres_users import find_users
 from gateway.identity.records import Group, Listing, Member, Org, OrgDraft, Page
 from gateway.identity.rights import maker_id, owner_filter, user_id
+from gateway.identity.rows import orgs as rows
+from gateway.identity.rows.users import find_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, NotFound
-from gateway.postgres import Database, Queries
 
 Roles = Mapping[str, GroupRole]
 """The role that each of some users is to have, by e-mail."""

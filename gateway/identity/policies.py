@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from gateway.identity import postgres_policies as rows
-from gateway.identity.postgres_users import find_users, has_admin
+from gateway.database.pool import Database, Queries
+from gateway.identity.rows import policies as rows
+from gateway.identity.rows.users import find_users, has_admin
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
-from gateway.postgres import Database, Queries
 
 _ACTIONS: Final = frozenset({"read", "write", "delete"})
 _GROUP: Final = frozenset({"member", "access"})

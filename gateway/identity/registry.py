@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from uuid import UUID
 
+from gateway.database.pool import Database
 from gateway.identity import things
 from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
@@ -23,7 +24,6 @@ from gateway.identity.tokens import Tokens, utc_now
 from gateway.identity.users import Users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Failure, Forbidden
-from gateway.postgres import Database
 
 
 class Registry:

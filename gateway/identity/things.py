@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_things as rows
-from gateway.identity.postgres_scopes import add_scopes, remove_scope
+from gateway.database.pool import Database, Queries
 from gateway.identity.records import Listing, Page, Thing, ThingDraft
 from gateway.identity.rights import Right, maker_id, owner_filter
+from gateway.identity.rows import things as rows
+from gateway.identity.rows.scopes import add_scopes, remove_scope
 from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
-from gateway.postgres import Database, Queries
 
 THING_ROLE: Final = "thing"
 SCOPE_KIND: Final = "things"

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from gateway.identity import postgres_users as rows
+from gateway.database.pool import Database
 from gateway.identity.records import Listing, NewAdmin, Page, User
 from gateway.identity.rights import GUEST_ROLE, owner_filter, user_id
+from gateway.identity.rows import users as rows
 from gateway.identity.secrets import Passwords, check_password
 from gateway.identity.tokens import LOGIN, Claims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
-from gateway.postgres import Database
 
 USER_ROLE: Final = "user"
 REGISTRAR_ROLE: Final = "registrar"

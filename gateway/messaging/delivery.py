@@ -24,15 +24,15 @@ from uuid import uuid4
 import aiohttp
 from yarl import URL
 
-from gateway.messaging import postgres_outbox as outbox
-from gateway.messaging.postgres_outbox import Claim, Patience
+from gateway.database.pool import Database
 from gateway.messaging.records import Delivery
 from gateway.messaging.render import rendered
+from gateway.messaging.rows import outbox
+from gateway.messaging.rows.outbox import Claim, RetryPolicy
+from gateway.messaging.targets import is_public
 from gateway.model.change import Change, DeliveriesWaiting
 from gateway.model.errors import CatalogueUnavailable
-from gateway.model.target import is_public
-from gateway.postgres import Database
-from gateway.tasks import running
+from gateway.process.background import running
 
 _log: Final = logging.getLogger(__name__)
 _REPLY_BYTES: Final = 16 * 1024
@@ -44,13 +44,13 @@ _ATTEMPTS_IF_REFUSED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class DeliveryPolicy:
     """How deliveries are made. ``timeout_seconds`` bounds one attempt as a whole."""
 
     timeout_seconds: float
     concurrency: int
     private_targets: bool
-    patience: Patience
+    patience: RetryPolicy
 
     @property
     def lease_seconds(self) -> float:
@@ -96,25 +96,25 @@ class Poster:
 
 
 class Deliverer:
-    """Delivers for as long as it runs; an ``Audience``, because a change may be its work."""
+    """Delivers for as long as it runs; an ``ChangeListener``, because a change may be its work."""
 
-    def __init__(self, database: Database, poster: Poster, manner: Manner) -> None:
+    def __init__(self, database: Database, poster: Poster, manner: DeliveryPolicy) -> None:
         self._database = database
         self._poster = poster
         self._manner = manner
         self._wake = asyncio.Event()
         self._serving: dict[asyncio.Task[None], Claim] = {}
 
-    def hear(self, change: Change) -> None:
+    def on_change(self, change: Change) -> None:
         """Something may wait."""
         if isinstance(change, DeliveriesWaiting):
             self._wake.set()
 
-    def begin(self) -> None:
+    def on_connected(self) -> None:
         """News arrive again: something may wait."""
         self._wake.set()
 
-    def lose(self) -> None:
+    def on_disconnected(self) -> None:
         """No news for a while; it looks by itself every second anyway."""
 
     async def run(self) -> None:
@@ -195,7 +195,7 @@ class Deliverer:
 
 
 @contextlib.asynccontextmanager
-async def delivering(database: Database, manner: Manner) -> AsyncIterator[Deliverer]:
+async def delivering(database: Database, manner: DeliveryPolicy) -> AsyncIterator[Deliverer]:
     """A deliverer that runs for as long as the block does."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(

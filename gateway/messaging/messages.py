@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from gateway.messaging import postgres_messages as rows
-from gateway.messaging.records import MessagePage, Origin, Wanted
-from gateway.model.senml import Record
-from gateway.postgres import Database
+from gateway.database.pool import Database
+from gateway.messaging.records import MessagePage, MessageQuery, Origin
+from gateway.messaging.rows import messages as rows
+from gateway.messaging.senml import Record
 
 
 class Messages:
@@ -28,7 +28,7 @@ class Messages:
         """
         await rows.add_messages(self._database, origin, records)
 
-    async def read(self, channel_id: UUID, wanted: Wanted) -> MessagePage:
+    async def read(self, channel_id: UUID, wanted: MessageQuery) -> MessagePage:
         """One page of the channel's messages."""
         return await rows.list_messages(self._database, channel_id, wanted)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from gateway.model.senml import Record
-from gateway.model.target import Target
+from gateway.messaging.senml import Record
+from gateway.messaging.targets import Target
 
 
 class Comparator(StrEnum):
@@ -40,7 +40,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MessageQuery:
     """Which messages of a channel, the latest first. ``None`` does not filter.
 
     ``since`` is included and ``until`` is not, both in seconds; ``value`` is compared by

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.messaging.records import Delivery, Format, Origin
-from gateway.model.senml import Record, shown_pack
+from gateway.messaging.senml import Record, shown_pack
 
 SENT: Final = "messages"
 _SENML_TYPE: Final = "application/senml+json"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.messaging import postgres_outbox
+from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
+from gateway.messaging.rows import outbox as postgres_outbox
 from gateway.messaging.webhooks import Webhooks
-from gateway.postgres import Database
 
 _DAY: Final = 86_400.0
 

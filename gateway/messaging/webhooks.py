@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
-from gateway.messaging import postgres_webhooks as rows
+from gateway.database.pool import Database
 from gateway.messaging.records import Webhook, WebhookDraft
+from gateway.messaging.rows import webhooks as rows
+from gateway.messaging.targets import Target, is_public
 from gateway.model.errors import Malformed, NotFound
-from gateway.model.target import Target, is_public
-from gateway.postgres import Database
 
 MOST_WEBHOOKS: Final = 20
 _RESOLVING_SECONDS: Final = 2.0

@@ -32,36 +32,36 @@ class DeliveriesWaiting:
 Change = FileChanged | RightsChanged | DeliveriesWaiting
 
 
-class Audience(Protocol):
+class ChangeListener(Protocol):
     """Whoever keeps what a change may make stale."""
 
-    def hear(self, change: Change) -> None:
+    def on_change(self, change: Change) -> None:
         """Something changed."""
 
-    def begin(self) -> None:
+    def on_connected(self) -> None:
         """From now on every change is heard."""
 
-    def lose(self) -> None:
+    def on_disconnected(self) -> None:
         """Changes may go unheard until the next ``begin``."""
 
 
-class Audiences:
+class ChangeListeners:
     """Several audiences as one."""
 
-    def __init__(self, *audiences: Audience) -> None:
+    def __init__(self, *audiences: ChangeListener) -> None:
         self._audiences = audiences
 
-    def hear(self, change: Change) -> None:
+    def on_change(self, change: Change) -> None:
         """Something changed."""
         for audience in self._audiences:
-            audience.hear(change)
+            audience.on_change(change)
 
-    def begin(self) -> None:
+    def on_connected(self) -> None:
         """From now on every change is heard."""
         for audience in self._audiences:
-            audience.begin()
+            audience.on_connected()
 
-    def lose(self) -> None:
+    def on_disconnected(self) -> None:
         """Changes may go unheard until the next ``begin``."""
         for audience in self._audiences:
-            audience.lose()
+            audience.on_disconnected()

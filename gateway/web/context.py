@@ -15,13 +15,13 @@ from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
 from gateway.model.access import Access
-from gateway.model.change import Audience
-from gateway.web.bandwidth import Bandwidth, Pace
-from gateway.web.peers import TrustedPeers
-from gateway.web.principals import PrincipalCache
-from gateway.web.reads import ReadCache
-from gateway.web.resumes import Downloads
-from gateway.web.slots import Slots
+from gateway.model.change import ChangeListener
+from gateway.traffic.bandwidth import Bandwidth, Pace
+from gateway.traffic.credentials import PrincipalCache
+from gateway.traffic.limits import ConcurrencyLimit
+from gateway.traffic.resolved import ReadCache
+from gateway.traffic.resumes import ResumeGuard
+from gateway.web.proxies import TrustedPeers
 from gateway.web.stall import StallWatch
 
 
@@ -50,12 +50,12 @@ class Gateway:
     hook: AuthHook
     limits: Limits
     peers: TrustedPeers
-    uploads: Slots
+    uploads: ConcurrencyLimit
     stalls: StallWatch
     reads: ReadCache
-    downloads: Downloads
+    downloads: ResumeGuard
     principals: PrincipalCache
-    audience: Audience
+    audience: ChangeListener
     accel: str | None = None
     edge_seconds: float = 0.0
     store_md5: bool = False

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.model.errors import GatewayError
-from gateway.web.describe import Description
+from gateway.web.openapi.vocabulary import Description
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,7 +34,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class RenderedError:
     """A refusal as a dialect writes it."""
 
     body: bytes
@@ -53,7 +53,7 @@ class Dialect:
 
     name: str
     routes: tuple[Route, ...]
-    word: Callable[[GatewayError], Wording]
+    render_error: Callable[[GatewayError], RenderedError]
     statuses: Mapping[type[GatewayError], int] = field(default_factory=dict)
     owns: tuple[str, ...] = ()
     description: Description = field(default_factory=Description)

@@ -18,8 +18,8 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.traffic.resolved import Resolved
 from gateway.web.context import GATEWAY, Gateway
-from gateway.web.reads import Resolved
 
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.catalogue.port import Garbage, Listing, Order
 from gateway.catalogue.postgres import PostgresCatalogue
-from gateway.identity.postgres_scopes import remove_scope
+from gateway.database.pool import Database, read_statements
+from gateway.identity.rows.scopes import remove_scope
 from gateway.model.digest import Digest
 from gateway.model.errors import (
     Conflict,
@@ -23,7 +24,6 @@ from gateway.model.errors import (
     PreconditionFailed,
 )
 from gateway.model.file import Blob, Draft, FileRecord, Scope
-from gateway.postgres import Database, read_statements
 
 SCOPE = Scope("things", "t1")
 OTHER = Scope("groups", "g1")

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from gateway.migrations import migrate
+from gateway.database.migrations import migrate
 from gateway.model.errors import Failure
 from tests.tools.gateway import new_database
 

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.app import build_app, open_gateway, open_stores, start_server
-from gateway.config import Settings
-from gateway.postgres import Database
-from gateway.web.health import Readiness
+from gateway.database.pool import Database
+from gateway.settings.core import Settings
+from gateway.web.operations.health import Readiness
 from tests.tools.client import PASSWORD, Client
 from tests.tools.ports import HOST
 

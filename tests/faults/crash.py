@@ -30,10 +30,10 @@ import asyncpg
 
 from gateway.blobs.disk.store import open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
-from gateway.embedded import embedded_server
-from gateway.migrations import migrate
-from gateway.postgres import Database, open_database
-from gateway.upkeep import check, scrub
+from gateway.database.embedded import embedded_server
+from gateway.database.migrations import migrate
+from gateway.database.pool import Database, open_database
+from gateway.upkeep.sweep import check, scrub
 from tests.faults.forkserver import POINTS, ForkServer
 from tests.faults.house import SECRET, new_thing
 from tests.tools.firmware import Firmware

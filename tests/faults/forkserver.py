@@ -25,7 +25,7 @@ import asyncpg.transaction
 from aiohttp import web
 
 from gateway.__main__ import main
-from gateway.supervisor import die_with_parent
+from gateway.process.supervisor import die_with_parent
 
 SYSTEM_CALLS: Final = ("open", "write", "fsync", "close", "link", "unlink")
 STATEMENTS: Final = ("fetchrow", "execute")

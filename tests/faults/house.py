@@ -18,14 +18,14 @@ from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
 from gateway.app import Stores, build_app, open_gateway, open_stores, start_server
-from gateway.config import Settings
-from gateway.identity.postgres_users import add_user
+from gateway.database.pool import Database
 from gateway.identity.records import ThingDraft
 from gateway.identity.registry import open_registry
+from gateway.identity.rows.users import add_user
 from gateway.identity.users import principal_of
-from gateway.postgres import Database
+from gateway.settings.core import Settings
 from gateway.web.context import Gateway
-from gateway.web.health import Readiness
+from gateway.web.operations.health import Readiness
 from tests.identity.conftest import CHEAP_HASH
 from tests.tools.ports import HOST
 

@@ -21,8 +21,8 @@ import aiohttp
 import pytest
 
 from gateway.app import Stores
-from gateway.postgres import Database
-from gateway.upkeep import Graces, check, scrub, sweep
+from gateway.database.pool import Database
+from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import running_gateway
@@ -162,7 +162,7 @@ async def test_readers_see_one_version_each_while_it_is_replaced(pair: Pair) -> 
 
     async def keep_house() -> None:
         while not done:
-            await sweep(pair.stores.blobs, pair.stores.catalogue, Graces(3600, 3600))
+            await sweep(pair.stores.blobs, pair.stores.catalogue, GracePeriods(3600, 3600))
             assert (await check(pair.stores.blobs, pair.stores.catalogue)).sound
 
     await asyncio.gather(write(), keep_house(), *(read(turn) for turn in range(4)))
@@ -176,7 +176,7 @@ async def test_a_sweep_without_grace_breaks_no_promise(pair: Pair) -> None:
 
     async def sweep_wildly() -> None:
         while not done:
-            await sweep(pair.stores.blobs, pair.stores.catalogue, Graces(-1, -1))
+            await sweep(pair.stores.blobs, pair.stores.catalogue, GracePeriods(-1, -1))
 
     async def client(number: int) -> list[str]:
         kept = []

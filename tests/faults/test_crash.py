@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.postgres import Database
+from gateway.database.pool import Database
 from tests.faults.crash import crash
 
 KILLS = 40

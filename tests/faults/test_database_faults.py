@@ -17,19 +17,19 @@ import aiohttp
 import asyncpg
 import pytest
 
+from gateway.database.pool import Database
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.errors import CommitUnknown, GatewayError
 from gateway.model.file import Draft, Scope
-from gateway.postgres import Database
-from gateway.upkeep import Graces, check, sweep
+from gateway.upkeep.sweep import GracePeriods, check, sweep
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 from tests.tools.pgproxy import Loss, Moment, PostgresProxy, running_pgproxy
 
 OLD, NEW = Firmware(1, 30_000).content, Firmware(2, 40_000).content
 ADD, REPLACE, BEGIN, COMMIT = "insert into files (", "update files set\n", "BEGIN", "COMMIT"
-NO_GRACE = Graces(-1, -1)
+NO_GRACE = GracePeriods(-1, -1)
 
 
 @pytest.fixture

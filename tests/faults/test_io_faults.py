@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from gateway.blobs.disk.store import open_disk_store
+from gateway.database.pool import Database
 from gateway.model.errors import GatewayError, StorageFailed
 from gateway.model.file import Draft, Scope
-from gateway.postgres import Database
-from gateway.upkeep import Graces, check, sweep
+from gateway.upkeep.sweep import GracePeriods, check, sweep
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 
@@ -284,7 +284,7 @@ async def test_a_sweep_that_was_killed_after_its_claim_is_finished_by_the_next(
         orphan = await writer.seal()
     assert await stores.catalogue.condemn_orphan(orphan.id, SCOPE)
     assert [orphan.id] == (await check(stores.blobs, stores.catalogue)).orphans
-    assert 1 == (await sweep(stores.blobs, stores.catalogue, Graces(-1, -1))).orphans
+    assert 1 == (await sweep(stores.blobs, stores.catalogue, GracePeriods(-1, -1))).orphans
     assert [] == house.blobs()
     with pytest.raises(GatewayError):
         await stores.catalogue.add(Draft(SCOPE, "late", "a/b"), orphan, creator="me")

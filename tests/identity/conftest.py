@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 from argon2 import PasswordHasher
 
-from gateway.identity.postgres_users import add_user, find_user_by_email, make_admin
+from gateway.database.pool import Database
 from gateway.identity.records import GroupDraft, Thing, ThingDraft
 from gateway.identity.registry import Registry, open_registry
+from gateway.identity.rows.users import add_user, find_user_by_email, make_admin
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
-from gateway.postgres import Database
 
 SECRET = bytes(range(32))
 PASSWORD = "correct-horse"

@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 
 from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.database.pool import Database
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
 from gateway.model.digest import Digest
 from gateway.model.errors import NotFound
 from gateway.model.file import Blob, Draft, Scope
-from gateway.postgres import Database
 from tests.identity.conftest import MakeUser, make_group, make_thing
 
 

@@ -7,6 +7,7 @@ import asyncpg
 import jwt
 import pytest
 
+from gateway.database.pool import Database
 from gateway.identity.records import Listing
 from gateway.identity.registry import Registry, open_registry
 from gateway.identity.users import check_email
@@ -19,7 +20,6 @@ from gateway.model.errors import (
     NotFound,
     Unauthenticated,
 )
-from gateway.postgres import Database
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.embedded import embedded_server
+from gateway.database.embedded import embedded_server
 from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
 from tests.tools.mainflux import sign_in, upload
 from tests.tools.ports import HOST

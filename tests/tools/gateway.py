@@ -17,8 +17,8 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 
-from gateway.config import Settings
-from gateway.embedded import embedded_server
+from gateway.database.embedded import embedded_server
+from gateway.settings.core import Settings
 from tests.tools.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.file import Scope
-from gateway.web.bandwidth import Bandwidth, Bucket, Limit, Pace, Queue, bandwidth_of
+from gateway.traffic.bandwidth import Bandwidth, Bucket, Limit, Pace, Queue, bandwidth_of
 
 KIB = 1024
 RATE = 64 * KIB  # of which a bucket holds a second's

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from gateway.model.errors import GatewayError
-from gateway.web.connection import Connection
+from gateway.web.server.connection import Connection
 
 HEAD = b"PUT /f HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 1000\r\n\r\nsome"
 

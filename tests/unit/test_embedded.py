@@ -19,12 +19,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.embedded import EmbeddedFailed, _reaching_prefix, embedded_postgres, embedded_server
+from gateway.database.embedded import (
+    EmbeddedFailed,
+    _reaching_prefix,
+    embedded_postgres,
+    embedded_server,
+)
 
 HOLDER = """
 import sys
 from pathlib import Path
-from gateway.embedded import embedded_server
+from gateway.database.embedded import embedded_server
 with embedded_server(Path(sys.argv[1])) as dsn:
     print(dsn, flush=True)
     sys.stdin.read()

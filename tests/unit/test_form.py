@@ -19,7 +19,7 @@ from gateway.blobs.port import BlobWriter
 from gateway.model.errors import Malformed, TooLarge
 from gateway.model.file import Scope
 from gateway.web.context import Limits
-from gateway.web.form import Form, receive_form_parts
+from gateway.web.uploads.form import Form, receive_form_parts
 from tests.fakes.blobs import MemoryBlobStore
 
 SCOPE = Scope("things", "t1")

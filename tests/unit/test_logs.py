@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.logs import configure_logs, request_logged_as
+from gateway.process.logs import configure_logs, request_logged_as
 
 LOG = logging.getLogger("gateway.test")
 

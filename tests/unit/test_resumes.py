@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.app import remembered_downloads
-from gateway.config import Settings
 from gateway.model.byterange import ByteRange
 from gateway.model.file import Scope
-from gateway.web.resumes import REMEMBERED_SECONDS, Downloads
+from gateway.settings.core import Settings
+from gateway.traffic.resumes import REMEMBERED_SECONDS, ResumeGuard
 
 SIZE = 1000
 OLD, NEW = "old", "new"
@@ -26,14 +26,14 @@ class Hand:
         return self.now
 
 
-def begun(downloads: Downloads, key: bytes = KEY) -> None:
+def begun(downloads: ResumeGuard, key: bytes = KEY) -> None:
     """A whole answer of which half was handed out."""
     download = downloads.answer(key, OLD, ByteRange(0, SIZE), SIZE)
     assert download is not None
     download.hand_out(0, 500)
 
 
-def mixes(downloads: Downloads, text: str = "200-", key: bytes = KEY) -> bool:
+def mixes(downloads: ResumeGuard, text: str = "200-", key: bytes = KEY) -> bool:
     return downloads.would_mix(key, NEW, f"bytes={text}")
 
 
@@ -57,13 +57,13 @@ def mixes(downloads: Downloads, text: str = "200-", key: bytes = KEY) -> bool:
 def test_an_open_range_goes_on_within_what_left_and_a_closed_one_just_behind(
     text: str, mixed: bool
 ) -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     begun(downloads)
     assert mixed is mixes(downloads, text)
 
 
 def test_the_unit_is_read_in_any_case() -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     begun(downloads)
     assert downloads.would_mix(KEY, NEW, "Bytes=1-")
 
@@ -71,7 +71,7 @@ def test_the_unit_is_read_in_any_case() -> None:
 @pytest.mark.parametrize(("moved", "mixed"), [(0.0, True), (1.0, False)])
 def test_a_download_is_remembered_for_a_day(moved: float, mixed: bool) -> None:
     clock = Hand()
-    downloads = Downloads(10, clock=clock)
+    downloads = ResumeGuard(10, clock=clock)
     begun(downloads)
     clock.now += REMEMBERED_SECONDS + moved
     assert mixed is mixes(downloads)
@@ -79,7 +79,7 @@ def test_a_download_is_remembered_for_a_day(moved: float, mixed: bool) -> None:
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
-    downloads = Downloads(2)
+    downloads = ResumeGuard(2)
     assert downloads.answer(KEY, OLD, ByteRange(0, 100), SIZE) is None
     begun(downloads, OTHER_KEY)
     assert downloads.answer(KEY, OLD, ByteRange(100, 200), SIZE) is None
@@ -91,7 +91,7 @@ def test_the_least_recently_used_is_forgotten_first() -> None:
 
 
 def test_who_begins_again_and_again_is_one_download() -> None:
-    downloads = Downloads(2)
+    downloads = ResumeGuard(2)
     begun(downloads, OTHER_KEY)
     for _ in range(5):
         begun(downloads)
@@ -99,7 +99,7 @@ def test_who_begins_again_and_again_is_one_download() -> None:
 
 
 def test_no_entries_are_no_memory() -> None:
-    downloads = Downloads(0)
+    downloads = ResumeGuard(0)
     begun(downloads)
     assert not mixes(downloads)
     assert len(downloads) == 0
@@ -107,7 +107,7 @@ def test_no_entries_are_no_memory() -> None:
 
 @pytest.mark.parametrize(("received", "mixed"), [(True, False), (False, True)])
 def test_what_ended_counts_again_when_it_did_not_arrive(received: bool, mixed: bool) -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     download = downloads.answer(KEY, OLD, ByteRange(0, SIZE), SIZE)
     assert download is not None
     download.hand_out(0, SIZE)
@@ -119,7 +119,7 @@ def test_what_ended_counts_again_when_it_did_not_arrive(received: bool, mixed: b
 
 
 def test_the_end_of_a_download_leaves_the_one_begun_since_alone() -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     first = downloads.answer(KEY, OLD, ByteRange(0, SIZE), SIZE)
     assert first is not None
     begun(downloads)
@@ -128,7 +128,7 @@ def test_the_end_of_a_download_leaves_the_one_begun_since_alone() -> None:
 
 
 def test_an_end_that_lies_apart_adds_nothing_to_what_left() -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     begun(downloads)
     tail = downloads.answer(KEY, OLD, ByteRange(900, SIZE), SIZE)
     assert tail is not None
@@ -139,7 +139,7 @@ def test_an_end_that_lies_apart_adds_nothing_to_what_left() -> None:
 @pytest.mark.parametrize("span", [ByteRange(200, 300), ByteRange(200, SIZE)], ids=["more", "all"])
 def test_what_is_read_of_another_version_is_no_progress(span: ByteRange) -> None:
     """By a range that names it, for instance."""
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     downloads.answer(KEY, OLD, ByteRange(0, 200), SIZE)
     assert downloads.answer(KEY, NEW, span, SIZE) is None
     assert mixes(downloads, "200-299")
@@ -147,7 +147,7 @@ def test_what_is_read_of_another_version_is_no_progress(span: ByteRange) -> None
 
 
 def test_what_was_forgotten_is_not_refused() -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     begun(downloads)
     downloads.forget(KEY)
     downloads.forget(KEY)
@@ -155,7 +155,7 @@ def test_what_was_forgotten_is_not_refused() -> None:
 
 
 def test_credential_scope_and_name_each_make_another_key() -> None:
-    downloads = Downloads(10)
+    downloads = ResumeGuard(10)
     asked = [
         (("Thing a",), SCOPE, "f"),
         (("Thing b",), SCOPE, "f"),
@@ -173,7 +173,7 @@ def test_credential_scope_and_name_each_make_another_key() -> None:
 
 def test_a_key_tells_nothing_without_its_process() -> None:
     asked = (("Thing a",), SCOPE, "f")
-    assert Downloads(10).key(*asked) != Downloads(10).key(*asked)
+    assert ResumeGuard(10).key(*asked) != ResumeGuard(10).key(*asked)
 
 
 @pytest.mark.parametrize(("workers", "entries"), [(1, 7), (2, 0)])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.messaging.senml import MOST_RECORDS, Record, parse_pack, shown_pack
 from gateway.model.errors import Malformed, TooLarge
-from gateway.model.senml import MOST_RECORDS, Record, parse_pack, shown_pack
 
 NOW = 1_700_000_000.0
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.supervisor import ListenFailed, bind
+from gateway.process.supervisor import ListenFailed, bind
 
 ROOT = Path(__file__).parent.parent.parent
 
 PARENT = """
 import asyncio, os, sys
-from gateway.supervisor import Supervisor, bind
-import gateway.supervisor as s
+from gateway.process.supervisor import Supervisor, bind
+import gateway.process.supervisor as s
 s._FIRST_PAUSE_SECONDS = 0.01
 with bind("127.0.0.1", 0) as sock:
     print(sock.getsockname()[1], flush=True)
@@ -34,7 +34,7 @@ with bind("127.0.0.1", 0) as sock:
 # Answers each connection with its pid and metrics folder; at SIGTERM ends after its connection.
 WORKER = """
 import os, signal, socket, sys
-from gateway.supervisor import die_with_parent
+from gateway.process.supervisor import die_with_parent
 signal.alarm(100)  # whatever a broken supervisor does, this test leaves no process
 die_with_parent(int(sys.argv[2]))
 busy, told = False, False

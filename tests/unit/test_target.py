@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.messaging.targets import Target, is_public, parse_target
 from gateway.model.errors import Malformed
-from gateway.model.target import Target, is_public, parse_target
 
 
 @pytest.mark.parametrize(

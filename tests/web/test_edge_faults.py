@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.embedded import embedded_server
+from gateway.database.embedded import embedded_server
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, sign_in, upload

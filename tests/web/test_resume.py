@@ -1,4 +1,4 @@
-"""Downloads that are cut, and files that are replaced meanwhile, with clients of other people.
+"""ResumeGuard that are cut, and files that are replaced meanwhile, with clients of other people.
 
 What each client does was measured with Debian 12's: curl 7.88, wget 1.21, aria2 1.36. None of
 them sends If-Range by itself.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.dialects.hasura.described import DESCRIPTION
 from gateway.dialects.hasura.files import DIALECT, ROUTES
-from gateway.dialects.hasura.wording import STATUSES, word
+from gateway.dialects.hasura.openapi import DESCRIPTION
+from gateway.dialects.hasura.rendering import STATUSES, render_error
 from gateway.web.dialect import Dialect
 
 HASURA: Final = Dialect(
     name=DIALECT,
     routes=ROUTES,
-    word=word,
+    render_error=render_error,
     statuses=STATUSES,
     owns=("/v1/file",),
     description=DESCRIPTION,

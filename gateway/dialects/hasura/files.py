@@ -32,12 +32,12 @@ from gateway.model.errors import (
 from gateway.model.file import Draft, FileRecord, Scope, check_id
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.form import Upload
-from gateway.web.peers import single_header
-from gateway.web.preconditions import expected_blob
-from gateway.web.receive import receive_form, receive_raw
-from gateway.web.reply import json_reply
-from gateway.web.serve import RangeRules, serve_file
+from gateway.web.downloads.conditions import expected_blob
+from gateway.web.downloads.serve import RangeRules, serve_file
+from gateway.web.proxies import single_header
+from gateway.web.responses import json_reply
+from gateway.web.uploads.form import Upload
+from gateway.web.uploads.receive import receive_form, receive_raw
 
 DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")

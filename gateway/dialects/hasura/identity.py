@@ -15,9 +15,9 @@ from aiohttp import web
 
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, MissingField
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
-from gateway.web.guard import bearer
-from gateway.web.peers import single_header
+from gateway.web.proxies import single_header
 
 USER_ID: Final = "X-Hasura-User-Id"
 _ROLE: Final = "X-Hasura-Role"

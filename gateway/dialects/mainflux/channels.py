@@ -22,11 +22,11 @@ from gateway.dialects.mainflux.fields import (
 from gateway.identity.channels import Channels
 from gateway.identity.records import Channel, ChannelDraft
 from gateway.model.label import check_label
-from gateway.web.body import read_json
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import read_json
 
 
 async def create(request: web.Request) -> web.StreamResponse:

@@ -18,10 +18,10 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.dialects.mainflux.things import shown_thing
 from gateway.identity.registry import Registry
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 _DEPRECATED: Final = {
     "Warning-Deprecated": "This endpoint will be depreciated in v1.0.0. "

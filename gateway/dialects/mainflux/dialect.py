@@ -20,8 +20,8 @@ from gateway.dialects.mainflux import (
     users,
     webhooks,
 )
-from gateway.dialects.mainflux.described.everything import DESCRIPTION
-from gateway.dialects.mainflux.wording import word
+from gateway.dialects.mainflux.openapi.everything import DESCRIPTION
+from gateway.dialects.mainflux.rendering import render_error
 from gateway.web.dialect import Dialect, Route
 
 
@@ -47,6 +47,6 @@ MAINFLUX: Final = Dialect(
         *messages.ROUTES,
         *webhooks.ROUTES,
     ),
-    word=word,
+    render_error=render_error,
     description=DESCRIPTION,
 )

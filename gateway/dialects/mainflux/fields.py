@@ -17,8 +17,8 @@ from gateway.identity.records import Listing, Order, Page
 from gateway.identity.things import check_external_id
 from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed, NotFound
-from gateway.web.body import parse_json, read_json
 from gateway.web.context import GATEWAY
+from gateway.web.uploads.body import parse_json, read_json
 
 Shown = Mapping[str, object]
 

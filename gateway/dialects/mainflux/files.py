@@ -23,15 +23,15 @@ from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound, UnsupportedMedia
 from gateway.model.file import Draft, FileRecord, Scope, check_name
-from gateway.web.body import parse_json, read_json
+from gateway.web.authentication import bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.form import Form
-from gateway.web.guard import bearer, has_scheme, thing_key
-from gateway.web.preconditions import expected_blob
-from gateway.web.receive import receive_form
-from gateway.web.reply import empty_reply, json_reply
-from gateway.web.serve import serve_file
+from gateway.web.downloads.conditions import expected_blob
+from gateway.web.downloads.serve import serve_file
+from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import parse_json, read_json
+from gateway.web.uploads.form import Form
+from gateway.web.uploads.receive import receive_form
 
 DIALECT: Final = "mainflux"
 THINGS: Final = "things"

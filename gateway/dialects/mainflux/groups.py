@@ -33,10 +33,10 @@ from gateway.identity.records import Candidate, Group, GroupDraft, Member, Membe
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import GroupRole, Principal
 from gateway.model.label import check_label
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 
 async def create(request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from gateway.identity.records import Thing
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 _INTERNAL: Final = "internal"
 

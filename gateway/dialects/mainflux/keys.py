@@ -18,10 +18,10 @@ from gateway.dialects.mainflux.fields import (
 from gateway.identity.keys import LONGEST_SECONDS, Keys
 from gateway.identity.records import ApiKey, KeyType
 from gateway.model.errors import Malformed
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 
 async def issue(request: web.Request) -> web.StreamResponse:

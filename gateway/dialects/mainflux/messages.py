@@ -11,15 +11,15 @@ from aiohttp import web
 
 from gateway.dialects.mainflux.fields import path_id
 from gateway.dialects.mainflux.query import BadQuery, query_number, query_value
-from gateway.messaging.records import Comparator, Origin, Wanted
+from gateway.messaging.records import Comparator, MessageQuery, Origin
 from gateway.messaging.render import shown_message
+from gateway.messaging.senml import parse_pack
 from gateway.model.errors import Forbidden, Malformed
-from gateway.model.senml import parse_pack
-from gateway.web.body import read_json
+from gateway.web.authentication import bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer, has_scheme, thing_key
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import read_json
 
 _FORMAT: Final = "messages"
 _DEFAULT_LIMIT: Final = 10
@@ -87,13 +87,13 @@ def _subtopic_of(request: web.Request) -> str:
     return subtopic
 
 
-def _wanted(request: web.Request) -> Wanted:
+def _wanted(request: web.Request) -> MessageQuery:
     if query_value(request, "format", _FORMAT) != _FORMAT:
         raise BadQuery()
     limit = query_number(request, "limit", 0) or _DEFAULT_LIMIT
     if limit > _MOST:
         raise BadQuery()
-    return Wanted(
+    return MessageQuery(
         offset=query_number(request, "offset", 0),
         limit=limit,
         name=query_value(request, "name") or None,

@@ -30,10 +30,10 @@ from gateway.identity.records import Listing, Member, Org, OrgDraft, Page
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Malformed
 from gateway.model.label import check_label
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 
 async def create(request: web.Request) -> web.StreamResponse:

@@ -10,10 +10,10 @@ from aiohttp import web
 from gateway.dialects.mainflux.fields import as_list, ids_of, read_object, text_of
 from gateway.identity.policies import Policies, check_admin
 from gateway.model.errors import Malformed
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 Asked = tuple[str, list[UUID], list[str]]
 

@@ -27,11 +27,11 @@ from gateway.identity.registry import Registry
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import Principal
 from gateway.model.label import check_label
-from gateway.web.body import read_json
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import read_json
 
 
 async def create(request: web.Request) -> web.StreamResponse:

@@ -19,10 +19,10 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.identity.records import User
 from gateway.identity.users import Users
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
 
 
 async def register(request: web.Request) -> web.StreamResponse:

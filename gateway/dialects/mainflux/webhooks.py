@@ -19,16 +19,16 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.identity.things import may_see_key
 from gateway.messaging.records import Event, Format, Webhook, WebhookDraft
+from gateway.messaging.targets import parse_target
 from gateway.messaging.webhooks import Webhooks
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.label import check_label
-from gateway.model.target import parse_target
-from gateway.web.body import read_json
+from gateway.web.authentication import bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
-from gateway.web.guard import bearer
-from gateway.web.reply import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import read_json
 
 E = TypeVar("E", bound=StrEnum)
 

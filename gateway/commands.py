@@ -1,0 +1,62 @@
+"""The commands that keep a deployment in order: check, sweep, scrub, and the first admin.
+
+Each prints one JSON object to stdout; exit status 1 means that something was found.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import orjson
+
+from gateway.app import open_stores
+from gateway.identity.records import NewAdmin
+from gateway.settings.core import Settings
+from gateway.upkeep import sweep as upkeep
+from gateway.upkeep.loop import grace_periods
+
+
+async def check(settings: Settings, dsn: str) -> int:
+    """Report rows without their bytes (status 1) and bytes without a row."""
+    async with open_stores(settings, dsn) as stores:
+        report = await upkeep.check(stores.blobs, stores.catalogue)
+    _print(
+        {
+            "rows": report.rows,
+            "missing": report.missing,
+            "wrong_size": report.wrong_size,
+            "orphans": report.orphans,
+        }
+    )
+    return 0 if report.sound else 1
+
+
+async def sweep(settings: Settings, dsn: str) -> int:
+    """Remove what nobody needs any more."""
+    async with open_stores(settings, dsn) as stores:
+        report = await upkeep.sweep(stores.blobs, stores.catalogue, grace_periods(settings))
+        await stores.messaging.tidy()
+    _print({"incoming": report.incoming, "orphans": report.orphans, "garbage": report.garbage})
+    return 0
+
+
+async def scrub(settings: Settings, dsn: str) -> int:
+    """Hash every blob again; status 1 if one is damaged."""
+    async with open_stores(settings, dsn) as stores:
+        report = await upkeep.scrub(stores.blobs, stores.catalogue)
+    _print({"blobs": report.blobs, "damaged": report.damaged})
+    return 1 if report.damaged else 0
+
+
+async def ensure_admin(settings: Settings, dsn: str) -> NewAdmin | None:
+    """Create the first administrator, unless there is one."""
+    password = settings.admin_password
+    async with open_stores(settings, dsn) as stores:
+        return await stores.registry.users.ensure_admin(
+            settings.admin_email, password.get_secret_value() if password else None
+        )
+
+
+def _print(report: Mapping[str, object]) -> None:
+    sys.stdout.write(orjson.dumps(report).decode() + "\n")

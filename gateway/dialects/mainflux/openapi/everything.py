@@ -1,0 +1,50 @@
+"""All that the Mainflux dialect says of itself; a new noun is a module and two lines here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.dialects.mainflux.openapi import (
+    channels,
+    common,
+    files,
+    groups,
+    keys,
+    messages,
+    orgs,
+    policies,
+    things,
+    users,
+    webhooks,
+)
+from gateway.web.openapi.vocabulary import Description
+
+DESCRIPTION: Final = Description(
+    chapters=(
+        files.CHAPTER,
+        users.CHAPTER,
+        things.CHAPTER,
+        channels.CHAPTER,
+        groups.CHAPTER,
+        orgs.CHAPTER,
+        policies.CHAPTER,
+        keys.CHAPTER,
+        messages.CHAPTER,
+        webhooks.CHAPTER,
+    ),
+    schemas={
+        **common.SCHEMAS,
+        **files.SCHEMAS,
+        **users.SCHEMAS,
+        **things.SCHEMAS,
+        **channels.SCHEMAS,
+        **groups.SCHEMAS,
+        **keys.SCHEMAS,
+        **orgs.SCHEMAS,
+        **policies.SCHEMAS,
+        **messages.SCHEMAS,
+        **webhooks.SCHEMAS,
+    },
+    refusal=common.REFUSAL,
+    path_parameters=common.PATH_PARAMETERS,
+)

@@ -1,0 +1,132 @@
+"""The Mainflux filestore, described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.dialects.mainflux.openapi.common import (
+    DIRECTION,
+    LIMIT,
+    METADATA,
+    OFFSET,
+    REMOVED,
+    page,
+)
+from gateway.web.openapi.credentials import THING, USER, USER_OR_THING
+from gateway.web.openapi.files import (
+    CLAIMS,
+    DOWNLOAD,
+    DOWNLOADED,
+    UPLOAD_REFUSALS,
+    WRITE_CONDITIONS,
+)
+from gateway.web.openapi.vocabulary import (
+    ANY_OBJECT,
+    BYTES,
+    COUNT,
+    FORM,
+    JSON,
+    TEXT,
+    UUID,
+    Chapter,
+    Credentials,
+    Operation,
+    Schema,
+    json_answer,
+    named,
+    query,
+    record,
+)
+
+_FILTERS: Final = (
+    LIMIT,
+    OFFSET,
+    query("order", {"enum": ["time", "name", "class", "format"]}),
+    DIRECTION,
+    METADATA,
+    query("name", TEXT, "A part of the name, in either case."),
+    query("class", TEXT),
+    query("format", TEXT),
+)
+_TIME: Final[Schema] = {"type": ["number", "null"], "description": "Unix time in seconds."}
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "FileForm": record(
+        {"file": BYTES},
+        {
+            "metadata": {"type": "string", "contentMediaType": JSON, "examples": ["{}"]},
+            "time": {"type": "number"},
+            "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+        },
+    ),
+    "StoredFile": record(
+        {"name": TEXT, "content_type": TEXT, "size": COUNT},
+        {"thing_id": UUID, "group_id": UUID},
+    ),
+    "FileInfo": record(
+        {
+            "name": TEXT,
+            "content_type": TEXT,
+            "size": COUNT,
+            "class": TEXT,
+            "format": TEXT,
+            "time": _TIME,
+            "metadata": ANY_OBJECT,
+        }
+    ),
+    "FilePage": page(
+        {"files": named("FileInfo"), "files_info": named("FileInfo")},
+        {"order": TEXT, "dir": {"enum": ["asc", "desc"]}},
+    ),
+    "FileChange": record({}, {"metadata": {"type": ["object", "null"]}, "time": _TIME}),
+}
+
+
+def _collection(path: str, readers: Credentials, writers: Credentials) -> Mapping[str, Operation]:
+    """The routes of one collection of files."""
+    stored = named("StoredFile")
+    return {
+        f"POST {path}": Operation(
+            "Upload a file",
+            {201: json_answer("The file is stored, durably", stored)},
+            (401, 403, 404, *UPLOAD_REFUSALS),
+            writers,
+            CLAIMS,
+            {FORM: named("FileForm")},
+        ),
+        f"GET {path}": Operation(
+            "List the files",
+            {200: json_answer("One page", named("FilePage"))},
+            (401, 403, 404),
+            readers,
+            _FILTERS,
+        ),
+        f"GET,HEAD {path}/{{name}}": _download("Download a file, or one range of it", readers),
+        f"PUT {path}/{{name}}": Operation(
+            "Replace a file's bytes, or amend its metadata",
+            {200: json_answer("The file as it is now", stored)},
+            (401, 403, 404, 412, *UPLOAD_REFUSALS),
+            writers,
+            (*WRITE_CONDITIONS, *CLAIMS),
+            {FORM: named("FileForm"), JSON: named("FileChange")},
+        ),
+        f"DELETE {path}/{{name}}": Operation(
+            "Remove a file", {204: REMOVED}, (401, 403, 404, 412), writers, WRITE_CONDITIONS
+        ),
+    }
+
+
+def _download(summary: str, readers: Credentials) -> Operation:
+    return Operation(summary, DOWNLOADED, (401, 403, 404, 412, 416), readers, DOWNLOAD)
+
+
+CHAPTER: Final = Chapter(
+    "Mainflux filestore",
+    "Files of things and of groups.",
+    {
+        **_collection("/files", THING, THING),
+        **_collection("/groups/{id}/files", USER_OR_THING, USER),
+        "GET,HEAD /groupfiles/{name}": _download("Download a file of the thing's groups", THING),
+    },
+)

@@ -1,0 +1,151 @@
+"""Mainflux groups and their members, described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.dialects.mainflux.openapi.common import (
+    EMPTY,
+    LABEL,
+    LOCATION,
+    METADATA_OR_NULL,
+    NAMED_LISTING,
+    REMOVED,
+    TEXT_OR_NULL,
+    page,
+)
+from gateway.web.openapi.credentials import USER
+from gateway.web.openapi.vocabulary import (
+    COUNT,
+    JSON,
+    MOMENT,
+    TEXT,
+    UUID,
+    Answer,
+    Chapter,
+    Operation,
+    Schema,
+    json_answer,
+    named,
+    query,
+    record,
+)
+
+ROLE: Final[Schema] = {"enum": ["viewer", "editor", "admin", "owner"]}
+NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 1024}
+_MEMBER_IDS: Final[Schema] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"anyOf": [UUID, record({"id": UUID})]},
+}
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Group": record(
+        {
+            "id": UUID,
+            "name": TEXT,
+            "owner_id": UUID,
+            "description": TEXT,
+            "created_at": MOMENT,
+            "updated_at": MOMENT,
+            "level": COUNT,
+            "path": TEXT,
+        },
+        {"parent_id": UUID, "metadata": named("Metadata")},
+    ),
+    "GroupPage": page({"groups": named("Group")}),
+    "GroupDraft": record(
+        {"name": NAME},
+        {"description": LABEL, "metadata": METADATA_OR_NULL, "parent_id": TEXT_OR_NULL},
+    ),
+    "GroupChange": record(
+        {},
+        {
+            "name": {**NAME, "type": ["string", "null"]},
+            "description": LABEL,
+            "metadata": METADATA_OR_NULL,
+        },
+    ),
+    "Member": record(
+        {"id": UUID},
+        {
+            "name": TEXT,
+            "key": TEXT,
+            "metadata": named("Metadata"),
+            "email": TEXT,
+            "role": ROLE,
+        },
+    ),
+    "MemberPage": page({"members": named("Member")}, {"name": TEXT}),
+    "Candidate": {
+        "anyOf": [
+            UUID,
+            record({"id": UUID}, {"role": ROLE}),
+            record({"email": TEXT}, {"role": ROLE}),
+        ],
+        "description": "A thing or user by id, or a user by e-mail; users may be given a role.",
+    },
+    "Candidates": record(
+        {"members": {"type": "array", "items": named("Candidate"), "minItems": 1}}
+    ),
+    "MemberIds": {"anyOf": [record({"members": _MEMBER_IDS}), record({"member_ids": _MEMBER_IDS})]},
+}
+
+CHAPTER: Final = Chapter(
+    "Mainflux groups",
+    "Things and users who share files; roles are viewer, editor, admin and owner.",
+    {
+        "POST /groups": Operation(
+            "Create a group, which the caller owns",
+            {201: Answer("Created", headers=LOCATION)},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("GroupDraft")},
+        ),
+        "GET /groups": Operation(
+            "List the groups that the caller is in",
+            {200: json_answer("One page", named("GroupPage"))},
+            (401,),
+            USER,
+            NAMED_LISTING,
+        ),
+        "GET /groups/{id}": Operation(
+            "See a group",
+            {200: json_answer("The group", named("Group"))},
+            (401, 404),
+            USER,
+        ),
+        "PUT /groups/{id}": Operation(
+            "Change what the body has",
+            {200: EMPTY},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("GroupChange")},
+        ),
+        "DELETE /groups/{id}": Operation(
+            "Remove a group and its files", {204: REMOVED}, (401, 403, 404), USER
+        ),
+        "GET /groups/{id}/members": Operation(
+            "List the members",
+            {200: json_answer("One page", named("MemberPage"))},
+            (401, 404),
+            USER,
+            (*NAMED_LISTING, query("type", {"enum": ["things", "users"]})),
+        ),
+        "POST /groups/{id}/members": Operation(
+            "Assign members, all or none",
+            {200: EMPTY},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("Candidates")},
+        ),
+        "DELETE /groups/{id}/members": Operation(
+            "Unassign members, whether or not they are in the group",
+            {204: REMOVED},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("MemberIds")},
+        ),
+    },
+)

@@ -1,0 +1,74 @@
+"""Mainflux API keys, described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.dialects.mainflux.openapi.common import LIMIT, OFFSET, REMOVED, page
+from gateway.web.openapi.credentials import USER
+from gateway.web.openapi.vocabulary import (
+    JSON,
+    MOMENT,
+    TEXT,
+    UUID,
+    Chapter,
+    Operation,
+    Schema,
+    json_answer,
+    named,
+    record,
+)
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "KeyDraft": record(
+        {},
+        {
+            "type": {
+                "enum": [0, 1, 2, None],
+                "description": "0 login (the default), 1 recovery, 2 API.",
+            },
+            "duration": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Seconds; 0: as long as the type allows, an API key for ever.",
+            },
+        },
+    ),
+    "IssuedKey": record({"id": UUID, "value": TEXT, "issued_at": MOMENT}, {"expires_at": MOMENT}),
+    "Key": record(
+        {"id": UUID, "issuer_id": UUID, "subject": TEXT, "issued_at": MOMENT},
+        {"type": {"enum": [1, 2]}, "expires_at": MOMENT},
+    ),
+    "KeyPage": page({"keys": named("Key")}),
+}
+
+CHAPTER: Final = Chapter(
+    "Mainflux API keys",
+    "Tokens for programs, which work wherever a user's token does until they are revoked.",
+    {
+        "POST /keys": Operation(
+            "Issue a key; its value is shown only now",
+            {201: json_answer("The key", named("IssuedKey"))},
+            (401,),
+            USER,
+            body={JSON: named("KeyDraft")},
+        ),
+        "GET /keys": Operation(
+            "List the caller's own keys",
+            {200: json_answer("One page", named("KeyPage"))},
+            (401,),
+            USER,
+            (LIMIT, OFFSET),
+        ),
+        "GET /keys/{id}": Operation(
+            "See a key",
+            {200: json_answer("The key, without its value", named("Key"))},
+            (401, 404),
+            USER,
+        ),
+        "DELETE /keys/{id}": Operation(
+            "Revoke a key, and those issued with it", {204: REMOVED}, (401, 404), USER
+        ),
+    },
+)

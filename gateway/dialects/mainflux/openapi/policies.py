@@ -1,0 +1,56 @@
+"""Mainflux policies, described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.dialects.mainflux.openapi.common import REMOVED
+from gateway.web.openapi.credentials import USER
+from gateway.web.openapi.vocabulary import (
+    JSON,
+    TEXT,
+    Chapter,
+    Operation,
+    Schema,
+    array,
+    json_answer,
+    named,
+    record,
+)
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Policies": record(
+        {
+            "subjects": {**array(TEXT), "minItems": 1},
+            "object": TEXT,
+            "policies": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"enum": ["create", "member", "access", "read", "write", "delete"]},
+            },
+        }
+    )
+}
+
+CHAPTER: Final = Chapter(
+    "Mainflux policies",
+    "What administrators grant: authorities and users (member, create), things and channels "
+    "(read, write, delete), groups (member, access).",
+    {
+        "POST /policies": Operation(
+            "Grant every policy to every subject, or none",
+            {201: json_answer("Granted", record({}))},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("Policies")},
+        ),
+        "PUT /policies": Operation(
+            "Take every policy from every subject, or none",
+            {204: REMOVED},
+            (401, 403, 404),
+            USER,
+            body={JSON: named("Policies")},
+        ),
+    },
+)

@@ -1,0 +1,23 @@
+"""How the Mainflux APIs word a refusal: ``{"error": "<message>"}``."""
+
+from __future__ import annotations
+
+import orjson
+
+from gateway.model.errors import (
+    GatewayError,
+    RangeMalformed,
+    RangeUnsatisfiable,
+    SeveralRanges,
+)
+from gateway.web.dialect import RenderedError
+
+_CODED = (RangeMalformed, SeveralRanges, RangeUnsatisfiable)
+
+
+def render_error(error: GatewayError) -> RenderedError:
+    """The error's sentence; range errors also carry the code that Hasura's clients know."""
+    body = {"error": str(error)}
+    if isinstance(error, _CODED):
+        body["code"] = "bad_request"
+    return RenderedError(orjson.dumps(body))

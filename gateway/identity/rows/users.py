@@ -1,0 +1,87 @@
+"""Rows of users. Every function takes the queries it is to run in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from gateway.database.pool import Queries, Row
+from gateway.identity.records import Listing, Page, User
+
+
+async def add_user(
+    queries: Queries, user_id: UUID, email: str, password_hash: str, metadata: Mapping[str, Any]
+) -> User:
+    """A new user. Raises ``Taken`` if the e-mail is."""
+    row = await queries.row("add_user", user_id, email, password_hash, metadata)
+    return user_of(cast(Row, row))
+
+
+async def find_user(queries: Queries, user_id: UUID) -> User | None:
+    """The user of that id, or ``None``."""
+    row = await queries.row("user_by_id", user_id)
+    return user_of(row) if row else None
+
+
+async def find_user_by_email(queries: Queries, email: str) -> User | None:
+    """The user of that lower-case e-mail, or ``None``."""
+    row = await queries.row("user_by_email", email)
+    return user_of(row) if row else None
+
+
+async def find_users(
+    queries: Queries, ids: Sequence[UUID], emails: Sequence[str]
+) -> tuple[dict[UUID, User], dict[str, User]]:
+    """The users of these ids, by id, and those of these lower-case e-mails, by e-mail."""
+    by_id = await queries.rows("users_by_id", ids)
+    by_email = await queries.rows("users_by_email", emails)
+    return (
+        {row["id"]: user_of(row) for row in by_id},
+        {row["email"]: user_of(row) for row in by_email},
+    )
+
+
+async def list_users(queries: Queries, only: UUID | None, listing: Listing) -> Page[User]:
+    """A page of all users, or of the ``only`` one."""
+    part = listing.name.lower()
+    total = await queries.value("count_users", only, part, listing.metadata)
+    rows = await queries.rows(
+        "list_users", only, part, listing.metadata, listing.limit, listing.offset
+    )
+    return Page(total, [user_of(row) for row in rows])
+
+
+async def amend_user(queries: Queries, user_id: UUID, metadata: Mapping[str, Any]) -> bool:
+    """Replace the metadata; whether there is such a user."""
+    return await queries.run("amend_user", user_id, metadata) == 1
+
+
+async def change_password(queries: Queries, user: User, password_hash: str) -> bool:
+    """Replace the password and end every token; ``False`` if someone else was faster."""
+    return await queries.run("change_password", user.id, password_hash, user.password_hash) == 1
+
+
+async def has_admin(queries: Queries) -> bool:
+    """Whether any user administers the gateway."""
+    return bool(await queries.value("any_admin"))
+
+
+async def make_admin(queries: Queries, user_id: UUID, email: str, password_hash: str) -> None:
+    """An administrator; an account that has the e-mail already becomes one."""
+    await queries.run("make_admin", user_id, email, password_hash)
+
+
+def user_of(row: Row) -> User:
+    """The user in a row."""
+    return User(
+        id=row["id"],
+        number=row["number"],
+        email=row["email"],
+        metadata=row["metadata"],
+        admin=row["admin"],
+        member=row["member"],
+        registrar=row["registrar"],
+        password_hash=row["password_hash"],
+        tokens_valid_from=row["tokens_valid_from"],
+    )

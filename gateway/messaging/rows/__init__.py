@@ -1,0 +1,1 @@
+"""The rows of messaging: one module a noun."""

@@ -1,0 +1,86 @@
+"""Rows of deliveries: which webhook is whose to serve, what comes next, how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway.database.pool import Queries
+from gateway.messaging.records import Delivery, Format
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A webhook that is ours to deliver to for as long as the lease is renewed."""
+
+    webhook_id: UUID
+    host: str
+    lease: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, how long and at what pace a delivery is tried. Times in seconds."""
+
+    attempts: int
+    give_up_seconds: float
+    first_pause_seconds: float
+    longest_pause_seconds: float
+
+
+async def claim_webhooks(
+    queries: Queries, lease: UUID, seconds: float, *, busy: Collection[str], limit: int
+) -> list[Claim]:
+    """Take up to ``limit`` webhooks that something waits for, none on a busy host."""
+    rows = await queries.rows("claim_webhooks", lease, seconds, list(busy), limit)
+    return [Claim(row["id"], row["host"], lease) for row in rows]
+
+
+async def next_delivery(queries: Queries, claim: Claim, seconds: float) -> Delivery | None:
+    """The first that waits, and the lease for longer; ``None``: there is none, or no lease."""
+    row = await queries.row("next_delivery", claim.webhook_id, claim.lease, seconds)
+    if row is None:
+        return None
+    return Delivery(
+        id=row["id"],
+        webhook_id=row["webhook_id"],
+        thing_id=row["thing_id"],
+        url=row["url"],
+        format=Format(row["format"]),
+        event=row["event"],
+        body=row["body"],
+        attempts=row["attempts"],
+    )
+
+
+async def finish(queries: Queries, delivery: Delivery) -> None:
+    """It arrived."""
+    await queries.run("finish_delivery", delivery.id, delivery.webhook_id)
+
+
+async def fail(
+    queries: Queries, claim: Claim, delivery: Delivery, error: str, patience: RetryPolicy
+) -> None:
+    """It did not: the webhook rests, its lease ends, and what ran out of time is given up."""
+    await queries.run(
+        "fail_delivery",
+        delivery.id,
+        delivery.webhook_id,
+        claim.lease,
+        error,
+        patience.attempts,
+        patience.give_up_seconds,
+        patience.first_pause_seconds,
+        patience.longest_pause_seconds,
+    )
+
+
+async def release(queries: Queries, claim: Claim) -> None:
+    """Somebody else may deliver to the webhook."""
+    await queries.run("release_webhook", claim.webhook_id, claim.lease)
+
+
+async def remove_dead(queries: Queries, seconds: float) -> None:
+    """Remove what was given up so long ago."""
+    await queries.run("remove_dead_deliveries", seconds)

@@ -1,0 +1,1 @@
+"""The process itself: workers, logs, memory, background tasks."""

@@ -1,0 +1,1 @@
+"""Settings: what the environment and files say, as one frozen value."""

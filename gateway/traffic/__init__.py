@@ -1,0 +1,1 @@
+"""What bounds and remembers traffic: caches, single flight, limits, bandwidth."""

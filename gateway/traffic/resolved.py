@@ -1,0 +1,192 @@
+"""Resolved reads, kept for a moment: who asks for what, the row, the open blob.
+
+A device that fetches an image in thousands of small ranges is looked up once a moment, not
+thousands of times. Knows nothing of dialects or HTTP.
+
+Rule: what is kept is never older than ``seconds`` nor than its caller's credential is valid,
+changes announced meanwhile are not in it, and nothing is kept at all while announcements
+cannot be heard. A read that was being resolved while a change was announced is used once
+and not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gateway.blobs.port import BlobReader
+from gateway.model.access import Access
+from gateway.model.change import Change, FileChanged, RightsChanged
+from gateway.model.file import FileRecord, Scope
+from gateway.model.precondition import Validators
+
+FileKey = tuple[Scope, str]
+
+
+@dataclass(slots=True)
+class SharedReader:
+    """An open blob that several requests read; closed when the last one lets go."""
+
+    reader: BlobReader
+    holders: int = 1
+
+    def hold(self) -> None:
+        """One more user of the descriptor."""
+        self.holders += 1
+
+    def release(self) -> None:
+        """One user fewer."""
+        self.holders -= 1
+        if self.holders == 0:
+            self.reader.close()
+
+
+@dataclass(slots=True)
+class Resolved:
+    """A read that our own rules allow: the access to ask the hook about, the row, the blob.
+
+    ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
+    ``download`` is what the caller's download of the file is remembered under.
+    ``seen`` is the loop's time before anything of it was looked up. It is ``plain`` if the path
+    and the Authorization header are its whole key, and ranges are taken as everywhere.
+    """
+
+    access: Access
+    record: FileRecord
+    validators: Validators
+    blob: SharedReader
+    headers: Mapping[str, str]
+    lines: bytes
+    seen: float
+    download: bytes = b""
+    expires: float = 0.0
+    plain: bool = False
+
+
+@dataclass(slots=True)
+class _Resolving:
+    """What was announced while a read was being resolved."""
+
+    everything: bool = False
+    files: set[FileKey] = field(default_factory=set)
+
+    def spoils(self, record: FileRecord) -> bool:
+        return self.everything or (record.scope, record.name) in self.files
+
+
+class ReadCache:
+    """A bounded cache of resolved reads, least recently used out first; an ``ChangeListener``."""
+
+    def __init__(self, *, seconds: float, entries: int) -> None:
+        self._seconds = seconds
+        self._capacity = entries
+        self._kept: OrderedDict[Hashable, Resolved] = OrderedDict()
+        self._keys_of: dict[FileKey, set[Hashable]] = {}
+        self._watches: dict[int, _Resolving] = {}
+        self._next_watch = 0
+        self._under_way: dict[Hashable, asyncio.Future[None]] = {}
+        self._hearing = False
+
+    def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved | None:
+        """The read kept under ``key``, held for the caller, who releases its blob."""
+        resolved = self._kept.get(key)
+        if resolved is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if resolved.expires < now:
+            self._drop(key)
+            return None
+        if now - resolved.seen > max_age:
+            return None
+        self._kept.move_to_end(key)
+        resolved.blob.hold()
+        return resolved
+
+    async def resolved_by_another(self, key: Hashable) -> bool:
+        """Wait for whoever is resolving this read; whether somebody was.
+
+        A fleet that asks for one file all at once looks it up once.
+        """
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            return False
+        await asyncio.shield(under_way)
+        return True
+
+    @contextmanager
+    def resolving(self, key: Hashable) -> Iterator[_Resolving]:
+        """Take note of what is announced while a read is resolved in the block."""
+        self._next_watch += 1
+        watch, number = _Resolving(), self._next_watch
+        self._watches[number] = watch
+        landed = self._under_way.setdefault(key, asyncio.get_running_loop().create_future())
+        try:
+            yield watch
+        finally:
+            del self._watches[number]
+            if not landed.done():
+                landed.set_result(None)
+            if self._under_way.get(key) is landed:
+                del self._under_way[key]
+
+    def keep(self, key: Hashable, resolved: Resolved, watch: _Resolving) -> None:
+        """Keep a read that was resolved under ``watch``, unless that spoilt it."""
+        seconds = min(self._seconds, resolved.access.principal.seconds_left(time.time()))
+        if not self._hearing or seconds <= 0 or watch.spoils(resolved.record):
+            return
+        self._drop(key)
+        while len(self._kept) >= self._capacity:
+            self._drop(next(iter(self._kept)))
+        resolved.expires = resolved.seen + seconds
+        resolved.blob.hold()
+        self._kept[key] = resolved
+        self._keys_of.setdefault(_file_of(resolved), set()).add(key)
+
+    def on_change(self, change: Change) -> None:
+        """Forget what the change makes stale."""
+        if isinstance(change, FileChanged):
+            self._forget_file((change.scope, change.name))
+        elif isinstance(change, RightsChanged):
+            self.clear()
+
+    def on_connected(self) -> None:
+        """Every change is heard from now on: reads may be kept."""
+        self.clear()
+        self._hearing = True
+
+    def on_disconnected(self) -> None:
+        """Changes may go unheard: forget everything, keep nothing."""
+        self._hearing = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for watch in self._watches.values():
+            watch.everything = True
+        for key in list(self._kept):
+            self._drop(key)
+
+    def _forget_file(self, file: FileKey) -> None:
+        for watch in self._watches.values():
+            watch.files.add(file)
+        for key in list(self._keys_of.get(file, ())):
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        resolved = self._kept.pop(key, None)
+        if resolved is None:
+            return
+        keys = self._keys_of[_file_of(resolved)]
+        keys.discard(key)
+        if not keys:
+            del self._keys_of[_file_of(resolved)]
+        resolved.blob.release()
+
+
+def _file_of(resolved: Resolved) -> FileKey:
+    return resolved.record.scope, resolved.record.name

@@ -1,0 +1,1 @@
+"""Upkeep: sweep, check, scrub, and the loop that runs them."""

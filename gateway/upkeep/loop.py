@@ -1,0 +1,56 @@
+"""The service's own sweeps, now and then, for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+from gateway.blobs.port import BlobStore
+from gateway.catalogue.port import Catalogue
+from gateway.messaging.service import Messaging
+from gateway.model.errors import GatewayError
+from gateway.process.background import running
+from gateway.settings.core import Settings
+from gateway.upkeep.sweep import GracePeriods, sweep
+
+_log: Final = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def sweeping(
+    blobs: BlobStore, catalogue: Catalogue, messaging: Messaging, settings: Settings
+) -> AsyncIterator[None]:
+    """Sweep every ``sweep_interval_seconds``, if that is not 0, until the block ends."""
+    if settings.sweep_interval_seconds == 0:
+        yield
+        return
+    async with running(_sweep_for_ever(blobs, catalogue, messaging, settings)):
+        yield
+
+
+def grace_periods(settings: Settings) -> GracePeriods:
+    """How long leftovers are left alone."""
+    return GracePeriods(settings.incoming_grace_seconds, settings.orphan_grace_seconds)
+
+
+async def _sweep_for_ever(
+    blobs: BlobStore, catalogue: Catalogue, messaging: Messaging, settings: Settings
+) -> None:
+    while True:
+        try:
+            report = await sweep(blobs, catalogue, grace_periods(settings))
+            await messaging.tidy()
+            _log.info(
+                "swept",
+                extra={
+                    "incoming": report.incoming,
+                    "orphans": report.orphans,
+                    "garbage": report.garbage,
+                },
+            )
+        except GatewayError:
+            _log.warning("the sweep failed", exc_info=True)
+        await asyncio.sleep(settings.sweep_interval_seconds)

@@ -1,0 +1,1 @@
+"""ResumeGuard out: conditions, ranges, ways of sending."""

@@ -1,0 +1,206 @@
+"""Around every request: its id, its dialect's wording of failures, one log line, metrics.
+
+Knows which route belongs to which dialect. Does not know what any handler does.
+
+Rule: exactly one answer and one log line for each request, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.typedefs import Handler
+
+from gateway.model.errors import (
+    CatalogueUnavailable,
+    Failure,
+    GatewayError,
+    HookUnavailable,
+    Interrupted,
+    StorageFull,
+    TooMany,
+)
+from gateway.web import edge, metrics
+from gateway.web.dialect import Dialect
+from gateway.web.rendering import error_response, translate
+from gateway.web.responses import SERVER
+from gateway.web.uploads.body import check_expectation
+
+_log: Final = logging.getLogger("gateway.request")
+
+CLIENT_LEFT: Final = 499
+"""The status that is logged and counted if there was nobody to answer any more."""
+
+
+class RequestMiddleware:
+    """The one middleware: turns whatever a handler does into one worded, logged answer."""
+
+    def __init__(
+        self,
+        routes: Mapping[web.AbstractRoute, Dialect],
+        dialects: Sequence[Dialect],
+        *,
+        prefix: str,
+        log_requests: bool,
+        log_as: Callable[[str], object],
+        most_requests: int,
+    ) -> None:
+        self._routes = routes
+        self._dialects = dialects
+        self._prefix = prefix
+        self._log_requests = log_requests
+        self._log_as = log_as
+        self._run_id = secrets.token_hex(6)
+        self._counter = itertools.count()
+        self._most_requests = most_requests
+        self._under_way = 0
+
+    @web.middleware
+    async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The middleware: ``handler``'s answer, or what became of it in our words."""
+        started = time.perf_counter()
+        identifier = self._next_identifier()
+        dialect = self._dialect_of(request)
+        self._log_as(identifier)
+        self._under_way += 1
+        status = CLIENT_LEFT
+        try:
+            response = await self._answer(request, handler, dialect, identifier)
+            status = response.status
+            if not response.prepared:
+                response.headers["Server"] = SERVER
+            return response
+        finally:
+            self._under_way -= 1
+            seconds = time.perf_counter() - started
+            metrics.observe(dialect.name, request.method, status, seconds)
+            if self._log_requests:
+                path = request.rel_url.raw_path
+                _log_request(dialect.name, request, path, status, seconds, request.remote)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further request would be one too many."""
+        return self._under_way >= self._most_requests
+
+    def passed(
+        self,
+        dialect: str,
+        message: RawRequestMessage,
+        status: int,
+        started: float,
+        peer: str | None,
+    ) -> None:
+        """A request was answered that did not come through here."""
+        seconds = time.perf_counter() - started
+        metrics.observe(dialect, message.method, status, seconds)
+        if self._log_requests:
+            self._log_as(self._next_identifier())
+            _log_request(dialect, message, message.url.raw_path, status, seconds, peer)
+
+    def _next_identifier(self) -> str:
+        return f"{self._run_id}{next(self._counter):x}"
+
+    async def _answer(
+        self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
+    ) -> web.StreamResponse:
+        try:
+            check_expectation(request)
+            self._check_load(request)
+            return await handler(request)
+        except GatewayError as exc:
+            error = exc
+        except web.HTTPException as exc:
+            error = translate(exc)
+        except ConnectionError:
+            raise  # the client left while its answer was being written
+        except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
+            error = Failure()
+            error.__cause__ = exc
+        return self._refuse(request, error, dialect, identifier)
+
+    def _check_load(self, request: web.Request) -> None:
+        """Raise ``TooMany`` beyond the limit; whoever watches the gateway is let in."""
+        if self._under_way > self._most_requests and request.match_info.route in self._routes:
+            raise TooMany()
+
+    def _refuse(
+        self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str
+    ) -> web.StreamResponse:
+        if isinstance(error, Failure):
+            _log_failure(error)
+        asked_by_edge = edge.is_asked(request)
+        response = edge.refusal() if asked_by_edge else error_response(error, dialect, identifier)
+        if isinstance(error, Interrupted) or not _body_consumed(request):
+            response.force_close()
+        return response
+
+    def _dialect_of(self, request: web.Request) -> Dialect:
+        dialect = self._routes.get(request.match_info.route)
+        return dialect if dialect is not None else self._owner_of(request.path)
+
+    def _owner_of(self, path: str) -> Dialect:
+        bare = path.removeprefix(self._prefix)
+        owners = [d for d in self._dialects if d.owns and bare.startswith(d.owns)]
+        return owners[0] if owners else self._dialects[0]
+
+
+def _body_consumed(request: web.Request) -> bool:
+    """Whether the connection is at the end of this request.
+
+    If not, it is closed after the answer: what follows is not a next request.
+    """
+    return not request.can_read_body or request.content.is_eof()
+
+
+def _log_failure(error: Failure) -> None:
+    """What we depend on being away is one line; what nobody foresaw has its traceback.
+
+    When the database is overloaded there are thousands of such lines a second, and to render
+    their tracebacks would be another load.
+    """
+    named = {
+        "error": type(error).__name__,
+        "sentence": str(error),
+        "cause": repr(error.__cause__)[:200],
+    }
+    with contextlib.suppress(Exception):  # a failing log sink fails no request
+        if isinstance(error, CatalogueUnavailable | StorageFull | HookUnavailable):
+            _log.warning("request failed", extra=named)
+        else:
+            _log.error("request failed", exc_info=error, extra=named)
+
+
+def _log_request(
+    dialect: str,
+    request: web.Request | RawRequestMessage,
+    path: str,
+    status: int,
+    seconds: float,
+    peer: str | None,
+) -> None:
+    with contextlib.suppress(Exception):  # a failing log sink fails no request
+        _log.info(
+            "request",
+            extra={
+                "dialect": dialect,
+                "method": request.method,
+                "path": path,
+                "status": status,
+                "seconds": round(seconds, 6),
+                "peer": peer,
+                "range": request.headers.get("Range"),
+                "user_agent": request.headers.get("User-Agent"),
+            },
+        )
+
+
+MIDDLEWARE: Final = web.AppKey("frame", RequestMiddleware)

@@ -1,0 +1,55 @@
+"""The service's own routes, described: health, metrics, the document and its page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from gateway.web.openapi.vocabulary import (
+    ANY_OBJECT,
+    TEXT,
+    Answer,
+    Chapter,
+    Description,
+    Operation,
+    Schema,
+    record,
+)
+from gateway.web.operations import docs
+from gateway.web.operations.health import HEALTH_TYPE
+
+_HEALTH: Final[Schema] = record({"status": {"const": "pass"}, "version": TEXT})
+_READY: Final[Schema] = record({"status": {"enum": ["pass", "fail"]}, "faults": {"type": "object"}})
+
+OPERATIONS: Final = Description(
+    chapters=(
+        Chapter(
+            "Operations",
+            "For whoever keeps the gateway running.",
+            {
+                "GET,HEAD /health": Operation(
+                    "The process is alive", {200: Answer("It is", {HEALTH_TYPE: _HEALTH})}
+                ),
+                "GET,HEAD /ready": Operation(
+                    "Requests can be served now",
+                    {
+                        200: Answer("They can", {HEALTH_TYPE: _READY}),
+                        503: Answer("They cannot; the reasons", {HEALTH_TYPE: _READY}),
+                    },
+                ),
+                "GET,HEAD /metrics": Operation(
+                    "Metrics, in Prometheus' format",
+                    {200: Answer("All metrics", {CONTENT_TYPE_LATEST: TEXT})},
+                ),
+            },
+        ),
+    ),
+    refusal=ANY_OBJECT,
+    always=(417,),
+)
+DOCUMENTATION: Final = Description(
+    chapters=(Chapter("Documentation", "This document.", docs.DESCRIBED),),
+    refusal=ANY_OBJECT,
+    always=(417,),
+)

@@ -1,0 +1,94 @@
+"""From errors to answers: one table of statuses, worded by the request's dialect.
+
+Knows every error of the model and every exception that aiohttp raises by itself.
+
+Rule: whatever goes wrong, the answer is in the dialect's form, says nothing of our
+insides, and a 5xx carries the request id that the log line has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model import errors
+from gateway.model.errors import GatewayError
+from gateway.web.dialect import Dialect
+
+STATUSES: Final[Mapping[type[GatewayError], int]] = {
+    errors.Refusal: 400,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.RangeUnsatisfiable: 416,
+    errors.TooSlow: 408,
+    errors.TooMany: 429,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.WrongMethod: 405,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.ExpectationFailed: 417,
+    errors.QuotaExceeded: 507,
+    errors.Interrupted: 400,
+    errors.Failure: 500,
+    errors.StorageFull: 507,
+    errors.StorageFailed: 500,
+    errors.CatalogueUnavailable: 503,
+    errors.HookUnavailable: 500,
+}
+
+
+def status_of(error: GatewayError, overrides: Mapping[type[GatewayError], int]) -> int:
+    """The status of the nearest class in the error's family that has one."""
+    for kind in type(error).__mro__:
+        for table in (overrides, STATUSES):
+            if kind in table:
+                return table[kind]
+    return 500
+
+
+def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> web.Response:
+    """The error as the dialect's response."""
+    status = status_of(error, dialect.statuses)
+    rendered = dialect.render_error(error)
+    response = web.Response(
+        status=status,
+        body=rendered.body,
+        headers={"Content-Type": rendered.content_type, **rendered.headers},
+    )
+    _add_standard_headers(response, error)
+    if status >= 500:
+        response.headers["X-Request-Id"] = request_id
+    return response
+
+
+def translate(exc: web.HTTPException) -> GatewayError:
+    """aiohttp's own refusals, in our words."""
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        return errors.WrongMethod(tuple(sorted(exc.allowed_methods)))
+    return _FOREIGN.get(exc.status, errors.Malformed)()
+
+
+_FOREIGN: Final[Mapping[int, type[GatewayError]]] = {
+    404: errors.NoRoute,
+    413: errors.TooLarge,
+    415: errors.UnsupportedMedia,
+    417: errors.ExpectationFailed,
+}
+
+
+def _add_standard_headers(response: web.Response, error: GatewayError) -> None:
+    """Headers that HTTP asks for with a status, whatever the dialect."""
+    if isinstance(error, errors.RangeUnsatisfiable) and response.status == 416:
+        response.headers["Content-Range"] = f"bytes */{error.size}"
+    elif isinstance(error, errors.WrongMethod):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    elif isinstance(error, errors.TooMany):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    elif isinstance(error, errors.Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    elif response.status == 503:
+        response.headers["Retry-After"] = "1"

@@ -1,0 +1,1 @@
+"""The fence around aiohttp: listening, connections, bodies past the parser."""

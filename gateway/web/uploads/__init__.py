@@ -1,0 +1,1 @@
+"""Uploads in: bodies, forms, raw files."""

@@ -1,0 +1,179 @@
+"""A request's body: the only place that knows how a body can die.
+
+Knows aiohttp's stream, 100-continue, and the pace a body must keep. Does not know what the
+bytes mean.
+
+Rule: nobody gets a byte before asking for it here, and nobody asks before the caller is
+authorised. Every way a body can end short becomes one named error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final, Self
+
+import orjson
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.model.errors import (
+    ExpectationFailed,
+    Interrupted,
+    LengthMismatch,
+    Malformed,
+    TooLarge,
+    TooSlow,
+    UnsupportedMedia,
+)
+from gateway.web import metrics
+from gateway.web.context import Limits
+from gateway.web.server.connection import Connection
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_HTTP_1_1: Final = (1, 1)
+_JSON_DEPTH: Final = 32
+
+
+async def expect_later(_: web.Request) -> None:
+    """aiohttp's expect handler for every route: 100 is sent when the body is first asked for.
+
+    It runs where nobody words what it raises, so ``check_expectation`` does the refusing.
+    """
+
+
+def check_expectation(request: web.Request) -> None:
+    """Raise ``ExpectationFailed`` for anything but 100-continue (RFC 9110 10.1.1)."""
+    if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        raise ExpectationFailed()
+
+
+def declared_length(request: web.Request, limit_bytes: int) -> int | None:
+    """The body's Content-Length, or ``None`` if it is chunked. Raises ``TooLarge``."""
+    length = request.content_length
+    if length is not None and length > limit_bytes:
+        raise TooLarge()
+    return length
+
+
+async def chunks(request: web.Request, limits: Limits, *, limit_bytes: int) -> AsyncIterator[bytes]:
+    """The body's bytes as they arrive, at most ``limit_bytes`` of them.
+
+    Raises ``TooLarge``, ``TooSlow``, ``Interrupted``, ``LengthMismatch`` or ``Malformed``.
+    """
+    declared = declared_length(request, limit_bytes)
+    _check_coding(request)
+    _send_continue(request)
+    received = 0
+    with Pace(request, limits) as pace:
+        while chunk := await _next_chunk(request, declared, received):
+            received += len(chunk)
+            if received > limit_bytes:
+                raise TooLarge()
+            pace.received = received
+            yield chunk
+
+
+async def read_all(request: web.Request, limits: Limits, *, limit_bytes: int) -> bytes:
+    """A small body, whole. Raises as ``chunks``."""
+    return b"".join([c async for c in chunks(request, limits, limit_bytes=limit_bytes)])
+
+
+async def read_json(request: web.Request, limits: Limits) -> object:
+    """A JSON body as Python values.
+
+    Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not.
+    """
+    if "json" not in request.content_type:
+        raise UnsupportedMedia()
+    return parse_json(await read_all(request, limits, limit_bytes=limits.json_bytes))
+
+
+def parse_json(text: bytes | str) -> object:
+    """JSON as Python values, at most 32 levels deep. Raises ``Malformed``."""
+    try:
+        value = orjson.loads(text)
+        _check_storable(value, _JSON_DEPTH)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as exc:
+        raise Malformed("malformed JSON") from exc
+    return value
+
+
+class Pace:
+    """Ends a body that stalls, or that comes slower than the floor.
+
+    One timer looks at the count from time to time, so that a fast body pays nothing.
+    """
+
+    def __init__(self, request: web.Request, limits: Limits) -> None:
+        self.received = 0
+        self._content = request.content
+        self._connection = request.protocol
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._last = 0
+        self._timer = self._next()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _next(self) -> asyncio.TimerHandle:
+        return self._loop.call_later(self._limits.stall_seconds, self._look)
+
+    def _look(self) -> None:
+        elapsed, received = self._loop.time() - self._began, self.received
+        if isinstance(self._connection, Connection):
+            received += self._connection.received_ahead
+        floor = elapsed * self._limits.min_upload_bytes_per_second
+        if received == self._last or received < floor:
+            metrics.stalled.inc()
+            self._content.set_exception(TooSlow())
+            return
+        self._last = received
+        self._timer = self._next()
+
+
+async def _next_chunk(request: web.Request, declared: int | None, received: int) -> bytes:
+    try:
+        chunk, _ = await request.content.readchunk()
+        while not chunk and not request.content.at_eof():
+            chunk, _ = await request.content.readchunk()
+        return chunk
+    except ConnectionError as exc:
+        raise Interrupted() from exc
+    except (ClientError, HttpProcessingError, ValueError) as exc:
+        if declared is not None and received < declared:
+            raise LengthMismatch() from exc
+        raise Malformed("malformed transfer coding") from exc
+
+
+def _check_coding(request: web.Request) -> None:
+    """Nothing is ever unpacked here: what is stored is what was sent."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("content encodings are not accepted")
+
+
+def _send_continue(request: web.Request) -> None:
+    """Invite the body. Never to an HTTP/1.0 client (RFC 9110 15.2)."""
+    expects = "Expect" in request.headers and not request.content.is_eof()
+    if expects and request.version >= _HTTP_1_1 and request.transport is not None:
+        request.transport.write(_CONTINUE)
+
+
+def _check_storable(value: object, depth: int) -> None:
+    """Refuse what PostgreSQL's jsonb cannot hold: NUL, and nesting without end."""
+    if depth == 0:
+        raise Malformed("the JSON is nested too deeply")
+    if isinstance(value, str) and "\0" in value:
+        raise Malformed("the JSON contains a NUL character")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_storable(key, depth)
+            _check_storable(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_storable(item, depth - 1)

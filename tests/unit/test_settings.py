@@ -1,0 +1,243 @@
+"""Settings: what is read, from where, and how a bad configuration is refused."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings.core import (
+    BadSettings,
+    Settings,
+    child_environment,
+    read_settings,
+    secret_names,
+    shown,
+    unknown_variables,
+)
+from gateway.settings.secret import load_secret
+
+LONG = "s" * 40
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("GATEWAY_"):
+            monkeypatch.delenv(name)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, **variables: str) -> tuple[str, ...]:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettings) as caught:
+        read_settings()
+    return caught.value.problems
+
+
+def test_every_setting_has_a_usable_default() -> None:
+    settings = read_settings()
+    assert ("127.0.0.1", 8080, "/filestore") == (settings.host, settings.port, settings.prefix)
+    assert settings.database_url is None
+    assert settings.trusted_proxies == ()
+
+
+def test_settings_cannot_be_changed_after_reading() -> None:
+    settings = read_settings()
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_every_field_has_a_description() -> None:
+    assert [] == [n for n, field in Settings.model_fields.items() if not field.description]
+
+
+def test_all_problems_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = refused(
+        monkeypatch,
+        GATEWAY_PORT="eighty",
+        GATEWAY_SECRET="short",
+        GATEWAY_HOOK_URL="ftp://hook",
+        GATEWAY_TRUSTED_PROXIES="10.0.0.0/8,nonsense",
+        GATEWAY_ENV_FILE="/no/such/file",
+    )
+    assert [
+        "GATEWAY_ENV_FILE",
+        "GATEWAY_PORT",
+        "GATEWAY_SECRET",
+        "GATEWAY_HOOK_URL",
+        "GATEWAY_TRUSTED_PROXIES (item 2)",
+    ] == [problem.partition(":")[0] for problem in problems]
+
+
+def test_a_complaint_never_repeats_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = refused(
+        monkeypatch,
+        GATEWAY_DATABASE_URL="mysql://me:hunter2@db/x",
+        GATEWAY_SECRET="hunter2",
+        GATEWAY_ADMIN_PASSWORD="hunter2",
+        GATEWAY_ADMIN_EMAIL="hunter2",
+        GATEWAY_WORKERS="hunter2",
+    )
+    assert 5 == len(problems)
+    assert "hunter2" not in "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        pytest.param("GATEWAY_PORT", "65536", id="port beyond the last"),
+        pytest.param("GATEWAY_PREFIX", "filestore", id="prefix without a slash"),
+        pytest.param("GATEWAY_PREFIX", "/filestore/", id="prefix with a slash at the end"),
+        pytest.param("GATEWAY_PREFIX", "/{name}", id="prefix that would be a pattern"),
+        pytest.param("GATEWAY_ACCEL", "_blobs", id="location without a slash"),
+        pytest.param("GATEWAY_ACCEL", "/", id="location that is the root"),
+        pytest.param("GATEWAY_HOOK_URL", "http://", id="hook without a host"),
+        pytest.param("GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8", id="network with host bits"),
+        pytest.param("GATEWAY_STALL_SECONDS", "0", id="no time at all"),
+        pytest.param("GATEWAY_STALL_SECONDS", "inf", id="for ever"),
+        pytest.param("GATEWAY_STALL_SECONDS", "nan", id="not a number"),
+        pytest.param("GATEWAY_MAX_FILE_BYTES", "-1", id="negative size"),
+        pytest.param("GATEWAY_DEVICE_BYTES_PER_SECOND", "1023", id="slower than is of use"),
+        pytest.param("GATEWAY_GROUP_BYTES_PER_SECOND", "-1", id="negative rate"),
+        pytest.param("GATEWAY_WORKERS", "0", id="no worker"),
+        pytest.param("GATEWAY_LOG_LEVEL", "loud", id="unknown level"),
+        pytest.param("GATEWAY_ACCESS_LOG", "perhaps", id="neither true nor false"),
+    ],
+)
+def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    (problem,) = refused(monkeypatch, **{variable: value})
+    assert problem.startswith(variable)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0", 0), ("", 0), ("1024", 1024)],
+    ids=["none", "empty is unset", "the slowest"],
+)
+def test_bandwidth_limits(monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
+    monkeypatch.setenv("GATEWAY_DEVICE_BYTES_PER_SECOND", value)
+    monkeypatch.setenv("GATEWAY_GROUP_BYTES_PER_SECOND", value)
+    settings = read_settings()
+    assert (expected,) * 2 == (settings.device_bytes_per_second, settings.group_bytes_per_second)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,unix")
+    monkeypatch.setenv("GATEWAY_ALLOWED_EXTENSIONS", ".BIN, img")
+    settings = read_settings()
+    expected = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), "unix")
+    assert expected == settings.trusted_proxies
+    assert ("bin", "img") == settings.allowed_extensions
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("off", None, id="off"),
+        pytest.param("", None, id="empty is unset"),
+        pytest.param("/_blobs/", "/_blobs", id="slash at the end is dropped"),
+    ],
+)
+def test_accel(monkeypatch: pytest.MonkeyPatch, value: str, expected: str | None) -> None:
+    monkeypatch.setenv("GATEWAY_ACCEL", value)
+    assert expected == read_settings().accel
+
+
+def test_the_environment_wins_over_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "gateway.env"
+    file.write_text("GATEWAY_PORT=1234\nGATEWAY_WORKERS=3\n")
+    monkeypatch.setenv("GATEWAY_ENV_FILE", str(file))
+    monkeypatch.setenv("GATEWAY_PORT", "4321")
+    assert (4321, 3) == (read_settings().port, read_settings().workers)
+
+
+def test_a_secret_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{LONG}\n")
+    monkeypatch.setenv("GATEWAY_SECRET_FILE", str(tmp_path / "secret"))
+    secret = read_settings().secret
+    assert secret is not None
+    assert LONG == secret.get_secret_value()
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"], ids=["absent", "empty", "blank line"])
+def test_a_secret_file_without_a_secret_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_text(content)
+    (problem, *_) = refused(monkeypatch, GATEWAY_SECRET_FILE=str(path))
+    assert problem.startswith("GATEWAY_SECRET_FILE")
+
+
+def test_a_secret_set_twice_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(LONG)
+    problems = refused(
+        monkeypatch, GATEWAY_SECRET=LONG, GATEWAY_SECRET_FILE=str(tmp_path / "secret")
+    )
+    assert ("GATEWAY_SECRET: set both directly and by GATEWAY_SECRET_FILE",) == problems
+
+
+def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = refused(monkeypatch, GATEWAY_ADMIN_PASSWORD="long enough")
+    assert ("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD",) == problems
+
+
+def test_secrets_are_the_four_that_open_doors() -> None:
+    expected = {"database_url", "secret", "admin_password", "trusted_proxy_secret"}
+    assert expected == set(secret_names())
+
+
+def test_effective_settings_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SECRET", LONG)
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://me:hunter2@db/x")
+    lines = shown(read_settings())
+    assert LONG not in lines.values()
+    assert "hunter2" not in "".join(lines.values())
+    assert "8080" == lines["GATEWAY_PORT"]
+    assert "86400" == lines["GATEWAY_ORPHAN_GRACE_SECONDS"]
+
+
+def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_PROT", "8080")
+    monkeypatch.setenv("GATEWAY_SECRET_FILE", "x")
+    monkeypatch.setenv("GATEWAY_PORT_FILE", "only secrets come from files")
+    assert ("GATEWAY_PORT_FILE", "GATEWAY_PROT") == unknown_variables()
+
+
+def test_a_worker_gets_the_change_and_not_the_file_it_replaces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_DATABASE_URL_FILE", "/run/secrets/dsn")
+    environment = child_environment({"GATEWAY_DATABASE_URL": "postgresql://x"})
+    assert "postgresql://x" == environment["GATEWAY_DATABASE_URL"]
+    assert "" == environment["GATEWAY_DATABASE_URL_FILE"]
+
+
+def test_the_secret_is_generated_once_for_everybody(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "new")
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(lambda _: load_secret(settings), range(64)))
+    assert 1 == len(found)
+    assert 0o600 == (tmp_path / "new/secret").stat().st_mode & 0o777
+    assert ["secret"] == [path.name for path in (tmp_path / "new").iterdir()]
+
+
+def test_a_damaged_secret_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    with pytest.raises(BadSettings):
+        load_secret(Settings(data_dir=tmp_path))
+    assert "" == (tmp_path / "secret").read_text()
+
+
+def test_blobs_outlive_the_decisions_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nginx may open a blob for as long as it acts on a decision."""
+    problems = refused(monkeypatch, GATEWAY_ACCEL="/_blobs", GATEWAY_GARBAGE_GRACE_SECONDS="19.9")
+    assert ["GATEWAY_GARBAGE_GRACE_SECONDS"] == [p.partition(":")[0] for p in problems]
