@@ -32,6 +32,7 @@ from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import ChangeListeners, RightsChanged
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
+from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
 from gateway.traffic.bandwidth import bandwidth_of
 from gateway.traffic.credentials import PrincipalCache
@@ -75,6 +76,7 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
             settings.data_dir,
             threads=settings.io_threads,
             min_free_bytes=settings.min_free_bytes,
+            ways=settings.fast_ways,
         ) as blobs,
         open_database(
             dsn,
@@ -104,9 +106,12 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
     """What handlers work with."""
-    seconds, entries = settings.read_cache_seconds, settings.read_cache_entries
-    reads = ReadCache(seconds=seconds, entries=entries)
-    principals = PrincipalCache(seconds=seconds, entries=entries)
+    reads = ReadCache(
+        seconds=seconds_of(settings, FastWay.READ_CACHE), entries=settings.read_cache_entries
+    )
+    principals = PrincipalCache(
+        seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=settings.read_cache_entries
+    )
     audience = ChangeListeners(reads, principals)
     async with open_hook(
         settings.hook_url,
@@ -134,7 +139,13 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
                 device_rate=settings.device_bytes_per_second,
                 group_rate=settings.group_bytes_per_second,
             ),
+            ways=settings.fast_ways,
         )
+
+
+def seconds_of(settings: Settings, cache: FastWay) -> float:
+    """For how long this cache keeps what it learnt; 0 keeps nothing."""
+    return settings.read_cache_seconds if cache in settings.fast_ways else 0.0
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -278,7 +289,7 @@ async def start_server(app: web.Application, settings: Settings, sock: socket.so
     A hook is asked every time, so with one no answer is given before there is a handler.
     """
     send_at_once = None
-    if settings.hook_url is None:
+    if settings.hook_url is None and FastWay.FAST_PATH in settings.fast_ways:
         send_at_once = FastPath(app[GATEWAY], app[MIDDLEWARE]).send
     return await listen(
         app,
@@ -287,6 +298,7 @@ async def start_server(app: web.Application, settings: Settings, sock: socket.so
         keepalive_seconds=settings.keepalive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
         send_at_once=send_at_once,
+        past_parser=FastWay.BYPASS in settings.fast_ways,
     )
 
 

@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from gateway.settings.fastways import ALL_WAYS, FastWays, written_ways
 from gateway.settings.types import (
     Bytes,
     Count,
@@ -211,6 +212,11 @@ class Settings(BaseSettings):
         "info", description="`debug`, `info`, `warning` or `error`."
     )
     access_log: bool = Field(True, description="One log line per request.")
+    fast_ways: FastWays = Field(
+        ALL_WAYS,
+        description="Short cuts that are taken: `all`, `off`, a comma list of those, or, each with "
+        "a `-`, of those that are not. To find out whether one of them is at fault.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -347,6 +353,8 @@ def _written(value: object) -> str:
         return ""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, frozenset):
+        return written_ways(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -16,6 +16,7 @@ from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
 from gateway.model.access import Access
 from gateway.model.change import ChangeListener
+from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
@@ -61,6 +62,7 @@ class Gateway:
     store_md5: bool = False
     allowed_extensions: frozenset[str] = frozenset()
     bandwidth: Bandwidth | None = None
+    ways: frozenset[FastWay] = ALL_WAYS
 
     def pace_of(self, access: Access) -> Pace | None:
         """What limits how fast this read is answered; ``None``: nothing."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Resolved
 from gateway.web.context import GATEWAY, Gateway
 
@@ -47,7 +48,7 @@ async def decide(request: web.Request, gateway: Gateway, resolved: Resolved) -> 
 
     Raises what the hook says.
     """
-    if resolved.record.blob.size == 0:
+    if resolved.record.blob.size == 0 or FastWay.EDGE not in gateway.ways:
         return refusal()  # nginx and we differ about ranges of nothing
     word = await gateway.hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + gateway.edge_seconds - asyncio.get_running_loop().time()

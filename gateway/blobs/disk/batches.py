@@ -20,18 +20,20 @@ class Batch:
     """Bytes in few pieces, so that they are hashed and written in few calls.
 
     Every call that lets go of the interpreter must win it back from the event loop; with small
-    chunks as they came, that costs more than gathering them. Large ones are not copied.
+    chunks as they came, that costs more than gathering them. Large ones are not copied, unless
+    ``handover`` is off.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, handover: bool = True) -> None:
         self.size = 0
+        self._handover = handover
         self.pieces: list[bytes | bytearray | memoryview] = []
         self._gathered: bytearray | None = None
 
     def add(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take ``chunk`` in; nobody else changes it from now on."""
         self.size += len(chunk)
-        if len(chunk) >= _LARGE_BYTES:
+        if self._handover and len(chunk) >= _LARGE_BYTES:
             self.pieces.append(chunk)
             self._gathered = None
         elif self._gathered is None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from gateway.model.errors import Failure, StorageFailed, StorageFull
 from gateway.model.file import Scope
+from gateway.settings.fastways import ALL_WAYS, FastWay
 
 _BATCH_BYTES: Final = 512 * 1024
 _SMALLEST_BATCH_BYTES: Final = 128 * 1024
@@ -44,8 +45,11 @@ def disk_errors() -> Iterator[None]:
 class Disk:
     """The folders of one store, and what is known of their health. Blocking."""
 
-    def __init__(self, root: Path, *, min_free_bytes: int) -> None:
+    def __init__(
+        self, root: Path, *, min_free_bytes: int, ways: frozenset[FastWay] = ALL_WAYS
+    ) -> None:
         self.root = root
+        self.ways = ways
         self.min_free_bytes = min_free_bytes
         self.failed_syncs = 0
         self.writers = 0

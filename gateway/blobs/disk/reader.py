@@ -13,10 +13,13 @@ from gateway.model.errors import BlobMissing
 class DiskReader:
     """One open blob."""
 
-    def __init__(self, descriptor: int, size: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, descriptor: int, size: int, pool: ThreadPoolExecutor, *, read_ready: bool = True
+    ) -> None:
         self._descriptor = descriptor
         self._size = size
         self._pool = pool
+        self._reads_ready = read_ready
 
     @property
     def size(self) -> int:
@@ -41,6 +44,8 @@ class DiskReader:
 
     def read_ready(self, offset: int, count: int) -> bytes | None:
         """Exactly ``count`` bytes from ``offset`` if the page cache holds them, else ``None``."""
+        if not self._reads_ready:
+            return None
         buffer = bytearray(count)
         try:
             found = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)

@@ -23,6 +23,7 @@ from gateway.blobs.disk.writer import DiskWriter
 from gateway.blobs.port import StoredBlob
 from gateway.model.errors import BlobMissing, Failure, StorageFailed
 from gateway.model.file import Blob, Scope
+from gateway.settings.fastways import ALL_WAYS, FastWay
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,12 +57,17 @@ class DiskBlobStore:
         writer = DiskWriter(self._disk, self._writers, self._publisher, scope, algorithms)
         self._disk.writers += 1
         try:
-            if expected_bytes is None or expected_bytes > self._disk.batch_bytes:
+            if not self._goes_in_one(expected_bytes):
                 await writer.begin(expected_bytes or 0)
             yield writer
         finally:
             self._disk.writers -= 1
             await writer.discard()
+
+    def _goes_in_one(self, expected_bytes: int | None) -> bool:
+        """Whether an upload is so small that its part is made, written and published at once."""
+        together = FastWay.PUBLISH_TOGETHER in self._disk.ways
+        return together and expected_bytes is not None and expected_bytes <= self._disk.batch_bytes
 
     async def open(self, blob: Blob) -> DiskReader:
         """The blob's bytes. Raises ``BlobMissing`` if they are not there or not of its size."""
@@ -128,7 +134,8 @@ class DiskBlobStore:
                 descriptor = os.open(self.locate(blob), READ_FLAGS, dir_fd=self._disk.blobs)
             except FileNotFoundError as exc:
                 raise BlobMissing() from exc
-            reader = DiskReader(descriptor, blob.size, self._readers)
+            ready = FastWay.READ_READY in self._disk.ways
+            reader = DiskReader(descriptor, blob.size, self._readers, read_ready=ready)
             try:
                 _check_whole(descriptor, blob)
             except BaseException:
@@ -145,14 +152,18 @@ class DiskBlobStore:
 
 @contextlib.asynccontextmanager
 async def open_disk_store(
-    root: Path, *, threads: int = 4, min_free_bytes: int = 0
+    root: Path,
+    *,
+    threads: int = 4,
+    min_free_bytes: int = 0,
+    ways: frozenset[FastWay] = ALL_WAYS,
 ) -> AsyncIterator[DiskBlobStore]:
     """The store under ``root``, checked for being usable; closed at the end of the block.
 
     Uploads and downloads have ``threads`` threads each, and what only waits for the disk to
     sync has more of its own. Raises ``Failure`` with the reason if the folder will not do.
     """
-    disk = Disk(root, min_free_bytes=min_free_bytes)
+    disk = Disk(root, min_free_bytes=min_free_bytes, ways=ways)
     publisher = Publisher(disk, together=_PUBLISHERS, alone=_SEALERS_PER_THREAD * threads)
     writers = ThreadPoolExecutor(threads, "blob-write")
     readers = ThreadPoolExecutor(threads, "blob-read")

@@ -24,6 +24,7 @@ from gateway.blobs.disk.writeback import begin_write_back
 from gateway.model.digest import MD5, SHA256, Digest
 from gateway.model.errors import StorageFailed
 from gateway.model.file import Blob, Scope
+from gateway.settings.fastways import FastWay
 
 _WRITE_BACK_BYTES: Final = 8 * 1024 * 1024
 
@@ -48,7 +49,7 @@ class DiskWriter:
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._descriptor: int | None = None
         self._job: Future[None] | None = None
-        self._batch = Batch()
+        self._batch = self._new_batch()
         self._batches = Batches()
         self._size = 0
         self._written = 0
@@ -109,7 +110,7 @@ class DiskWriter:
         await self._start(self._drop)
 
     async def _hand_over(self) -> None:
-        full, self._batch = self._batch, Batch()
+        full, self._batch = self._batch, self._new_batch()
         if self._batches.put(full):
             try:
                 await self._settle()  # the last job took all there was; here is how it ended
@@ -118,6 +119,9 @@ class DiskWriter:
                 raise
             self._job = self._pool.submit(self._absorb_batches)
         await self._batches.room()
+
+    def _new_batch(self) -> Batch:
+        return Batch(handover=FastWay.HANDOVER in self._disk.ways)
 
     def _digests(self) -> dict[str, bytes]:
         return {name: hasher.digest() for name, hasher in self._hashes.items()}
@@ -166,7 +170,8 @@ class DiskWriter:
             with disk_errors():
                 write_all(descriptor, memoryview(piece))
             self._written += len(piece)
-        if self._written - self._begun >= _WRITE_BACK_BYTES:
+        early = FastWay.WRITE_BACK in self._disk.ways
+        if early and self._written - self._begun >= _WRITE_BACK_BYTES:
             begin_write_back(descriptor, self._begun, self._written - self._begun)
             self._begun = self._written
 

@@ -38,6 +38,7 @@ from gateway.model.precondition import (
     evaluate,
     range_holds,
 )
+from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Resolved, SharedReader
 from gateway.traffic.resumes import Download
 from gateway.web import edge
@@ -285,6 +286,8 @@ def _goes_by_accel(
     If-Unmodified-Since let pass: nginx judges them again, before it knows our validators.
     """
     if gateway.accel is None or request.headers.get(ACCEL_HEADER) != gateway.accel:
+        return False
+    if FastWay.ACCEL not in gateway.ways:
         return False
     if record.blob.size == 0 or not gateway.peers.trusts(request):
         return False

@@ -46,7 +46,7 @@ class Connection(RequestHandler):
 
     __slots__ = (
         *("_intake", "_lose", "_newest_body", "_newest_length", "_peer", "_receipt"),
-        *("_send_at_once", "_sending", "_word"),
+        *("_past_parser", "_send_at_once", "_sending", "_word"),
     )
 
     def __init__(
@@ -56,6 +56,7 @@ class Connection(RequestHandler):
         *,
         keepalive_seconds: float,
         send_at_once: SendAtOnce | None = None,
+        past_parser: bool = True,
     ) -> None:
         super().__init__(
             server,
@@ -68,6 +69,7 @@ class Connection(RequestHandler):
         )
         self._word = word
         self._send_at_once = send_at_once
+        self._past_parser = past_parser
         self._peer: str | None = None
         self._sending = False
         self._newest_body: StreamReader | None = None
@@ -151,7 +153,8 @@ class Connection(RequestHandler):
             self._take_next()
         if self._unfinished_body is not None:
             self._end_if_reset()
-            self._receive_past_parser()
+            if self._past_parser:
+                self._receive_past_parser()
 
     @property
     def received_ahead(self) -> int:

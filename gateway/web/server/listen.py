@@ -48,8 +48,12 @@ async def listen(
     keepalive_seconds: float,
     shutdown_seconds: float,
     send_at_once: SendAtOnce | None = None,
+    past_parser: bool = True,
 ) -> HttpServer:
-    """Serve ``app`` on ``sock``. Raises ``Failure`` if aiohttp is not what we rely on."""
+    """Serve ``app`` on ``sock``; ``past_parser`` lets large bodies be received past aiohttp's.
+
+    Raises ``Failure`` if aiohttp is not what we rely on.
+    """
     check_parser()
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
     await runner.setup()
@@ -58,7 +62,11 @@ async def listen(
 
     def connect() -> Connection:
         return Connection(
-            server, word, keepalive_seconds=keepalive_seconds, send_at_once=send_at_once
+            server,
+            word,
+            keepalive_seconds=keepalive_seconds,
+            send_at_once=send_at_once,
+            past_parser=past_parser,
         )
 
     check_connection(connect(), keepalive_seconds=keepalive_seconds)

@@ -100,16 +100,19 @@ async def receive_form_parts(
     stage: Stage,
     file_field: str,
     hashers: Sequence[Hasher] = (),
+    *,
+    shortcut: bool = True,
 ) -> AsyncIterator[Form]:
     """The request's form, received whole; its file part lives until the end of the block.
 
-    ``hashers`` see every byte of the body. Raises ``UnsupportedMedia`` if the body is no
-    form, ``Malformed`` for broken framing or two file parts, ``TooLarge`` beyond a limit,
-    and what ``chunks`` and the writer raise.
+    ``hashers`` see every byte of the body; without ``shortcut`` so does the parser. Raises
+    ``UnsupportedMedia`` if the body is no form, ``Malformed`` for broken framing or two file
+    parts, ``TooLarge`` beyond a limit, and what ``chunks`` and the writer raise.
     """
     boundary = _boundary(request)
     async with AsyncExitStack() as stack:
         receiver = _FormReceiver(limits, boundary, stage, file_field, stack)
+        receiver.shortcut = shortcut
         receiver.expected_bytes = declared_length(request, _body_limit(limits))
         async for chunk in chunks(request, limits, limit_bytes=_body_limit(limits)):
             for hasher in hashers:
@@ -126,6 +129,7 @@ class _FormReceiver:
     ) -> None:
         self.form = Form()
         self.expected_bytes: int | None = None
+        self.shortcut = True
         self._limits = limits
         self._stage = stage
         self._file_field = file_field
@@ -147,7 +151,7 @@ class _FormReceiver:
     async def feed(self, chunk: bytes) -> None:
         """Parse one chunk of the body, or pass it on if it is nothing but bytes of the file."""
         between = self._seam.is_between_delimiters(chunk)
-        if between and self._sink is not None and not self._is_counted:
+        if between and self.shortcut and self._sink is not None and not self._is_counted:
             await self._take(chunk)
             return
         seen = False

@@ -17,6 +17,7 @@ from gateway.model.digest import MD5, check_claims, claims_of
 from gateway.model.errors import MissingField
 from gateway.model.file import Scope
 from gateway.model.media import check_content_type
+from gateway.settings.fastways import FastWay
 from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.uploads.body import chunks, declared_length
@@ -41,7 +42,12 @@ async def receive_form(
     hashers = {claim.algorithm: hashlib.new(claim.algorithm) for claim in claims}
     with _receiving(request, gateway):
         async with receive_form_parts(
-            request, gateway.limits, _stage(gateway, scope), file_field, list(hashers.values())
+            request,
+            gateway.limits,
+            _stage(gateway, scope),
+            file_field,
+            list(hashers.values()),
+            shortcut=FastWay.FORM_SHORTCUT in gateway.ways,
         ) as form:
             check_claims(claims, {name: h.digest() for name, h in hashers.items()})
             yield form
