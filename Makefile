@@ -34,16 +34,16 @@ lint: $(VENV)/.stamp-test
 	$(BIN)/mypy $(wildcard gateway tests benchmarks)
 
 oracle: $(VENV)/.stamp-test
-	$(BIN)/python -m tests.oracle.run --result tests/results/oracle.json $(ARGS)
+	$(BIN)/python -m tests.oracle.run --result tests/out/oracle.json $(ARGS)
 
 crash: $(VENV)/.stamp-test
-	$(BIN)/python -m tests.faults.crash --result tests/results/crash.json $(ARGS)
+	$(BIN)/python -m tests.faults.crash --result tests/out/crash.json $(ARGS)
 
 memory: $(VENV)/.stamp-test
 	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 schemathesis: $(VENV)/.stamp-test
-	$(BIN)/python -m tests.openapi.conformance --result tests/results/schemathesis $(ARGS)
+	$(BIN)/python -m tests.openapi.conformance --result tests/out/schemathesis $(ARGS)
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,4 +1,4 @@
-"""The README's settings table is the code's.
+"""The settings table in ``docs/settings.md`` is the code's.
 
 After a change of settings: ``python -m tests.test_settings_table`` rewrites the table.
 """
@@ -6,15 +6,13 @@ After a change of settings: ``python -m tests.test_settings_table`` rewrites the
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
 import pytest
 
 from gateway.settings.core import Settings, secret_names, shown
+from tests.documents import pages
 
-README = Path(__file__).parent.parent / "README.md"
-TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+PAGE = "docs/settings.md"
 
 
 def table() -> str:
@@ -29,10 +27,8 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def test_the_readme_lists_every_setting_as_it_is() -> None:
-    found = TABLE.search(README.read_text(encoding="utf-8"))
-    assert found is not None
-    assert table() == found.group()
+def test_the_page_lists_every_setting_as_it_is() -> None:
+    assert table() == pages.table(PAGE, "settings")
 
 
 def test_the_table_shows_defaults_and_not_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,5 +38,4 @@ def test_the_table_shows_defaults_and_not_this_machine(monkeypatch: pytest.Monke
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(lambda _: table(), text), encoding="utf-8")
+    pages.rewrite(PAGE, "settings", table())

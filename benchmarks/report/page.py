@@ -58,7 +58,7 @@ def html_report(run: Run) -> str:
 
 
 def markdown_table(run: Run) -> str:
-    """The headline table for a README."""
+    """The headline table for ``docs/benchmarks.md``."""
     lines = ["| # | Scenario | Target | Stretch | Result | |", "|---|---|---|---|---|---|"]
     for finding in run.findings:
         for check in finding.checks:

@@ -1,6 +1,6 @@
 """RAUC, rauc-hawkbit-updater, SWUpdate, Mender and BITS: updaters of systems with a disk.
 
-Numbers in docstrings are those of the devices' requirements, see README, "Devices".
+Numbers in docstrings are those of the devices' requirements, see docs/devices.md.
 """
 
 from __future__ import annotations

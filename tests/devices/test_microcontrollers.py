@@ -1,6 +1,6 @@
 """ESP-IDF, Arduino, ESPHome, Zephyr and nRF Connect: clients that hold two kilobytes.
 
-Numbers in docstrings are those of the devices' requirements, see README, "Devices".
+Numbers in docstrings are those of the devices' requirements, see docs/devices.md.
 """
 
 from __future__ import annotations

@@ -340,6 +340,7 @@ def main() -> int:
     text = json.dumps(result, indent=2) + "\n"
     print(text, end="")
     if options.result:
+        options.result.parent.mkdir(parents=True, exist_ok=True)
         options.result.write_text(text)
     return 0
 

@@ -95,7 +95,7 @@ async def test_a_client_that_began_anew_and_was_cut_again_resumes(
 async def test_behind_nginx_a_bare_line_mixes_versions(
     place: Place, tmp_path: Path, line: str
 ) -> None:
-    """Nobody tells us how far nginx came. When this fails, so does the README's warning."""
+    """Nobody tells us how far nginx came. When this fails, so does the warning in docs/resuming.md."""
     words, new = LINES[line][0], NEW["as large"]
     got = await cut_and_replaced(words, place, tmp_path, new)
     assert (await ran_by(words, place, tmp_path)).status == 0

@@ -1,4 +1,4 @@
-"""ResumeGuard that are cut, and files that are replaced meanwhile, with clients of other people.
+"""Downloads that are cut, and files that are replaced meanwhile, with clients of other people.
 
 What each client does was measured with Debian 12's: curl 7.88, wget 1.21, aria2 1.36. None of
 them sends If-Range by itself.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import re
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.documents import pages
 from tests.tools.clients import run
 from tests.tools.cutproxy import Cut, running_cutproxy, seeded_cuts
 from tests.tools.firmware import Firmware, uefi_image
@@ -25,7 +25,7 @@ from tests.tools.rawhttp import raw_connection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = "docs/resuming.md"
 CUTS = 25  # for each of four clients, each way
 MOST = 120_000  # bytes that pass before a cut
 BIG = Firmware(30, 6_000_000)
@@ -238,13 +238,13 @@ async def test_aria2_goes_on_where_it_was_cut(place: Place, tmp_path: Path) -> N
         pytest.param(WGET + " --header 'If-Range: {etag}'", id="wget -c with If-Range"),
     ],
 )
-async def test_the_lines_that_the_readme_warns_of_do_mix_versions(
+async def test_the_lines_that_the_page_warns_of_do_mix_versions(
     place: Place, tmp_path: Path, line: str
 ) -> None:
     """They name no version, and this gateway never saw them begin; or they throw the new one's
     beginning away. No server can help them.
 
-    When this fails a client has learnt something: then the README's warning can go. What a
+    When this fails a client has learnt something: then the warning in docs/resuming.md can go. What a
     gateway that saw the beginning does is in ``test_continuations``.
     """
     new = NEW["as large"]
@@ -275,16 +275,8 @@ async def test_a_complete_file_is_success_and_untouched(
     assert got.read_bytes() == OLD.content
 
 
-def readme_script(mark: str) -> str:
-    """The shell block that follows the mark."""
-    text = README.read_text(encoding="utf-8")
-    block = re.search(rf"<!-- {mark} -->\n```sh\n(.*?)```", text, re.DOTALL)
-    assert block is not None
-    return block[1]
-
-
 @pytest.mark.parametrize("replaced", [False, True], ids=["the same file", "replaced meanwhile"])
-async def test_the_readme_s_loop_gets_the_version_it_wants_or_says_so(
+async def test_the_page_s_loop_gets_the_version_it_wants_or_says_so(
     place: Place, tmp_path: Path, replaced: bool, way: str
 ) -> None:
     """An nginx in edge mode may be quick enough to finish the old one."""
@@ -298,7 +290,7 @@ async def test_the_readme_s_loop_gets_the_version_it_wants_or_says_so(
     async with running_cutproxy(place.port, cuts, on_cut=replace) as proxy:
         values = {"device": place.header, "url": proxy.url + place.path, "sha256": BIG.sha256}
         given = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
-        script = given + readme_script("resume").replace("sleep 1", "sleep 0")
+        script = given + pages.shell(PAGE, "resume").replace("sleep 1", "sleep 0")
         ran = await run("sh", "-c", script, cwd=tmp_path)
         refused = replaced and not (way == "edge" and ran.status == 0)
         assert len(proxy.made) == (3 if refused else 5)
