@@ -40,10 +40,10 @@ from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.loop import sweeping
+from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway, Limits
 from gateway.web.dialect import Dialect, Handler
 from gateway.web.downloads.fastpath import FastPath
-from gateway.web.metrics import metrics_handler
 from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health
@@ -51,7 +51,7 @@ from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
 from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response
 from gateway.web.server.listen import HttpServer, listen
-from gateway.web.stall import StallWatch
+from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
 from gateway.wiring import delivery_policy
 
@@ -126,7 +126,7 @@ async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gate
             limits=limits_of(settings),
             peers=trusted_peers(settings),
             uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
-            stalls=StallWatch(settings.download_stall_seconds),
+            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
             reads=reads,
             downloads=ResumeGuard(remembered_downloads(settings)),
             principals=principals,
@@ -211,7 +211,7 @@ def build_app(
             app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
     app.router.add_get("/health", health.health)
     app.router.add_get("/ready", health.ready_handler(readiness))
-    app.router.add_get("/metrics", metrics_handler(metrics_directory))
+    app.router.add_get("/metrics", metrics.metrics_handler(metrics_directory))
     return app
 
 

@@ -23,7 +23,7 @@ from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
 from gateway.web.proxies import TrustedPeers
-from gateway.web.stall import StallWatch
+from gateway.web.server.stall import StallWatch
 
 
 @dataclass(frozen=True, slots=True)

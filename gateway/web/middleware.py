@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.typedefs import Handler
 
 from gateway.model.errors import (
@@ -31,7 +30,8 @@ from gateway.model.errors import (
 from gateway.web import edge, metrics
 from gateway.web.dialect import Dialect
 from gateway.web.rendering import error_response, translate
-from gateway.web.responses import SERVER
+from gateway.web.server.exchange import RequestHead
+from gateway.web.server.response import SERVER
 from gateway.web.uploads.body import check_expectation
 
 _log: Final = logging.getLogger("gateway.request")
@@ -94,7 +94,7 @@ class RequestMiddleware:
     def passed(
         self,
         dialect: str,
-        message: RawRequestMessage,
+        message: RequestHead,
         status: int,
         started: float,
         peer: str | None,
@@ -181,7 +181,7 @@ def _log_failure(error: Failure) -> None:
 
 def _log_request(
     dialect: str,
-    request: web.Request | RawRequestMessage,
+    request: web.Request | RequestHead,
     path: str,
     status: int,
     seconds: float,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import orjson
 from aiohttp import web
-
-SERVER: Final = "filestore-gateway"
-"""The Server header of every answer; aiohttp's own names its version."""
 
 
 def json_reply(

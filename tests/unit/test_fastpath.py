@@ -21,8 +21,8 @@ from gateway.traffic.resumes import ResumeGuard
 from gateway.web.context import Gateway
 from gateway.web.downloads.fastpath import MOST_BYTES, FastPath
 from gateway.web.middleware import RequestMiddleware
-from gateway.web.server.connection import Sent
-from gateway.web.stall import StallWatch
+from gateway.web.server.exchange import Sent
+from gateway.web.server.stall import StallWatch
 from tests.unit.test_resolved import resolved
 
 PATH = "/files/firmware.bin"
@@ -127,7 +127,7 @@ async def scene(
     with cache.resolving(key) as watch:
         cache.keep(key, known, watch)
     known.blob.release()
-    stalls, downloads = StallWatch(60), ResumeGuard(8)
+    stalls, downloads = StallWatch(60, lambda: None), ResumeGuard(8)
     gateway = replace(NOTHING, reads=cache, downloads=downloads, stalls=stalls, bandwidth=bandwidth)
     return Scene(FastPath(gateway, frame(most_requests)), cache, downloads, blob, stalls)
 

@@ -17,7 +17,6 @@ from functools import partial
 from typing import BinaryIO, Final, cast
 
 from aiofastnet import Transport
-from aiohttp.http_parser import RawRequestMessage
 from multidict import istr
 
 from gateway.blobs.port import BlobReader
@@ -30,7 +29,7 @@ from gateway.web.downloads.sending import ONE_WRITE_BYTES, partial_head
 from gateway.web.downloads.serve import ACCEL_HEADER, CONDITIONAL
 from gateway.web.edge import EDGE_HEADER
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
-from gateway.web.server.connection import Sent
+from gateway.web.server.exchange import RequestHead, Sent
 
 MOST_BYTES: Final = 256 * 1024
 """What is larger takes its time anyway, and is sent in slices so that others get their turn."""
@@ -52,7 +51,7 @@ _SENT: Final = Sent(None)
 class _Answer:
     """A request that was accepted."""
 
-    message: RawRequestMessage
+    message: RequestHead
     peer: str | None
     started: float
     resolved: Resolved
@@ -76,9 +75,7 @@ class FastPath:
         self._gateway = gateway
         self._frame = frame
 
-    def send(
-        self, message: RawRequestMessage, transport: Transport, peer: str | None
-    ) -> Sent | None:
+    def send(self, message: RequestHead, transport: Transport, peer: str | None) -> Sent | None:
         """Send the response to ``message``, which has no body; ``None`` declines it."""
         started = time.perf_counter()
         wanted = _plain_range(message)
@@ -171,7 +168,7 @@ class FastPath:
         )
 
 
-def _plain_range(message: RawRequestMessage) -> str | None:
+def _plain_range(message: RequestHead) -> str | None:
     """The Range header of a GET that has nothing else to be considered."""
     if (
         message.method != "GET"

@@ -40,11 +40,10 @@ from gateway.model.precondition import (
 )
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Resolved, SharedReader
-from gateway.traffic.resumes import Download
 from gateway.web import edge
 from gateway.web.context import GATEWAY, Gateway
-from gateway.web.downloads.sending import BlobResponse, rendered
-from gateway.web.server.connection import Connection
+from gateway.web.downloads.sending import BlobResponse
+from gateway.web.server.exchange import header_lines, on_receipt
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
@@ -128,7 +127,7 @@ async def _resolve(
         validators, headers = validators_of(record), _file_headers(record)
         _, credential = key
         download = gateway.downloads.key(credential, record.scope, record.name)
-        lines = rendered(headers)
+        lines = header_lines(headers)
         resolved = Resolved(access, record, validators, reader, headers, lines, seen, download)
         resolved.plain = plain
         gateway.reads.keep(key, resolved, watch)
@@ -248,25 +247,16 @@ async def _send(
         if pace is not None:
             headers[ACCEL_RATE_HEADER] = str(pace.rate)
         return web.Response(headers=headers)
-    own = rendered(asked_for) if asked_for else b""
-    response = BlobResponse(200 if chosen is None else 206, size, resolved.lines + own)
+    own = header_lines(asked_for) if asked_for else b""
+    response = BlobResponse(span, size, resolved.lines + own, whole=chosen is None)
     if download is None:
-        await response.send(request, resolved.blob.reader, span, gateway.stalls, pace=pace)
+        await response.send(request, resolved.blob.reader, gateway.stalls, pace=pace)
     else:
         reader, told = resolved.blob.reader, download.hand_out
-        await response.send(request, reader, span, gateway.stalls, told, pace)
-        _end(request, download, partial(downloads.settle, key, download))
+        await response.send(request, reader, gateway.stalls, told, pace)
+        download.ended = True
+        on_receipt(request, partial(downloads.settle, key, download))
     return response
-
-
-def _end(request: web.Request, download: Download, settle: Callable[[bool], None]) -> None:
-    """The download's last byte was handed out; the connection tells whether it arrives."""
-    download.ended = True
-    connection = request.protocol
-    if request.keep_alive and isinstance(connection, Connection) and request.transport is not None:
-        connection.on_receipt(settle)
-    else:
-        settle(True)  # we close, and hear no more
 
 
 def _digest_asked_for(request: web.Request, record: FileRecord) -> dict[str, str]:

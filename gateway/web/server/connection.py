@@ -9,7 +9,6 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from aiofastnet import Transport
@@ -20,28 +19,17 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, GatewayError, Malformed
 from gateway.web.server.bypass import LEAST_BYTES, BodyReceiver, length_of_body, request_parser
-from gateway.web.stall import is_acknowledged
+from gateway.web.server.exchange import OwnConnection, Receipt, SendAtOnce
+from gateway.web.server.tcp import is_acknowledged
 
 LINGERING_SECONDS: Final = 2.0
 READ_BUFFER_BYTES: Final = 64 * 1024
 _SERVER_FAULT: Final = 500
 
 Word = Callable[[GatewayError], web.StreamResponse]
-Receipt = Callable[[bool], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A response that is on its way. ``rest``, if any, is done when all of it left us."""
-
-    rest: asyncio.Future[None] | None
-
-
-SendAtOnce = Callable[[RawRequestMessage, Transport, str | None], Sent | None]
-"""Sends the response to a request without a body, to a peer; ``None`` declines it."""
-
-
-class Connection(RequestHandler):
+class Connection(RequestHandler, OwnConnection):
     """One connection. What never reaches a handler is refused in our words."""
 
     __slots__ = (

@@ -20,9 +20,9 @@ from gateway.web.server.connection import (
     LINGERING_SECONDS,
     READ_BUFFER_BYTES,
     Connection,
-    SendAtOnce,
     Word,
 )
+from gateway.web.server.exchange import SendAtOnce
 
 _BACKLOG: Final = 4096
 

@@ -1,6 +1,6 @@
 """A request's body: the only place that knows how a body can die.
 
-Knows aiohttp's stream, 100-continue, and the pace a body must keep. Does not know what the
+Knows aiohttp's stream and the pace a body must keep. Does not know what the
 bytes mean.
 
 Rule: nobody gets a byte before asking for it here, and nobody asks before the caller is
@@ -28,10 +28,8 @@ from gateway.model.errors import (
 )
 from gateway.web import metrics
 from gateway.web.context import Limits
-from gateway.web.server.connection import Connection
+from gateway.web.server.exchange import fail_body, invite_body, received_ahead
 
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_HTTP_1_1: Final = (1, 1)
 _JSON_DEPTH: Final = 32
 
 
@@ -63,7 +61,7 @@ async def chunks(request: web.Request, limits: Limits, *, limit_bytes: int) -> A
     """
     declared = declared_length(request, limit_bytes)
     _check_coding(request)
-    _send_continue(request)
+    invite_body(request)
     received = 0
     with Pace(request, limits) as pace:
         while chunk := await _next_chunk(request, declared, received):
@@ -107,8 +105,7 @@ class Pace:
 
     def __init__(self, request: web.Request, limits: Limits) -> None:
         self.received = 0
-        self._content = request.content
-        self._connection = request.protocol
+        self._request = request
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -125,13 +122,12 @@ class Pace:
         return self._loop.call_later(self._limits.stall_seconds, self._look)
 
     def _look(self) -> None:
-        elapsed, received = self._loop.time() - self._began, self.received
-        if isinstance(self._connection, Connection):
-            received += self._connection.received_ahead
+        elapsed = self._loop.time() - self._began
+        received = self.received + received_ahead(self._request)
         floor = elapsed * self._limits.min_upload_bytes_per_second
         if received == self._last or received < floor:
             metrics.stalled.inc()
-            self._content.set_exception(TooSlow())
+            fail_body(self._request, TooSlow())
             return
         self._last = received
         self._timer = self._next()
@@ -155,13 +151,6 @@ def _check_coding(request: web.Request) -> None:
     """Nothing is ever unpacked here: what is stored is what was sent."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("content encodings are not accepted")
-
-
-def _send_continue(request: web.Request) -> None:
-    """Invite the body. Never to an HTTP/1.0 client (RFC 9110 15.2)."""
-    expects = "Expect" in request.headers and not request.content.is_eof()
-    if expects and request.version >= _HTTP_1_1 and request.transport is not None:
-        request.transport.write(_CONTINUE)
 
 
 def _check_storable(value: object, depth: int) -> None:

@@ -20,6 +20,7 @@ from gateway.model.media import check_content_type
 from gateway.settings.fastways import FastWay
 from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
+from gateway.web.server.exchange import read_ahead
 from gateway.web.uploads.body import chunks, declared_length
 from gateway.web.uploads.form import Form, Stage, Upload, receive_form_parts
 
@@ -83,7 +84,7 @@ def _receiving(request: web.Request, gateway: Gateway) -> Iterator[None]:
     """
     with gateway.uploads.taken(), metrics.uploads_in_flight.track_inprogress():
         ahead = gateway.uploads.share(_AHEAD_BYTES, least=_LEAST_AHEAD, most=_MOST_AHEAD)
-        request.content.set_read_chunk_size(ahead)
+        read_ahead(request, ahead)
         yield
 
 

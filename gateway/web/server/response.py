@@ -1,0 +1,145 @@
+"""A response whose head we render and whose body goes to the socket by the shortest way.
+
+Theory of operation. aiohttp renders every head from a mapping and counts every byte of a body.
+Most of a download's head is the same each time, and most of its bytes never enter this process.
+So ``begin`` writes a head of our own rendering past aiohttp, and hands out the ``Wire`` on which
+the body is sent: files by ``sendfile``, bytes by aiohttp's writer, which waits for a slow client.
+``end`` then tells aiohttp that nothing more is to come. On a connection that is not ours all is
+done as aiohttp documents it: the same head is parsed into a mapping, and no file is sent as such.
+
+Knows aiohttp's response and writer. Does not know which bytes are sent, nor why.
+
+Rule: whoever has begun either ends, with exactly ``length`` bytes sent, or cuts the wire. What
+cannot be finished never ends as if it were whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from gateway.web.server.exchange import OwnConnection
+
+if TYPE_CHECKING:
+    from aiofastnet import Transport
+
+SERVER: Final = "filestore-gateway"
+"""The Server header of every response; aiohttp's own names its version."""
+
+_HTTP_1_1: Final = (1, 1)
+_STATUS_LINES: Final = {s.value: f"{s.value} {s.phrase}" for s in HTTPStatus}
+
+
+class RawResponse(web.StreamResponse):
+    """A response of exactly ``length`` bytes.
+
+    ``lines`` are its header lines as they are sent, each with its line end, but for
+    Content-Length, Date, Server and Connection.
+    """
+
+    def __init__(self, status: int, length: int, lines: bytes) -> None:
+        super().__init__(status=status)
+        self._length = length
+        self._lines = lines
+
+    async def begin(self, request: web.Request, body: bytes = b"") -> Wire:
+        """Send the head, and ``body`` in the same write: all of it, or the first of it.
+
+        Raises ``ConnectionError`` if the client left.
+        """
+        own = isinstance(request.protocol, OwnConnection)
+        if own:
+            await request.writer.write(self._head(request) + body)
+        else:
+            await self._begin_plainly(request, body)
+        transport = cast(asyncio.WriteTransport | None, request.transport)
+        if transport is None:
+            raise ConnectionResetError("the client left")
+        return Wire(transport, request.writer, own and hasattr(transport, "sendfile"))
+
+    def end(self) -> None:
+        """All bytes were sent."""
+        if not self.prepared:  # by aiohttp, which then ends it
+            self._eof_sent = True
+
+    async def _begin_plainly(self, request: web.Request, body: bytes) -> None:
+        for line in self._lines.decode("ascii").splitlines():
+            name, _, value = line.partition(": ")
+            self.headers.add(name, value)
+        self.headers["Server"] = SERVER
+        self.content_length = self._length
+        await self.prepare(request)
+        if body:
+            await self.write(body)
+
+    def _head(self, request: web.Request) -> bytes:
+        self._keep_alive = request.keep_alive
+        first = request.version >= _HTTP_1_1
+        head = (
+            f"HTTP/1.{int(first)} {_STATUS_LINES[self.status]}\r\n"
+            f"Content-Length: {self._length}\r\nDate: {http_date()}\r\nServer: {SERVER}\r\n"
+        )
+        if self._keep_alive != first:
+            head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"
+        return b"%b%b\r\n" % (head.encode("ascii"), self._lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Where the body of a response that has begun goes. One is held by every download."""
+
+    transport: asyncio.WriteTransport
+    writer: AbstractStreamWriter
+    sends_files: bool
+    """Whether ``send_file`` may be called."""
+
+    def check_open(self) -> None:
+        """Raise ``ConnectionResetError`` if the client left."""
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client left")
+
+    def send_file(self, file: BinaryIO, start: int, count: int) -> Awaitable[None] | None:
+        """Send a span of a file; what is still to be waited for, if anything.
+
+        A file that ends early is not told of. No coroutine: thousands of downloads wait here,
+        and each frame costs memory. Raises ``ConnectionResetError`` if the client left.
+        """
+        self.check_open()
+        return cast("Transport", self.transport).sendfile(file, start, count)
+
+    def write(self, body: bytes) -> Awaitable[None]:
+        """Send some bytes; done when more may come. Raises ``ConnectionError``."""
+        return self.writer.write(body)
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self.transport.abort()
+
+
+class _Clock:
+    """The Date header, rendered once a second."""
+
+    __slots__ = ("second", "text")
+
+    def __init__(self) -> None:
+        self.second = -1
+        self.text = ""
+
+
+_clock: Final = _Clock()
+
+
+def http_date() -> str:
+    """The current time as an IMF-fixdate (RFC 9110, section 5.6.7)."""
+    now = int(time.time())
+    if now != _clock.second:
+        _clock.second, _clock.text = now, formatdate(now, usegmt=True)
+    return _clock.text
