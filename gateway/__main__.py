@@ -27,6 +27,7 @@ from gateway import commands as chores
 from gateway.banner import greeting
 from gateway.database.embedded import EmbeddedFailed, embedded_server
 from gateway.database.migrations import migrate
+from gateway.dialects import sql_folders
 from gateway.model.errors import GatewayError
 from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
@@ -102,7 +103,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
         LOG.warning("unknown setting ignored", extra={"variable": name})
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
-        _complete(migrate(dsn, tell=_tell_migration))
+        _complete(migrate(dsn, sql_folders(), tell=_tell_migration))
         _greet(settings, dsn, sock)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock)
@@ -147,7 +148,7 @@ def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     with _database(settings) as dsn:
-        _complete(migrate(dsn, tell=_print_migration))
+        _complete(migrate(dsn, sql_folders(), tell=_print_migration))
     return 0
 
 
@@ -156,7 +157,7 @@ def _chore(
 ) -> Callable[[Settings, argparse.Namespace], int]:
     def run(settings: Settings, _: argparse.Namespace) -> int:
         with _database(settings) as dsn:
-            _complete(migrate(dsn, tell=_tell_migration))
+            _complete(migrate(dsn, sql_folders(), tell=_tell_migration))
             return _complete(work(settings, dsn))
 
     return run

@@ -22,7 +22,7 @@ from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.changes import listening
 from gateway.database.pool import open_database
-from gateway.dialects import DIALECTS
+from gateway.dialects import DIALECTS, sql_folders
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.hook import open_hook
@@ -80,6 +80,7 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
         ) as blobs,
         open_database(
             dsn,
+            sql_folders(),
             connections=settings.database_connections,
             wait_seconds=settings.database_wait_seconds,
         ) as database,

@@ -14,6 +14,7 @@ import pytest
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
+from gateway.dialects import sql_folders
 
 _EMPTY = """
 do $$ begin
@@ -38,7 +39,7 @@ def database_url(postgres_server: str) -> str:
     asyncio.run(_execute(postgres_server, f"create database {name}"))
     url = postgres_server.replace("/postgres?", f"/{name}?")
     assert url != postgres_server
-    asyncio.run(migrate(url))
+    asyncio.run(migrate(url, sql_folders()))
     return url
 
 
@@ -46,7 +47,7 @@ def database_url(postgres_server: str) -> str:
 async def database(database_url: str) -> AsyncIterator[Database]:
     """That database, empty."""
     await _execute(database_url, _EMPTY)
-    async with open_database(database_url, connections=20) as opened:
+    async with open_database(database_url, sql_folders(), connections=20) as opened:
         yield opened
 
 

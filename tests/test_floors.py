@@ -29,7 +29,12 @@ FLOORS = [
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Who may come to the database, to HTTP, to files, to the environment.
-DATABASE_ROOMS = ("database/pool.py", "database/migrations.py", "database/changes.py")
+DATABASE_ROOMS = (
+    "database/pool.py",
+    "database/migrations.py",
+    "database/changes.py",
+    "database/statements.py",
+)
 HTTP_ROOMS = (
     "web/",
     "dialects/",

@@ -15,8 +15,13 @@ ROOT = Path(__file__).parent.parent
 READ_SQL = """
 from importlib import resources
 files = resources.files("gateway.sql")
-print(*sorted(f"{d}/{p.name}" for d in ("migrations", "queries") if (files / d).is_dir()
-    for p in (files / d).iterdir() if p.name.endswith(".sql")), sep="\\n")
+def found(folder, path=""):
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from found(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".sql"):
+            yield path + entry.name
+print(*sorted(found(files)), sep="\\n")
 """
 
 

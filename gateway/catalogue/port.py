@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from gateway.model.file import Blob, Draft, FileRecord, Scope
 
 
-class Order(StrEnum):
-    """The orders a listing can have, each backed by an index."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that files can be listed in, by the name under which it was registered.
 
-    TIME = "time"
-    NAME = "name"
-    CLASS = "class"
-    FORMAT = "format"
+    What it sorts by is said beside the listing or in a dialect's own SQL (``-- order:`` in
+    ``sql/``), together with an index that yields it. A dialect's order has its name in front.
+    """
+
+    name: str
+
+
+BY_NAME: Final = Order("name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Listing:
     scope: Scope
     offset: int = 0
     limit: int | None = 10
-    order: Order = Order.TIME
-    descending: bool = True
+    order: Order = BY_NAME
+    descending: bool = False
     name: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
 

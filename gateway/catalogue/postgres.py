@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from gateway.catalogue.port import Garbage, Listing, Page
 from gateway.database.pool import Database, Row, Session, Taken
+from gateway.database.statements import ordered
 from gateway.model.digest import Digest
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -52,12 +53,12 @@ class PostgresCatalogue:
 
     async def list(self, listing: Listing) -> Page:
         """One page."""
-        scope, direction = listing.scope, "desc" if listing.descending else "asc"
+        scope = listing.scope
         matching = (scope.kind, scope.owner, listing.name, dict(listing.attributes))
         async with self._database.session() as session:
             total = await _count(session, listing, matching)
             rows = await session.rows(
-                f"list_files_by_{listing.order}_{direction}",
+                ordered("list_files", listing.order.name, descending=listing.descending),
                 *matching,
                 listing.limit,
                 listing.offset,

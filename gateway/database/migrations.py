@@ -1,23 +1,34 @@
-"""The schema, brought up to date: forward only, by numbered files that are never edited."""
+"""The schema, brought up to date: forward only, by numbered files that are never edited.
+
+The shared files come first, then those of each dialect; ``0001_files.sql`` is a shared one,
+``<dialect>/0001_orders.sql`` a dialect's. What a dialect that is not mounted has applied stays.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import asyncpg
 
-from gateway.database.pool import database_errors, sql_files
+from gateway.database.pool import database_errors
+from gateway.database.statements import SqlFolder, shared_folder
 from gateway.model.errors import Failure
 
 _LOCK: Final = 0x66_69_6C_65_73_74  # "filest": any constant that nobody else uses
 
 
 async def migrate(
-    dsn: str, *, wait_seconds: float = 30.0, tell: Callable[[str], None] = lambda _: None
+    dsn: str,
+    folders: Sequence[SqlFolder] = (),
+    *,
+    wait_seconds: float = 30.0,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Bring the schema up to date, forward only, one transaction per migration.
+
+    It has the shared migrations, and those of these dialects' ``folders`` after them.
 
     Safe on several machines at once: an advisory lock lets one work and the others
     find it done. Raises ``Failure`` if an applied migration was edited since, or if the
@@ -28,12 +39,23 @@ async def migrate(
     try:
         with database_errors():
             await connection.execute("select pg_advisory_lock($1)", _LOCK)
-            await _apply_missing(connection, tell)
+            await _apply_missing(connection, (shared_folder(), *folders), tell)
     finally:
         await connection.close()
 
 
-async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
+def _migrations(folders: Sequence[SqlFolder]) -> dict[str, str]:
+    """Every migration's text by its name, in the order in which they are applied."""
+    return {
+        folder.own(file.name): file.read_text(encoding="utf-8")
+        for folder in folders
+        for file in folder.files("migrations")
+    }
+
+
+async def _apply_missing(
+    connection: asyncpg.Connection, folders: Sequence[SqlFolder], tell: Callable[[str], None]
+) -> None:
     await connection.execute(
         "create table if not exists schema_migrations ("
         " name text primary key,"
@@ -44,8 +66,9 @@ async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], N
         r["name"]: r["checksum"]
         for r in await connection.fetch("select name, checksum from schema_migrations")
     }
-    wanted = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
-    check_applied(applied, {name: _checksum(text) for name, text in wanted.items()})
+    wanted = _migrations(folders)
+    known = {name: _checksum(text) for name, text in wanted.items()}
+    check_applied(applied, known, {folder.name for folder in folders})
     for name, text in wanted.items():
         if name not in applied:
             async with connection.transaction():
@@ -53,15 +76,22 @@ async def _apply_missing(connection: asyncpg.Connection, tell: Callable[[str], N
                 await connection.execute(
                     "insert into schema_migrations (name, checksum) values ($1, $2)",
                     name,
-                    _checksum(text),
+                    known[name],
                 )
             tell(name)
 
 
-def check_applied(applied: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """Raise ``Failure`` unless the applied migrations are ours, unedited."""
+def check_applied(
+    applied: Mapping[str, str], known: Mapping[str, str], mounted: Collection[str] = ("",)
+) -> None:
+    """Raise ``Failure`` unless the applied migrations are ours, unedited.
+
+    Those of a dialect that is not ``mounted`` are its own affair.
+    """
     for name, checksum in applied.items():
         if name not in known:
+            if name.rpartition("/")[0] not in mounted:
+                continue
             raise Failure(
                 f"the database has migration {name}, which this gateway does not know: it is newer"
             )

@@ -11,27 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any, Final, Protocol, cast
 
 import asyncpg
 import orjson
 
-from gateway.model.errors import (
-    CatalogueUnavailable,
-    CommitUnknown,
-    Conflict,
-    Failure,
-    NotFound,
-)
+from gateway.database.statements import SqlFolder, read_statements
+from gateway.model.errors import CatalogueUnavailable, CommitUnknown, Conflict, NotFound
 
 Row = Mapping[str, Any]
 
-_NAME_LINE: Final = re.compile(r"^-- name: ([a-z0-9_]+)\n", re.MULTILINE)
 _UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
@@ -244,6 +235,7 @@ class Database:
 @contextlib.asynccontextmanager
 async def open_database(
     dsn: str,
+    folders: Sequence[SqlFolder] = (),
     *,
     connections: int = 10,
     wait_seconds: float = 5.0,
@@ -251,9 +243,11 @@ async def open_database(
 ) -> AsyncIterator[Database]:
     """A pool on ``dsn``; closed at the end of the block.
 
+    It knows the shared statements and those of these dialects' ``folders``.
     ``wait_seconds`` bounds the wait for a free connection and the making of one.
     Raises ``CatalogueUnavailable`` if the first connection cannot be made.
     """
+    statements = read_statements(folders)
     with database_errors():
         pool = await asyncpg.create_pool(
             dsn,
@@ -266,27 +260,9 @@ async def open_database(
             server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
         )
     try:
-        yield Database(pool, read_statements(), wait_seconds=wait_seconds)
+        yield Database(pool, statements, wait_seconds=wait_seconds)
     finally:
         await _close(pool, wait_seconds)
-
-
-def read_statements() -> dict[str, str]:
-    """Every named statement of ``gateway.sql/queries``."""
-    statements: dict[str, str] = {}
-    for file in sql_files("queries"):
-        _, *parts = _NAME_LINE.split(file.read_text(encoding="utf-8"))
-        for name, text in zip(parts[::2], parts[1::2], strict=True):
-            if name in statements:
-                raise Failure(f"two statements are named {name}")
-            statements[name] = text.strip()
-    return statements
-
-
-def sql_files(folder: str) -> list[Traversable]:
-    """The files of a folder of ``gateway.sql``, by name."""
-    found = (resources.files("gateway.sql") / folder).iterdir()
-    return sorted((f for f in found if f.name.endswith(".sql")), key=lambda f: f.name)
 
 
 def _is_cancelled() -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.database.statements import SqlFolder
 from gateway.model.errors import GatewayError
 from gateway.web.openapi.vocabulary import Description
 
@@ -48,7 +49,8 @@ class Dialect:
 
     ``statuses`` overrides entries of ``wording.STATUSES``. ``owns`` are the path
     prefixes whose unknown paths this dialect answers for. ``description`` is what the
-    OpenAPI document says of the routes; a test finds what it leaves out.
+    OpenAPI document says of the routes; a test finds what it leaves out. ``sql`` holds the
+    statements, orders and migrations of its own, if it has any.
     """
 
     name: str
@@ -57,3 +59,4 @@ class Dialect:
     statuses: Mapping[type[GatewayError], int] = field(default_factory=dict)
     owns: tuple[str, ...] = ()
     description: Description = field(default_factory=Description)
+    sql: SqlFolder | None = None

@@ -91,89 +91,23 @@ select case when $2 = '' and $3::jsonb = '{}'
                 and ($3::jsonb = '{}' or c.metadata @> $3))
        end;
 
--- name: list_channels_created_asc
+-- name: list_channels
 -- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
--- $4 limit  $5 offset; the same in every listing below. What is one's own and what others
+-- $4 limit  $5 offset. What is one's own and what others
 -- share are each cut short before they are merged: a plan for both at once would sort all.
 select id, owner_id, name, metadata
   from ((select * from channels
           where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
             and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at, id limit $4::bigint + $5::bigint)
+          order by {order} limit $4::bigint + $5::bigint)
         union all
         (select * from shared_channels($1)
           where ($2 = '' or strpos(lower(name), $2) > 0)
             and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at, id limit $4::bigint + $5::bigint)) seen
- order by created_at, id
+          order by {order} limit $4::bigint + $5::bigint)) seen
+ order by {order}
  limit $4 offset $5;
 
--- name: list_channels_created_desc
-select id, owner_id, name, metadata
-  from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at desc, id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at desc, id desc limit $4::bigint + $5::bigint)) seen
- order by created_at desc, id desc
- limit $4 offset $5;
-
--- name: list_channels_name_asc
-select id, owner_id, name, metadata
-  from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name, id limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name, id limit $4::bigint + $5::bigint)) seen
- order by name, id
- limit $4 offset $5;
-
--- name: list_channels_name_desc
-select id, owner_id, name, metadata
-  from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name desc, id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name desc, id desc limit $4::bigint + $5::bigint)) seen
- order by name desc, id desc
- limit $4 offset $5;
-
--- name: list_channels_id_asc
-select id, owner_id, name, metadata
-  from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id limit $4::bigint + $5::bigint)) seen
- order by id
- limit $4 offset $5;
-
--- name: list_channels_id_desc
-select id, owner_id, name, metadata
-  from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id desc limit $4::bigint + $5::bigint)) seen
- order by id desc
- limit $4 offset $5;
+-- order: list_channels created = created_at
+-- order: list_channels name = name
+-- order: list_channels id = id

@@ -135,57 +135,16 @@ select count(*) from files
 where kind = $1 and owner = $2
   and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4;
 
--- The listings. Each order has an index that yields it, in either direction.
+-- name: list_files
+-- Each order needs an index that yields it, in either direction; whoever registers one brings it.
 -- $1 kind  $2 owner  $3 part of the name, or ''  $4 attributes that must be contained
 -- $5 limit or null  $6 offset
-
--- name: list_files_by_time_desc
 select * from file_rows
 where kind = $1 and owner = $2
   and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by (attributes ->> 'time')::float8 desc, id desc limit $5 offset $6;
+order by {order} limit $5 offset $6;
 
--- name: list_files_by_time_asc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by (attributes ->> 'time')::float8, id limit $5 offset $6;
-
--- name: list_files_by_name_desc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by name desc limit $5 offset $6;
-
--- name: list_files_by_name_asc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by name limit $5 offset $6;
-
--- name: list_files_by_class_desc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by attributes ->> 'class' desc, id desc limit $5 offset $6;
-
--- name: list_files_by_class_asc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by attributes ->> 'class', id limit $5 offset $6;
-
--- name: list_files_by_format_desc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by attributes ->> 'format' desc, id desc limit $5 offset $6;
-
--- name: list_files_by_format_asc
-select * from file_rows
-where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
-order by attributes ->> 'format', id limit $5 offset $6;
+-- order: list_files name = name (unique)
 
 -- name: condemn_orphan
 -- Claims an id that no row has; a commit that names it later fails on the primary key.

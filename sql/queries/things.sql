@@ -62,90 +62,24 @@ select case when $2 = '' and $3::jsonb = '{}'
                 and ($3::jsonb = '{}' or metadata @> $3))
        end;
 
--- name: list_things_created_asc
+-- name: list_things
 -- $1 viewer's id, or null for all  $2 part of the name, in lower case
 -- $3 metadata to contain
--- $4 limit  $5 offset; the same in every listing below. What is one's own and what others
+-- $4 limit  $5 offset. What is one's own and what others
 -- share are each cut short before they are merged: a plan for both at once would sort all.
 select id, owner_id, name, key_sealed, metadata
   from ((select * from things
           where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
             and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at, id limit $4::bigint + $5::bigint)
+          order by {order} limit $4::bigint + $5::bigint)
         union all
         (select * from shared_things($1)
           where ($2 = '' or strpos(lower(name), $2) > 0)
             and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at, id limit $4::bigint + $5::bigint)) seen
- order by created_at, id
+          order by {order} limit $4::bigint + $5::bigint)) seen
+ order by {order}
  limit $4 offset $5;
 
--- name: list_things_created_desc
-select id, owner_id, name, key_sealed, metadata
-  from ((select * from things
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at desc, id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_things($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by created_at desc, id desc limit $4::bigint + $5::bigint)) seen
- order by created_at desc, id desc
- limit $4 offset $5;
-
--- name: list_things_name_asc
-select id, owner_id, name, key_sealed, metadata
-  from ((select * from things
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name, id limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_things($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name, id limit $4::bigint + $5::bigint)) seen
- order by name, id
- limit $4 offset $5;
-
--- name: list_things_name_desc
-select id, owner_id, name, key_sealed, metadata
-  from ((select * from things
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name desc, id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_things($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by name desc, id desc limit $4::bigint + $5::bigint)) seen
- order by name desc, id desc
- limit $4 offset $5;
-
--- name: list_things_id_asc
-select id, owner_id, name, key_sealed, metadata
-  from ((select * from things
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_things($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id limit $4::bigint + $5::bigint)) seen
- order by id
- limit $4 offset $5;
-
--- name: list_things_id_desc
-select id, owner_id, name, key_sealed, metadata
-  from ((select * from things
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id desc limit $4::bigint + $5::bigint)
-        union all
-        (select * from shared_things($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
-            and ($3::jsonb = '{}' or metadata @> $3)
-          order by id desc limit $4::bigint + $5::bigint)) seen
- order by id desc
- limit $4 offset $5;
+-- order: list_things created = created_at
+-- order: list_things name = name
+-- order: list_things id = id

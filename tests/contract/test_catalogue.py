@@ -12,9 +12,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.catalogue.port import Garbage, Listing, Order
+from gateway.catalogue.port import BY_NAME, Garbage, Listing, Order
 from gateway.catalogue.postgres import PostgresCatalogue
-from gateway.database.pool import Database, read_statements
+from gateway.database.pool import Database
+from gateway.database.statements import ordered, read_statements
+from gateway.dialects import sql_folders
 from gateway.identity.rows.scopes import remove_scope
 from gateway.model.digest import Digest
 from gateway.model.errors import (
@@ -28,6 +30,8 @@ from gateway.model.file import Blob, Draft, FileRecord, Scope
 SCOPE = Scope("things", "t1")
 OTHER = Scope("groups", "g1")
 GRACE_SECONDS = 3600.0
+BY_TIME, BY_CLASS, BY_FORMAT = (Order(f"mainflux/{key}") for key in ("time", "class", "format"))
+ORDERS = (BY_TIME, BY_NAME, BY_CLASS, BY_FORMAT)
 
 
 @pytest.fixture
@@ -370,10 +374,10 @@ async def shelf(catalogue: PostgresCatalogue) -> PostgresCatalogue:
 @pytest.mark.parametrize(
     ("order", "ascending"),
     [
-        pytest.param(Order.TIME, ["E.img", "c.bin", "a.txt", "d.bin", "b.bin"], id="time"),
-        pytest.param(Order.NAME, ["E.img", "a.txt", "b.bin", "c.bin", "d.bin"], id="name by byte"),
-        pytest.param(Order.CLASS, ["E.img", "d.bin", "b.bin", "a.txt", "c.bin"], id="class"),
-        pytest.param(Order.FORMAT, ["c.bin", "d.bin", "E.img", "b.bin", "a.txt"], id="format"),
+        pytest.param(BY_TIME, ["E.img", "c.bin", "a.txt", "d.bin", "b.bin"], id="time"),
+        pytest.param(BY_NAME, ["E.img", "a.txt", "b.bin", "c.bin", "d.bin"], id="name by byte"),
+        pytest.param(BY_CLASS, ["E.img", "d.bin", "b.bin", "a.txt", "c.bin"], id="class"),
+        pytest.param(BY_FORMAT, ["c.bin", "d.bin", "E.img", "b.bin", "a.txt"], id="format"),
     ],
 )
 async def test_listings_are_in_order(
@@ -400,7 +404,7 @@ async def test_listings_are_in_order(
 async def test_listings_are_filtered(
     shelf: PostgresCatalogue, listing: dict[str, Any], expected: list[str]
 ) -> None:
-    total, found = await names(shelf, Listing(SCOPE, order=Order.NAME, descending=False, **listing))
+    total, found = await names(shelf, Listing(SCOPE, order=BY_NAME, descending=False, **listing))
     assert (len(expected), [name[0] for name in expected]) == (total, [name[0] for name in found])
 
 
@@ -415,7 +419,7 @@ async def test_files_of_equal_order_are_paged_without_loss(catalogue: PostgresCa
     for n in range(12):
         attributes = {"time": 1.0, "class": "c", "format": "f"}
         await add(catalogue, f"f{n}", attributes=attributes)
-    for order in (Order.TIME, Order.CLASS, Order.FORMAT):
+    for order in (BY_TIME, BY_CLASS, BY_FORMAT):
         pages = [
             (await names(catalogue, Listing(SCOPE, offset=n, limit=5, order=order)))[1]
             for n in (0, 5, 10)
@@ -434,10 +438,10 @@ async def _explain(url: str) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         await _fill(connection)
-        for name, text in read_statements().items():
+        for name, text in read_statements(sql_folders()).items():
             if name.startswith("list_files"):
-                await connection.execute(f"prepare {name} as {text.rstrip(';')}")
-                call = f"explain execute {name} ('things', 't1', '', '{{}}', 10, 0)"
+                await connection.execute(f'prepare "{name}" as {text.rstrip(";")}')
+                call = f"explain execute \"{name}\" ('things', 't1', '', '{{}}', 10, 0)"
                 for repetition in (1, 10):
                     *_, rows = [await connection.fetch(call) for _ in range(repetition)]
                     found[f"{name} {repetition}"] = "\n".join(row[0] for row in rows)
@@ -464,13 +468,17 @@ async def _fill(connection: asyncpg.Connection) -> None:
 
 
 @pytest.mark.parametrize("repetition", [1, 10])
-@pytest.mark.parametrize("direction", ["asc", "desc"])
-@pytest.mark.parametrize("order", list(Order))
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name)
 def test_a_page_comes_from_the_index_of_its_order(
-    plans: dict[str, str], order: Order, direction: str, repetition: int
+    plans: dict[str, str], order: Order, descending: bool, repetition: int
 ) -> None:
-    plan = plans[f"list_files_by_{order}_{direction} {repetition}"]
-    index = "files_kind_owner_name_key" if order is Order.NAME else f"files_by_{order}"
+    plan = plans[f"{ordered('list_files', order.name, descending=descending)} {repetition}"]
+    index = (
+        "files_kind_owner_name_key"
+        if order is BY_NAME
+        else order.name.replace("mainflux/", "files_by_")
+    )
     assert index in plan, plan
     assert "Sort" not in plan, plan
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from gateway.database.migrations import migrate
+from gateway.database.statements import SqlFolder
 from gateway.model.errors import Failure
 from tests.tools.gateway import new_database
 
@@ -68,3 +70,34 @@ async def test_a_database_that_is_not_ours_is_refused(
     await change(dsn, statement)
     with pytest.raises(Failure, match=reason):
         await migrate(dsn)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> SqlFolder:
+    """A dialect with one migration of its own, on a table that all share."""
+    (tmp_path / "migrations").mkdir()
+    text = "create index toy_sizes on blobs (size);"
+    (tmp_path / "migrations" / "0001_sizes.sql").write_text(text, encoding="utf-8")
+    return SqlFolder("toy", tmp_path)
+
+
+async def test_a_dialects_migrations_come_after_the_shared_ones_under_its_name(
+    postgres_server: str, toy: SqlFolder
+) -> None:
+    dsn, told = await new_database(postgres_server), list[str]()
+    await migrate(dsn, [toy], tell=told.append)
+    assert ("0001_files.sql", "toy/0001_sizes.sql") == (told[0], told[-1])
+    assert sorted(told) == await applied(dsn)
+
+
+async def test_a_dialect_comes_to_a_database_that_exists_and_may_leave_it(
+    postgres_server: str, toy: SqlFolder
+) -> None:
+    dsn, told = await new_database(postgres_server), list[str]()
+    await migrate(dsn)
+    await migrate(dsn, [toy], tell=told.append)
+    assert ["toy/0001_sizes.sql"] == told
+    await migrate(dsn)  # without it
+    await change(dsn, "insert into schema_migrations (name, checksum) values ('toy/0002', '')")
+    with pytest.raises(Failure, match="toy/0002, which this gateway does not know"):
+        await migrate(dsn, [toy])

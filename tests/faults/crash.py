@@ -33,6 +33,7 @@ from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
+from gateway.dialects import sql_folders
 from gateway.upkeep.sweep import check, scrub
 from tests.faults.forkserver import POINTS, ForkServer
 from tests.faults.house import SECRET, new_thing
@@ -293,7 +294,7 @@ def _lives(pid: int) -> bool:
 
 async def crash(folder: Path, dsn: str, kills: int, seed: int) -> Tally:
     """The suite on a migrated, empty database. Raises ``Violated``."""
-    async with open_database(dsn, connections=2) as database:
+    async with open_database(dsn, sql_folders(), connections=2) as database:
         run = Crash(folder, database, dsn, await new_thing(database), seed)
         await run.run(kills)
     return run.tally
@@ -302,7 +303,7 @@ async def crash(folder: Path, dsn: str, kills: int, seed: int) -> Tally:
 async def _full(folder: Path, kills: int, seed: int) -> Tally:
     with embedded_server(folder / "server") as server:
         dsn = await new_database(server)
-        await migrate(dsn)
+        await migrate(dsn, sql_folders())
         return await crash(folder, dsn, kills, seed)
 
 

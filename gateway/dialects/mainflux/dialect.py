@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from gateway.database.statements import dialect_folder
 from gateway.dialects.mainflux import (
     channels,
     connections,
@@ -33,6 +34,7 @@ def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
 
 MAINFLUX: Final = Dialect(
     name="mainflux",
+    sql=dialect_folder("mainflux"),
     routes=(
         *files.ROUTES,
         *_altering_rights(users.ROUTES),

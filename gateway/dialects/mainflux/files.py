@@ -16,7 +16,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from gateway.catalogue.port import Listing, Order, Page
+from gateway.catalogue.port import BY_NAME, Listing, Order, Page
 from gateway.dialects.mainflux.classes import class_of, format_of
 from gateway.dialects.mainflux.query import paging_of, query_value
 from gateway.filestore import Deposit, Mode
@@ -36,6 +36,16 @@ from gateway.web.uploads.receive import receive_form
 DIALECT: Final = "mainflux"
 THINGS: Final = "things"
 GROUPS: Final = "groups"
+
+_TIME: Final = "time"
+# As ``sql/dialects/mainflux/queries/files.sql`` registers them.
+_ORDERS: Final = {
+    _TIME: Order("mainflux/time"),
+    "name": BY_NAME,
+    "class": Order("mainflux/class"),
+    "format": Order("mainflux/format"),
+}
+_ORDER_NAMES: Final = {order: name for name, order in _ORDERS.items()}
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
@@ -211,7 +221,7 @@ def _time(value: object) -> float:
 
 
 def _listing(request: web.Request, scope: Scope) -> Listing:
-    paging = paging_of(request, orders=tuple(Order), default_direction="desc")
+    paging = paging_of(request, orders=_ORDERS, default_direction="desc")
     attributes: dict[str, Any] = {
         key: value for key in ("class", "format") if (value := query_value(request, key))
     }
@@ -221,7 +231,7 @@ def _listing(request: web.Request, scope: Scope) -> Listing:
         scope,
         offset=paging.offset,
         limit=paging.limit,
-        order=Order(paging.order or Order.TIME),
+        order=_ORDERS[paging.order or _TIME],
         descending=paging.descending,
         name=query_value(request, "name"),
         attributes=attributes,
@@ -244,7 +254,7 @@ def _shown_page(listing: Listing, page: Page) -> Mapping[str, object]:
         "total": page.total,
         "offset": listing.offset,
         "limit": listing.limit or 0,
-        "order": listing.order,
+        "order": _ORDER_NAMES[listing.order],
         "dir": "desc" if listing.descending else "asc",
         "files": files,
         "files_info": files,

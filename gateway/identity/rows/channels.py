@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
+from gateway.database.statements import ordered
 from gateway.identity.records import Channel, Listing, Page, Thing
 from gateway.identity.rights import Right
 from gateway.identity.rows.things import thing_of
@@ -50,8 +51,7 @@ async def list_channels(queries: Queries, viewer: UUID | None, listing: Listing)
     """One page."""
     asked = (viewer, listing.name.lower(), listing.metadata)
     total = await queries.value("count_channels", *asked)
-    direction = "desc" if listing.descending else "asc"
-    statement = f"list_channels_{listing.order}_{direction}"
+    statement = ordered("list_channels", listing.order, descending=listing.descending)
     rows = await queries.rows(statement, *asked, listing.limit, listing.offset)
     return Page(total, [_channel(row) for row in rows])
 

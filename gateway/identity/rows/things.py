@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
+from gateway.database.statements import ordered
 from gateway.identity.records import Listing, Page, Thing
 from gateway.identity.rights import Right
 
@@ -67,8 +68,7 @@ async def list_things(queries: Queries, viewer: UUID | None, listing: Listing) -
     """One page."""
     asked = (viewer, listing.name.lower(), listing.metadata)
     total = await queries.value("count_things", *asked)
-    direction = "desc" if listing.descending else "asc"
-    statement = f"list_things_{listing.order}_{direction}"
+    statement = ordered("list_things", listing.order, descending=listing.descending)
     rows = await queries.rows(statement, *asked, listing.limit, listing.offset)
     return Page(total, [thing_of(row) for row in rows])
 
