@@ -452,6 +452,7 @@ async def _explain(url: str) -> dict[str, str]:
 
 async def _fill(connection: asyncpg.Connection) -> None:
     await connection.execute("""
+        select setseed(0.5);
         insert into scopes select 'things', 't' || n from generate_series(1, 20) n
             on conflict do nothing;
         with made as (
