@@ -64,6 +64,7 @@ class Bench:
     cache: Path
     teller: Teller
     install: bool = True
+    before: Path | None = None  # another checkout, installed, whose gateway is measured beside ours
     stack: ExitStack = field(default_factory=ExitStack)
     _shared: dict[str, object] = field(default_factory=dict)
 

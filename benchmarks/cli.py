@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--only", type=_numbers, default=list(ROWS), metavar="2,3")
     run.add_argument("--output", type=Path, default=_HERE / "out", help="folder of the report")
     run.add_argument("--work", type=Path, default=_HERE / "out", help="disk to measure on")
+    run.add_argument("--before", type=_checkout, help="an installed checkout to compare with")
     run.add_argument("--no-install", action="store_true", help="install no missing peer")
     run.set_defaults(run=_run)
     compare = commands.add_parser("compare", help="two results side by side")
@@ -61,7 +62,14 @@ def _run(arguments: argparse.Namespace) -> int:
     terminal = Terminal(len(arguments.only))
     with terminal.progress, work_folder(arguments.work) as work:
         scale = QUICK if arguments.quick else FULL
-        bench = Bench(scale, work, _cache(), terminal, install=not arguments.no_install)
+        bench = Bench(
+            scale,
+            work,
+            _cache(),
+            terminal,
+            install=not arguments.no_install,
+            before=arguments.before,
+        )
         with bench.stack:
             run = run_scenarios(bench, arguments.only, terminal)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -116,6 +124,13 @@ def _numbers(text: str) -> list[int]:
     if unknown := [number for number in numbers if number not in ROWS]:
         raise argparse.ArgumentTypeError(f"no scenario {unknown[0]}; there are 1 to {max(ROWS)}")
     return numbers
+
+
+def _checkout(text: str) -> Path:
+    path = Path(text).resolve()
+    if not (path / ".venv" / "bin" / "python").exists():
+        raise argparse.ArgumentTypeError(f"{text} has no .venv: run 'make install' there first")
+    return path
 
 
 def _cache() -> Path:

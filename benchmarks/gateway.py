@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.bench import Bench, CannotRun
-from benchmarks.children import HOST, Child, ChildFailed, free_port, running
+from benchmarks.children import HOST, Child, ChildFailed, first_line, free_port, running
 from benchmarks.curl import post_form
 from benchmarks.machine import ROOT
 
@@ -48,8 +48,9 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that is ready."""
+    """A gateway that is ready; ``name`` is that of its folder and database."""
 
+    name: str
     url: str
     child: Child
     data_dir: Path
@@ -82,9 +83,17 @@ class Gateway:
 
 @contextlib.contextmanager
 def running_gateway(
-    bench: Bench, name: str, *, cpu: int | None = None, **settings: str
+    bench: Bench,
+    name: str,
+    *,
+    cpu: int | None = None,
+    checkout: Path | None = None,
+    **settings: str,
 ) -> Iterator[Gateway]:
-    """A gateway with a database and folder of its own; ``settings`` as in ``GATEWAY_*``."""
+    """A gateway with a database and folder of its own; ``settings`` as in ``GATEWAY_*``.
+
+    ``checkout`` is another tree whose own installation is started instead of this one.
+    """
     folder, port, dsn = bench.folder(f"gateway-{name}"), free_port(), bench.database(name)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     environment |= SETTINGS | {
@@ -96,16 +105,31 @@ def running_gateway(
         "GATEWAY_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
     environment |= {f"GATEWAY_{key.upper()}": value for key, value in settings.items()}
-    command = (sys.executable, "-m", "gateway", "serve")
+    python = sys.executable if checkout is None else str(checkout / ".venv" / "bin" / "python")
+    command = (python, "-m", "gateway", "serve")
     log = folder / "gateway.log"
     with running(
-        command, log=log, port=port, cwd=ROOT, environment=environment, cpu=cpu, start_seconds=60
+        command,
+        log=log,
+        port=port,
+        cwd=checkout or ROOT,
+        environment=environment,
+        cpu=cpu,
+        start_seconds=60,
     ) as child:
         url = f"http://{HOST}:{port}"
         _wait_until_ready(url, child)
         login = {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
         token = call("POST", f"{url}/tokens", login)["token"]
-        yield Gateway(url, child, folder / "data", dsn, token)
+        yield Gateway(name, url, child, folder / "data", dsn, token)
+
+
+def version_of(checkout: Path | None) -> str:
+    """Which tree a gateway is of."""
+    if checkout is None:
+        return "this tree"
+    head = ("git", "-C", str(checkout), "rev-parse", "--short", "HEAD")
+    return f"commit {first_line(head)}"
 
 
 def call(

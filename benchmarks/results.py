@@ -16,6 +16,8 @@ from pydantic import TypeAdapter
 from benchmarks.machine import ROOT
 from benchmarks.stats import Spread, spread_of
 
+GATEWAY: Final = "gateway"
+BEFORE: Final = "gateway before"
 _KEY: Final = re.compile(rb"Thing [A-Za-z0-9_-]{20,}")
 
 
@@ -131,6 +133,10 @@ class Finding:
             self.checks[labels.index(check.label)] = check
         else:
             self.checks.append(check)
+
+    def beside_before(self, values: tuple[float, ...]) -> None:
+        """What the same tree was worth earlier: this one divided by that one, round by round."""
+        self.settle(Check(f"{GATEWAY} / {BEFORE}", Target(Aim.REPORTED, unit="x"), values, BEFORE))
 
     def note(self, text: str) -> None:
         """Add a remark, once."""

@@ -122,7 +122,7 @@ def nginx_before(bench: Bench, gateway: Gateway, *, edge: bool = False) -> Itera
     from tests.tools import nginx as deployed
 
     program = binary("nginx", "apt install nginx-light")
-    name = "edge" if edge else "front"
+    name = f"{'edge' if edge else 'front'}-of-{gateway.name}"
     folder, port = bench.folder(f"nginx-{name}"), free_port()
     configuration = deployed.render(
         folder,

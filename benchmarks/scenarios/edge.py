@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.peers import nginx
-from benchmarks.results import Finding
+from benchmarks.results import BEFORE, GATEWAY, Finding
 from benchmarks.scenarios.ranges import KIB, measure, settle_ratio
 from benchmarks.scenarios.site import IMAGE, Subject, site
+from benchmarks.stats import ratios
 
-EDGE = "nginx edge, authorised"
+EDGE: Final = "nginx edge, authorised"
+_AT_EDGE: Final = {GATEWAY: EDGE, BEFORE: f"{EDGE}, {BEFORE}"}
 
 
 def cached_decision(bench: Bench, finding: Finding) -> None:
     """4 KiB ranges through our edge configuration, against bare nginx; one worker each."""
     place = site(bench)
     with ExitStack() as stack:
-        front = stack.enter_context(nginx.nginx_before(bench, place.gateway, edge=True))
         files = place.image.parent
         bare = stack.enter_context(nginx.nginx_asking(bench, files, place.gateway, IMAGE))
-        headers, plain = place.thing.headers, f"{bare.url}/{place.image.name}"
+        plain = f"{bare.url}/{place.image.name}"
         subjects = {
-            EDGE: Subject(f"{front.url}/files/{IMAGE}", front.pid, front.version, headers),
-            nginx.ASKING: Subject(plain, bare.pid, bare.version, headers),
+            nginx.ASKING: Subject(plain, bare.pid, bare.version, place.thing.headers),
         }
+        for name, holder in place.holders.items():
+            front = stack.enter_context(nginx.nginx_before(bench, holder.gateway, edge=True))
+            url = f"{front.url}/files/{IMAGE}"
+            subjects[_AT_EDGE[name]] = Subject(url, front.pid, front.version, holder.thing.headers)
         subjects |= place.choose(finding, nginx.NAME)
         found = measure(bench, finding, subjects, 4 * KIB)
     settle_ratio(finding, found, "edge / nginx", EDGE, nginx.NAME)
+    if before := found.get(_AT_EDGE[BEFORE]):
+        finding.beside_before(ratios([r.rate for r in found[EDGE]], [r.rate for r in before]))
     settle_ratio(finding, found, "auth_request alone / nginx", nginx.ASKING, nginx.NAME)
     finding.note(
         f"{nginx.ASKING} asks the gateway, keeps its answer and sends the file, and has none of "

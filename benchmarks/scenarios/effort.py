@@ -9,10 +9,10 @@ from benchmarks.bench import Bench
 from benchmarks.curl import download, post_form
 from benchmarks.peers import nginx
 from benchmarks.procfs import cpu_seconds
-from benchmarks.results import Finding, Series
+from benchmarks.results import GATEWAY, Finding, Series
 from benchmarks.rounds import interleaved
 from benchmarks.scale import GIB
-from benchmarks.scenarios.site import GATEWAY, IMAGE, site
+from benchmarks.scenarios.site import IMAGE, site
 from benchmarks.scenarios.uploads import forget_blobs, hooked_gateway
 from benchmarks.targets import ROWS
 

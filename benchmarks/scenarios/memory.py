@@ -9,7 +9,7 @@ from benchmarks.bench import Bench
 from benchmarks.curl import form_command, post_form, post_forms
 from benchmarks.gateway import Gateway, Thing
 from benchmarks.procfs import Sampler, pss_bytes
-from benchmarks.results import Finding, Timeline
+from benchmarks.results import BEFORE, Aim, Check, Finding, Target, Timeline
 from benchmarks.scenarios.uploads import forget_blobs, hooked_gateway
 from benchmarks.targets import MIB, ROWS
 
@@ -17,7 +17,22 @@ from benchmarks.targets import MIB, ROWS
 def growth(bench: Bench, finding: Finding) -> None:
     """Peak PSS over what it was before, for one upload and for sixteen at once."""
     scale = bench.scale
-    with hooked_gateway(bench, "memory") as gateway:
+    for label, grown in _grow(bench, finding, "memory", None).items():
+        finding.settle(ROWS[finding.number].check(label, (grown,)))
+    if bench.before is not None:
+        for label, grown in _grow(bench, finding, "memory-before", bench.before).items():
+            target = Target(Aim.REPORTED, unit="MiB")
+            finding.settle(Check(f"{label}, {BEFORE}", target, (grown,), BEFORE))
+    finding.note("PSS of the serving process from /proc/PID/smaps_rollup, 20 times a second")
+    finding.note(
+        f"{scale.large_upload_bytes // MIB} MiB at once; {scale.parallel_uploads} x "
+        f"{scale.parallel_upload_bytes // MIB} MiB at the same time"
+    )
+
+
+def _grow(bench: Bench, finding: Finding, folder: str, checkout: Path | None) -> dict[str, float]:
+    scale, grown = bench.scale, dict[str, float]()
+    with hooked_gateway(bench, folder, checkout=checkout) as gateway:
         thing = gateway.new_thing("bench")
         _warm_up(bench, gateway, thing)
 
@@ -32,27 +47,24 @@ def growth(bench: Bench, finding: Finding) -> None:
             url = f"{gateway.url}/files"
             post_forms([form_command(url, part, name, thing.headers) for name in names])
 
-        _watch(bench, finding, gateway, "one large upload", one)
-        _watch(bench, finding, gateway, "16 uploads at once", many)
-    finding.note("PSS of the serving process from /proc/PID/smaps_rollup, 20 times a second")
-    finding.note(
-        f"{scale.large_upload_bytes // MIB} MiB at once; {scale.parallel_uploads} x "
-        f"{scale.parallel_upload_bytes // MIB} MiB at the same time"
-    )
+        for label, work in (("one large upload", one), ("16 uploads at once", many)):
+            grown[label] = _watch(bench, finding, gateway, label, work)
+    return grown
 
 
 def _watch(
     bench: Bench, finding: Finding, gateway: Gateway, label: str, work: Callable[[], None]
-) -> None:
+) -> float:
     bench.teller.step(label)
     with Sampler(lambda: pss_bytes(gateway.pid)) as memory:
         work()
     forget_blobs(gateway)
     grown = (memory.peak - memory.first) / MIB
     points = tuple((round(at, 3), value / MIB) for at, value in memory.points)
-    finding.timelines.append(Timeline(label, "PSS", "MiB", points))
-    finding.settle(ROWS[finding.number].check(label, (grown,)))
-    bench.teller.measured(f"{label}: +{grown:.1f} MiB")
+    name = label if gateway.name == "memory" else f"{label}, {BEFORE}"
+    finding.timelines.append(Timeline(name, "PSS", "MiB", points))
+    bench.teller.measured(f"{name}: +{grown:.1f} MiB")
+    return grown
 
 
 def _warm_up(bench: Bench, gateway: Gateway, thing: Thing) -> None:

@@ -10,9 +10,9 @@ from typing import Final
 from benchmarks.bench import Bench, CannotRun
 from benchmarks.gateway import check_range
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
-from benchmarks.results import Finding, Latency, Series
+from benchmarks.results import BEFORE, GATEWAY, Finding, Latency, Series
 from benchmarks.rounds import interleaved
-from benchmarks.scenarios.site import GATEWAY, Subject, site
+from benchmarks.scenarios.site import Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
 from benchmarks.wrk import Load, Loaded, header_lines, run_wrk
@@ -83,5 +83,7 @@ def settle_ratio(
     """Settle a check of rates. Raises ``CannotRun`` if one side is missing."""
     if ours not in found or theirs not in found:
         raise CannotRun(f"{theirs if ours in found else ours} is missing")
-    values = ratios([r.rate for r in found[ours]], [r.rate for r in found[theirs]])
-    finding.settle(ROWS[finding.number].check(label, values, theirs))
+    rates = {name: [r.rate for r in rounds] for name, rounds in found.items()}
+    finding.settle(ROWS[finding.number].check(label, ratios(rates[ours], rates[theirs]), theirs))
+    if ours == GATEWAY and BEFORE in rates:
+        finding.beside_before(ratios(rates[GATEWAY], rates[BEFORE]))

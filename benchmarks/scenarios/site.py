@@ -10,12 +10,11 @@ from typing import Final
 
 from benchmarks.bench import Bench, Missing
 from benchmarks.children import ChildFailed
-from benchmarks.gateway import Gateway, Thing, running_gateway
+from benchmarks.gateway import Gateway, Thing, running_gateway, version_of
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
 from benchmarks.peers.server import Server
-from benchmarks.results import Finding
+from benchmarks.results import BEFORE, GATEWAY, Finding
 
-GATEWAY: Final = "gateway"
 IMAGE: Final = "firmware.bin"
 
 
@@ -29,18 +28,44 @@ class Subject:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Site:
-    """The image, the gateway that has it, and everybody by name."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A gateway that has the image, and the thing that may read it."""
 
-    image: Path
     gateway: Gateway
     thing: Thing
+    version: str
+
+    @property
+    def subject(self) -> Subject:
+        """The image there."""
+        url = self.gateway.file_url(IMAGE)
+        return Subject(url, self.gateway.pid, self.version, self.thing.headers)
+
+
+@dataclass(slots=True)
+class Site:
+    """The image, the gateways that have it, and everybody by name."""
+
+    image: Path
+    holders: dict[str, Holder]
     subjects: dict[str, Subject]
     missing: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of this tree."""
+        return self.holders[GATEWAY].gateway
+
+    @property
+    def thing(self) -> Thing:
+        """Whose the image is there."""
+        return self.holders[GATEWAY].thing
+
     def choose(self, finding: Finding, *names: str) -> dict[str, Subject]:
         """Those of these subjects that are there; the finding hears of the others."""
+        if GATEWAY in names:
+            names = (*names, BEFORE)
         finding.missing |= {n: why for n, why in self.missing.items() if n in names}
         chosen = {name: self.subjects[name] for name in names if name in self.subjects}
         finding.versions |= {name: subject.version for name, subject in chosen.items()}
@@ -56,20 +81,10 @@ def _open(bench: Bench) -> Site:
     image = bench.image(bench.scale.image_bytes)
     files = bench.folder("files")
     (files / IMAGE).hardlink_to(image)
-    bench.teller.step("starting the gateway")
-    gateway = bench.stack.enter_context(
-        running_gateway(
-            bench,
-            "site",
-            accel="/_blobs",
-            trusted_proxies="127.0.0.0/8",
-            max_concurrent_requests="50000",
-        )
-    )
-    thing = gateway.new_thing("bench")
-    gateway.upload(thing, image, IMAGE)
-    own = Subject(gateway.file_url(IMAGE), gateway.pid, "this tree", thing.headers)
-    opened = Site(image, gateway, thing, {GATEWAY: own})
+    holders = {GATEWAY: _hold(bench, image, "site", None)}
+    if bench.before is not None:
+        holders[BEFORE] = _hold(bench, image, "before", bench.before)
+    opened = Site(image, holders, {name: holder.subject for name, holder in holders.items()})
     _add(bench, opened, nginx.NAME, lambda: nginx.nginx_static(bench, files))
     _add(
         bench,
@@ -80,6 +95,23 @@ def _open(bench: Bench) -> Site:
     _add(bench, opened, caddy.NAME, lambda: caddy.caddy_static(bench, files))
     _add(bench, opened, goosebit.NAME, lambda: goosebit.goosebit(bench, image), path="")
     return opened
+
+
+def _hold(bench: Bench, image: Path, name: str, checkout: Path | None) -> Holder:
+    bench.teller.step(f"starting the gateway ({name})")
+    gateway = bench.stack.enter_context(
+        running_gateway(
+            bench,
+            name,
+            checkout=checkout,
+            accel="/_blobs",
+            trusted_proxies="127.0.0.0/8",
+            max_concurrent_requests="50000",
+        )
+    )
+    thing = gateway.new_thing("bench")
+    gateway.upload(thing, image, IMAGE)
+    return Holder(gateway, thing, version_of(checkout))
 
 
 def _add(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from benchmarks.bench import Bench, CannotRun, Missing
 from benchmarks.peers import pgbench
-from benchmarks.results import Finding, Latency, Series
+from benchmarks.results import BEFORE, GATEWAY, Finding, Latency, Series
 from benchmarks.rounds import interleaved
 from benchmarks.scenarios.ranges import middle_latency
-from benchmarks.scenarios.site import GATEWAY
 from benchmarks.scenarios.uploads import hooked_gateway
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
@@ -26,34 +27,59 @@ _SIZE: Final = 64 * 1024
 
 def against_inserts(bench: Bench, finding: Finding) -> None:
     """64 KiB forms with SHA-256, fsync, hook and commit, against pgbench with as many clients."""
-    scale, numbers = bench.scale, count()
-    with hooked_gateway(bench, "small") as gateway:
-        thing = gateway.new_thing("bench")
-        load = Load(f"{gateway.url}/files", "forms.lua", (), scale.clients, scale.load_seconds)
-        loads: list[Loaded] = []
-
-        def upload() -> float:
-            arguments = (str(_SIZE), f"small-{next(numbers)}", *header_lines(thing.headers))
-            loads.append(run_wrk(replace(load, arguments=arguments)))
-            return loads[-1].rate
-
+    with ExitStack() as stack:
+        uploaders = {GATEWAY: stack.enter_context(_uploader(bench, "small", None))}
+        if bench.before is not None:
+            before = _uploader(bench, "small-before", bench.before)
+            uploaders[BEFORE] = stack.enter_context(before)
         insert = _inserter(bench, finding)
         bench.teller.step("warming up")
-        upload()
-        loads.clear()
+        for uploader in uploaders.values():
+            uploader.upload()
+            uploader.loads.clear()
 
         # What was stored stays until the end: a file system that has just lost thousands of files
         # is slow to make others (ext4 without a journal spares their inodes for half a minute).
         def told(name: str, number: int, rate: float) -> None:
             bench.teller.measured(f"{name}: {rate:,.0f}/s (round {number + 1})")
 
-        found = interleaved({GATEWAY: upload, PGBENCH: insert}, scale.rounds, told=told)
-    finding.series.append(Series(GATEWAY, "64 KiB uploads", "/s", tuple(found[GATEWAY])))
+        subjects = {name: uploader.upload for name, uploader in uploaders.items()}
+        found = interleaved({**subjects, PGBENCH: insert}, bench.scale.rounds, told=told)
+    for name, uploader in uploaders.items():
+        finding.series.append(Series(name, "64 KiB uploads", "/s", tuple(found[name])))
+        finding.latencies.append(Latency(name, middle_latency(uploader.loads)))
     finding.series.append(Series(PGBENCH, "inserts", "/s", tuple(found[PGBENCH])))
-    finding.latencies.append(Latency(GATEWAY, middle_latency(loads)))
-    finding.command(f"(cd benchmarks/lua && {loads[0].command})")
+    finding.command(f"(cd benchmarks/lua && {uploaders[GATEWAY].loads[0].command})")
     values = ratios(found[GATEWAY], found[PGBENCH])
     finding.settle(ROWS[finding.number].check("uploads / inserts", values, PGBENCH))
+    if BEFORE in found:
+        finding.beside_before(ratios(found[GATEWAY], found[BEFORE]))
+
+
+@dataclass(slots=True)
+class _Uploader:
+    """Uploads of new names, by as many clients as the scale says; what each load gave."""
+
+    load: Load
+    headers: dict[str, str]
+    numbers: Iterator[int] = field(default_factory=count)
+    loads: list[Loaded] = field(default_factory=list)
+
+    def upload(self) -> float:
+        """One load; uploads per second."""
+        name = f"small-{next(self.numbers)}"
+        arguments = (str(_SIZE), name, *header_lines(self.headers))
+        self.loads.append(run_wrk(replace(self.load, arguments=arguments)))
+        return self.loads[-1].rate
+
+
+@contextmanager
+def _uploader(bench: Bench, name: str, checkout: Path | None) -> Iterator[_Uploader]:
+    scale = bench.scale
+    with hooked_gateway(bench, name, checkout=checkout) as gateway:
+        thing = gateway.new_thing("bench")
+        load = Load(f"{gateway.url}/files", "forms.lua", (), scale.clients, scale.load_seconds)
+        yield _Uploader(load, thing.headers)
 
 
 def _inserter(bench: Bench, finding: Finding) -> Callable[[], float]:

@@ -13,8 +13,8 @@ from benchmarks.bench import Bench
 from benchmarks.children import HOST
 from benchmarks.peers import aiohttp_peers, nginx
 from benchmarks.procfs import children_of, descriptors, pss_bytes
-from benchmarks.results import Finding, Series, Timeline
-from benchmarks.scenarios.site import GATEWAY, Subject, site
+from benchmarks.results import BEFORE, GATEWAY, Finding, Series, Timeline
+from benchmarks.scenarios.site import Subject, site
 from benchmarks.stats import slope
 from benchmarks.targets import ROWS
 
@@ -26,16 +26,19 @@ _ACCEPT_SECONDS: Final = 60.0
 def per_connection(bench: Bench, finding: Finding) -> None:
     """The rise of PSS per stalled connection, as the line through five counts has it."""
     names = (GATEWAY, nginx.NAME, aiohttp_peers.FILE_RESPONSE)
+    found: dict[str, float] = {}
     for name, subject in site(bench).choose(finding, *names).items():
         count = bench.scale.stalled
         points = _measure(bench, name, subject, count)
-        each = slope(points) / 1024
+        each = found[name] = slope(points) / 1024
         finding.series.append(Series(name, "memory per stalled download", "KiB", (each,)))
         line = tuple((count, value / 1024**2) for count, value in points)
         finding.timelines.append(Timeline(name, "PSS over connections", "MiB", line))
         bench.teller.measured(f"{name}: {each:.1f} KiB per stalled download")
         if name == GATEWAY:
             finding.settle(ROWS[finding.number].check("per connection", (each,)))
+    if BEFORE in found:
+        finding.beside_before((found[GATEWAY] / found[BEFORE],))
     finding.note(
         f"{bench.scale.stalled} connections ask for the whole file with a receive buffer of 4 KiB "
         "and read nothing; PSS of the server's processes, without the kernel's socket buffers"

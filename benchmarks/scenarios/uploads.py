@@ -17,12 +17,11 @@ from typing import Final
 
 from benchmarks.bench import Bench, CannotRun, Peer
 from benchmarks.curl import Transfer, post_form, put
-from benchmarks.gateway import Gateway, running_gateway
+from benchmarks.gateway import Gateway, running_gateway, version_of
 from benchmarks.peers import aiohttp_peers, disk, limit, nginx, tus
 from benchmarks.peers.server import Server
-from benchmarks.results import Aim, Check, Finding, Series, Target
+from benchmarks.results import BEFORE, GATEWAY, Aim, Check, Finding, Series, Target
 from benchmarks.rounds import interleaved, warm_up
-from benchmarks.scenarios.site import GATEWAY
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
 
@@ -57,21 +56,24 @@ def against_dav(bench: Bench, finding: Finding) -> None:
 def against_naive(bench: Bench, finding: Finding) -> None:
     """Against the handler that one would write with aiohttp's own parts."""
     arena = _arena(bench)
-    _show(finding, arena, (GATEWAY, aiohttp_peers.NAIVE))
+    _show(finding, arena, (GATEWAY, BEFORE, aiohttp_peers.NAIVE))
     _settle(finding, arena, "gateway / naive", aiohttp_peers.NAIVE)
 
 
 def against_limit(bench: Bench, finding: Finding) -> None:
     """Against a bare socket whose body is received, hashed and written on two threads."""
     arena = _arena(bench)
-    _show(finding, arena, (GATEWAY, limit.NAME))
+    _show(finding, arena, (GATEWAY, BEFORE, limit.NAME))
     _settle(finding, arena, "gateway / limit", limit.NAME)
 
 
 @contextmanager
-def hooked_gateway(bench: Bench, name: str) -> Iterator[Gateway]:
+def hooked_gateway(bench: Bench, name: str, *, checkout: Path | None = None) -> Iterator[Gateway]:
     """A gateway that asks a hook, as the upload targets want it."""
-    with limit.hook(bench) as hook, running_gateway(bench, name, hook_url=hook.url) as gateway:
+    with (
+        limit.hook(bench) as hook,
+        running_gateway(bench, name, checkout=checkout, hook_url=hook.url) as gateway,
+    ):
         yield gateway
 
 
@@ -119,7 +121,8 @@ def _measure(bench: Bench, image: Path, arena: Arena, rounds: int) -> dict[str, 
 
 def _peers(bench: Bench, image: Path) -> list[Peer]:
     return [
-        Peer(GATEWAY, lambda: _gateway(bench, image)),
+        Peer(GATEWAY, lambda: _gateway(bench, image, "uploads", None)),
+        *_before(bench, image),
         Peer(nginx.DAV, lambda: _dav(bench, image)),
         Peer(aiohttp_peers.NAIVE, lambda: _naive(bench, image)),
         Peer(limit.NAME, lambda: _by_put(limit.socket_limit(bench), image)),
@@ -129,12 +132,18 @@ def _peers(bench: Bench, image: Path) -> list[Peer]:
     ]
 
 
+def _before(bench: Bench, image: Path) -> list[Peer]:
+    if bench.before is None:
+        return []
+    return [Peer(BEFORE, lambda: _gateway(bench, image, "uploads-before", bench.before))]
+
+
 Opened = tuple[str, Upload]
 
 
 @contextmanager
-def _gateway(bench: Bench, image: Path) -> Iterator[Opened]:
-    with hooked_gateway(bench, "uploads") as gateway:
+def _gateway(bench: Bench, image: Path, folder: str, checkout: Path | None) -> Iterator[Opened]:
+    with hooked_gateway(bench, folder, checkout=checkout) as gateway:
         thing, numbers = gateway.new_thing("bench"), count()
 
         def upload() -> Transfer:
@@ -144,7 +153,7 @@ def _gateway(bench: Bench, image: Path) -> Iterator[Opened]:
             forget_blobs(gateway)
             return transfer
 
-        yield "this tree", partial(_settled, upload)
+        yield version_of(checkout), partial(_settled, upload)
 
 
 @contextmanager
@@ -205,6 +214,8 @@ def _settle(finding: Finding, arena: Arena, label: str, peer: str) -> None:
     if GATEWAY not in arena.disk or peer not in arena.disk:
         raise CannotRun(f"{peer if GATEWAY in arena.disk else GATEWAY} is missing")
     finding.settle(ROWS[finding.number].check(label, _ratios(arena.disk, peer), peer))
+    if BEFORE in arena.disk:
+        finding.beside_before(_ratios(arena.disk, BEFORE))
     if arena.memory:
         beside = Check(
             f"{label}, memory file system",

@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
+from typing import Final
 
 from benchmarks.bench import Bench, CannotRun
 from benchmarks.curl import Transfer, download
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
-from benchmarks.results import Finding, Series
+from benchmarks.results import BEFORE, GATEWAY, Finding, Series
 from benchmarks.rounds import interleaved, warm_up
-from benchmarks.scenarios.site import GATEWAY, IMAGE, Subject, site
+from benchmarks.scenarios.site import IMAGE, Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
 
 ACCEL = "nginx + X-Accel"
+_BY_ACCEL: Final = {GATEWAY: ACCEL, BEFORE: f"{ACCEL}, {BEFORE}"}
 
 
 def alone(bench: Bench, finding: Finding) -> None:
     """The gateway alone against nginx; FileResponse, Caddy and gooseBit beside them."""
     names = (GATEWAY, nginx.NAME, aiohttp_peers.FILE_RESPONSE, caddy.NAME, goosebit.NAME)
-    _compare(bench, finding, site(bench).choose(finding, *names), "gateway / nginx", GATEWAY)
+    _compare(
+        bench, finding, site(bench).choose(finding, *names), "gateway / nginx", (GATEWAY, BEFORE)
+    )
 
 
 def by_accel(bench: Bench, finding: Finding) -> None:
     """Our nginx, told by the gateway what to send, against bare nginx; one worker each."""
-    place = site(bench)
-    with nginx.nginx_before(bench, place.gateway) as front:
-        url = f"{front.url}/files/{IMAGE}"
-        subjects = {ACCEL: Subject(url, front.pid, front.version, place.thing.headers)}
+    place, subjects = site(bench), dict[str, Subject]()
+    with ExitStack() as stack:
+        for name, holder in place.holders.items():
+            front = stack.enter_context(nginx.nginx_before(bench, holder.gateway))
+            url = f"{front.url}/files/{IMAGE}"
+            subjects[_BY_ACCEL[name]] = Subject(url, front.pid, front.version, holder.thing.headers)
         subjects |= place.choose(finding, nginx.NAME)
-        _compare(bench, finding, subjects, "X-Accel / nginx", ACCEL)
+        _compare(bench, finding, subjects, "X-Accel / nginx", (ACCEL, _BY_ACCEL[BEFORE]))
 
 
 def _compare(
-    bench: Bench, finding: Finding, subjects: Mapping[str, Subject], label: str, ours: str
+    bench: Bench,
+    finding: Finding,
+    subjects: Mapping[str, Subject],
+    label: str,
+    own: tuple[str, str],
 ) -> None:
+    ours, before = own
     size, scale = site(bench).image.stat().st_size, bench.scale
 
     def told(name: str, number: int, transfer: Transfer) -> None:
@@ -57,5 +69,8 @@ def _compare(
         finding.command(rounds[0].command)
     if ours not in found or nginx.NAME not in found:
         raise CannotRun("one side of the ratio is missing")
-    values = ratios([t.rate for t in found[ours]], [t.rate for t in found[nginx.NAME]])
+    rates = {name: [t.rate for t in rounds] for name, rounds in found.items()}
+    values = ratios(rates[ours], rates[nginx.NAME])
     finding.settle(ROWS[finding.number].check(label, values, nginx.NAME))
+    if before in rates:
+        finding.beside_before(ratios(rates[ours], rates[before]))
