@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import __version__
-from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
+from gateway.blobs.port import BlobReader, BlobStore
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.changes import listening
 from gateway.database.pool import open_database
@@ -53,7 +53,7 @@ from gateway.web.rendering import error_response
 from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
-from gateway.wiring import delivery_policy
+from gateway.wiring import delivery_policy, open_blobs
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ _log: Final = logging.getLogger(__name__)
 class Stores:
     """Bytes and rows, open."""
 
-    blobs: DiskBlobStore
+    blobs: BlobStore
     catalogue: PostgresCatalogue
     registry: Registry
     messaging: Messaging
@@ -72,12 +72,7 @@ class Stores:
 async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
     """The adapters that the service and the upkeep commands share."""
     async with (
-        open_disk_store(
-            settings.data_dir,
-            threads=settings.io_threads,
-            min_free_bytes=settings.min_free_bytes,
-            ways=settings.fast_ways,
-        ) as blobs,
+        open_blobs(settings) as blobs,
         open_database(
             dsn,
             sql_folders(),
@@ -107,7 +102,7 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
     """What handlers work with."""
-    reads = ReadCache(
+    reads = ReadCache[BlobReader](
         seconds=seconds_of(settings, FastWay.READ_CACHE), entries=settings.read_cache_entries
     )
     principals = PrincipalCache(
@@ -256,6 +251,8 @@ async def serve(
         listening(dsn, ChangeListeners(gateway.audience, deliverer)),
     ):
         raise_descriptor_limit()
+        if settings.store == "memory":
+            _log.warning("blobs are kept in memory: they end with this process")
         readiness = health.Readiness(
             {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
         )

@@ -12,13 +12,14 @@ import orjson
 
 from gateway.app import open_stores
 from gateway.identity.records import NewAdmin
-from gateway.settings.core import Settings
+from gateway.settings.core import BadSettings, Settings
 from gateway.upkeep import sweep as upkeep
 from gateway.upkeep.loop import grace_periods
 
 
 async def check(settings: Settings, dsn: str) -> int:
     """Report rows without their bytes (status 1) and bytes without a row."""
+    _check_store_is_shared(settings)
     async with open_stores(settings, dsn) as stores:
         report = await upkeep.check(stores.blobs, stores.catalogue)
     _print(
@@ -34,6 +35,7 @@ async def check(settings: Settings, dsn: str) -> int:
 
 async def sweep(settings: Settings, dsn: str) -> int:
     """Remove what nobody needs any more."""
+    _check_store_is_shared(settings)
     async with open_stores(settings, dsn) as stores:
         report = await upkeep.sweep(stores.blobs, stores.catalogue, grace_periods(settings))
         await stores.messaging.tidy()
@@ -43,6 +45,7 @@ async def sweep(settings: Settings, dsn: str) -> int:
 
 async def scrub(settings: Settings, dsn: str) -> int:
     """Hash every blob again; status 1 if one is damaged."""
+    _check_store_is_shared(settings)
     async with open_stores(settings, dsn) as stores:
         report = await upkeep.scrub(stores.blobs, stores.catalogue)
     _print({"blobs": report.blobs, "damaged": report.damaged})
@@ -56,6 +59,12 @@ async def ensure_admin(settings: Settings, dsn: str) -> NewAdmin | None:
         return await stores.registry.users.ensure_admin(
             settings.admin_email, password.get_secret_value() if password else None
         )
+
+
+def _check_store_is_shared(settings: Settings) -> None:
+    """Raise ``BadSettings`` if the blobs are only in the memory of the process that serves."""
+    if settings.store == "memory":
+        raise BadSettings(("GATEWAY_STORE: memory is seen by nobody but `serve`",))
 
 
 def _print(report: Mapping[str, object]) -> None:

@@ -106,9 +106,10 @@ class Filestore:
         """The file's bytes. Raises ``BlobMissing`` if they are gone or not whole."""
         return await self._blobs.open(record.blob)
 
-    def locate(self, record: FileRecord) -> str:
-        """Where a front server finds the bytes, relative to the permanent blobs."""
-        return self._blobs.locate(record.blob)
+    def locate(self, record: FileRecord) -> str | None:
+        """Where a front server finds the bytes, below the permanent blobs, if it can at all."""
+        front = self._blobs.front_served
+        return None if front is None else front.locate(record.blob)
 
     async def list(self, listing: Listing) -> Page:
         """One page of a scope's files."""

@@ -1,10 +1,31 @@
-"""The settings, as the manner in which webhooks are told."""
+"""The settings, as values and as the adapters that they choose."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.blobs.disk.store import open_disk_store
+from gateway.blobs.memory import MemoryBlobStore
+from gateway.blobs.port import BlobStore
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.settings.core import Settings
+
+
+@asynccontextmanager
+async def open_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
+    """The store that this deployment keeps its bytes in, until the end of the block."""
+    if settings.store == "memory":
+        yield MemoryBlobStore(settings.memory_store_bytes)
+        return
+    async with open_disk_store(
+        settings.data_dir,
+        threads=settings.io_threads,
+        min_free_bytes=settings.min_free_bytes,
+        ways=settings.fast_ways,
+    ) as store:
+        yield store
 
 
 def delivery_policy(settings: Settings) -> DeliveryPolicy:

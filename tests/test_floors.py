@@ -16,8 +16,7 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 FLOORS = [
     {"model", "settings", "process"},
     {"database"},
-    {"blobs", "catalogue", "identity", "messaging"},
-    {"traffic"},
+    {"blobs", "catalogue", "identity", "messaging", "traffic"},
     {"filestore", "upkeep"},
     {"web"},
     {"dialects"},

@@ -1,29 +1,30 @@
-"""The port to bytes: what every blob store promises.
+"""The port to bytes: what every blob store promises, and what only some can do.
 
 A blob is written once, under a random id that is never reused, and never changes.
-``blobs/disk.py`` is the first adapter; the same contract suite runs against every one.
+
+Knows no disk and no network: the core is four verbs (``stage``, ``open``, ``remove``,
+``probe``) and a reader. What a store can do beyond is an *ability*, an attribute that is
+``None`` in a store without it: ``Descriptor`` of a reader, ``FrontServed`` and ``Inventory`` of a
+store. Whoever can use one asks for it, and has another way if there is none.
+
+Rule: a store either has an ability as it is written here or does not offer it. One contract
+suite for the core and one for each ability are asked of every store.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
+from gateway.model.byterange import ByteRange
 from gateway.model.file import Blob, Scope
 
-
-@dataclass(frozen=True, slots=True)
-class StoredBlob:
-    """One blob as the store sees it, for the sweeper and the checker."""
-
-    id: UUID
-    scope: Scope
-    size: int
-    modified_at: datetime
+MOST_PIECE_BYTES: Final = 256 * 1024
+"""The longest piece of ``BlobReader.chunks``, which bounds what a slow download holds."""
 
 
 class BlobWriter(Protocol):
@@ -49,40 +50,74 @@ class BlobWriter(Protocol):
         """Wait until every byte is hashed; the raw digests by algorithm."""
 
     async def seal(self) -> Blob:
-        """Make the bytes durable under their permanent id.
+        """Make the bytes permanent under their id, and as durable as the store makes anything.
 
-        On return they survive a power cut. On any exception nothing has been named.
+        On return they can be opened by everybody, and survive what the store survives: with
+        the disk store a power cut. On any exception nothing has been named.
         """
 
     async def discard(self) -> None:
         """Forget the upload. Harmless at any time, any number of times, even after ``seal``."""
 
 
+class Descriptor(Protocol):
+    """Ability of a reader: the blob is an open file, which the kernel can send from.
+
+    It is readable whole until it is closed, even if the blob is removed meanwhile.
+    """
+
+    def fileno(self) -> int:
+        """A descriptor that ``sendfile`` can read from."""
+
+    def read_ready(self, offset: int, count: int) -> bytes | None:
+        """Exactly ``count`` bytes from ``offset`` if that takes no waiting, else ``None``."""
+
+    def is_whole(self) -> bool:
+        """Whether the file still has all its bytes. Does not block.
+
+        ``sendfile`` says nothing of a file that ends early.
+        """
+
+
 class BlobReader(Protocol):
-    """One blob, open: readable even if it is removed meanwhile."""
+    """One blob, open. It gives the blob's bytes or fails, also when it is removed meanwhile."""
 
     @property
     def size(self) -> int:
         """Bytes in the blob."""
 
-    def fileno(self) -> int:
-        """A descriptor that ``sendfile`` can read from."""
+    @property
+    def descriptor(self) -> Descriptor | None:
+        """The open file behind it, if there is one."""
 
     async def read(self, offset: int, count: int) -> bytes:
-        """Exactly ``count`` bytes from ``offset``. Raises ``BlobMissing`` if they are not there."""
+        """Exactly ``count`` bytes from ``offset``.
 
-    def read_ready(self, offset: int, count: int) -> bytes | None:
-        """The same if it takes no waiting, else ``None``."""
+        Raises ``BlobMissing`` if they are not there, ``StorageFailed`` if they cannot be read.
+        """
 
-    def is_whole(self) -> bool:
-        """Whether the blob still has all its bytes. Does not block."""
+    def chunks(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
+        """The bytes of ``span`` in order, in pieces of 1 to ``MOST_PIECE_BYTES`` bytes.
+
+        An empty span has none. The next piece is read when it is asked for, so that a slow
+        taker holds little. Raises as ``read``, in the middle too, and never ends early without
+        raising.
+        """
 
     def close(self) -> None:
-        """Let go of the blob. Any number of times."""
+        """Let go of the blob. Does not block. Any number of times."""
 
 
 class BlobStore(Protocol):
     """Where bytes live."""
+
+    @property
+    def front_served(self) -> FrontServed | None:
+        """What a front server needs to send blobs by itself, if it can."""
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """The list of all that is stored, if it can be had."""
 
     def stage(
         self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
@@ -96,20 +131,38 @@ class BlobStore(Protocol):
     async def open(self, blob: Blob) -> BlobReader:
         """The blob's bytes. Raises ``BlobMissing`` if they are not there or not of its size."""
 
-    def locate(self, blob: Blob) -> str:
-        """The blob's place relative to the root of the permanent blobs, for a front server."""
+    async def remove(self, scope: Scope, blob_id: UUID) -> None:
+        """Delete the bytes. Absence is success. Raises ``StorageFailed``."""
 
-    async def remove(self, scope: Scope, blob_id: UUID) -> bool:
-        """Delete the bytes; whether there were any. Absence is success."""
+    async def probe(self) -> None:
+        """Raise ``StorageFailed`` or ``StorageFull`` unless an upload could be stored now."""
+
+
+class FrontServed(Protocol):
+    """Ability of a store: a front server can read its blobs where they lie."""
+
+    def locate(self, blob: Blob) -> str:
+        """The blob's place relative to the root of the permanent blobs. Looks nothing up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """One blob as the store sees it, for the sweeper and the checker."""
+
+    id: UUID
+    scope: Scope
+    size: int
+    modified_at: datetime
+
+
+class Inventory(Protocol):
+    """Ability of a store: it can say what it holds, and clear what nobody is writing."""
+
+    def walk(self) -> AsyncIterator[StoredBlob]:
+        """Every permanent blob once, in no order."""
 
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""
 
-    def walk(self) -> AsyncIterator[StoredBlob]:
-        """Every permanent blob, in no order."""
-
     async def clear_incoming(self, *, older_than_seconds: float) -> int:
         """Remove leftovers of uploads that no living process is writing; how many."""
-
-    async def probe(self) -> None:
-        """Raise ``StorageFailed`` or ``StorageFull`` unless an upload could be stored now."""

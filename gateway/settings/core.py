@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"), description="Blobs, uploads under way, the secret and the embedded database."
     )
+    store: Literal["disk", "memory"] = Field(
+        "disk",
+        description="Where blobs are kept: `disk`, under `DATA_DIR`; or `memory`, which ends with "
+        "the process and is for tests and trials.",
+    )
+    memory_store_bytes: Count = Field(
+        256 * 1024**2, description="Most that all blobs in memory take together."
+    )
     database_url: DatabaseUrl | None = Field(
         None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
     )
@@ -257,6 +265,8 @@ def read_settings() -> Settings:
         raise BadSettings(tuple(problems)) from None
     if settings.admin_password and not settings.admin_email:
         problems.append("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD")
+    if settings.store == "memory" and settings.workers > 1:
+        problems.append("GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory")
     if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
         problems.append(
             f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "

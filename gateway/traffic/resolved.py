@@ -18,8 +18,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-from gateway.blobs.port import BlobReader
 from gateway.model.access import Access
 from gateway.model.change import Change, FileChanged, RightsChanged
 from gateway.model.file import FileRecord, Scope
@@ -28,11 +28,21 @@ from gateway.model.precondition import Validators
 FileKey = tuple[Scope, str]
 
 
+class Closable(Protocol):
+    """Something open."""
+
+    def close(self) -> None:
+        """Let go of it. Does not block."""
+
+
+R = TypeVar("R", bound=Closable)
+
+
 @dataclass(slots=True)
-class SharedReader:
+class SharedReader(Generic[R]):
     """An open blob that several requests read; closed when the last one lets go."""
 
-    reader: BlobReader
+    reader: R
     holders: int = 1
 
     def hold(self) -> None:
@@ -47,7 +57,7 @@ class SharedReader:
 
 
 @dataclass(slots=True)
-class Resolved:
+class Resolved(Generic[R]):
     """A read that our own rules allow: the access to ask the hook about, the row, the blob.
 
     ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
@@ -59,7 +69,7 @@ class Resolved:
     access: Access
     record: FileRecord
     validators: Validators
-    blob: SharedReader
+    blob: SharedReader[R]
     headers: Mapping[str, str]
     lines: bytes
     seen: float
@@ -79,20 +89,20 @@ class _Resolving:
         return self.everything or (record.scope, record.name) in self.files
 
 
-class ReadCache:
+class ReadCache(Generic[R]):
     """A bounded cache of resolved reads, least recently used out first; an ``ChangeListener``."""
 
     def __init__(self, *, seconds: float, entries: int) -> None:
         self._seconds = seconds
         self._capacity = entries
-        self._kept: OrderedDict[Hashable, Resolved] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Resolved[R]] = OrderedDict()
         self._keys_of: dict[FileKey, set[Hashable]] = {}
         self._watches: dict[int, _Resolving] = {}
         self._next_watch = 0
         self._under_way: dict[Hashable, asyncio.Future[None]] = {}
         self._hearing = False
 
-    def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved | None:
+    def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved[R] | None:
         """The read kept under ``key``, held for the caller, who releases its blob."""
         resolved = self._kept.get(key)
         if resolved is None:
@@ -134,7 +144,7 @@ class ReadCache:
             if self._under_way.get(key) is landed:
                 del self._under_way[key]
 
-    def keep(self, key: Hashable, resolved: Resolved, watch: _Resolving) -> None:
+    def keep(self, key: Hashable, resolved: Resolved[R], watch: _Resolving) -> None:
         """Keep a read that was resolved under ``watch``, unless that spoilt it."""
         seconds = min(self._seconds, resolved.access.principal.seconds_left(time.time()))
         if not self._hearing or seconds <= 0 or watch.spoils(resolved.record):
@@ -188,5 +198,5 @@ class ReadCache:
         resolved.blob.release()
 
 
-def _file_of(resolved: Resolved) -> FileKey:
+def _file_of(resolved: Resolved[R]) -> FileKey:
     return resolved.record.scope, resolved.record.name

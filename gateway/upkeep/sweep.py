@@ -4,6 +4,9 @@ Safe beside serving gateways and on several machines at once: every step is idem
 and a blob is claimed in the catalogue before its bytes go, so that a late commit of it
 fails instead of pointing at nothing.
 
+A store that cannot be listed (it has no ``Inventory``) is kept as far as its rows reach, and
+the report says that nothing else was looked for.
+
 Rule: a row without its blob is reported, never removed.
 """
 
@@ -18,14 +21,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from gateway.blobs.port import BlobStore, StoredBlob
+from gateway.blobs.port import BlobStore, Inventory, StoredBlob
 from gateway.catalogue.port import Catalogue
+from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob
 
 _log: Final = logging.getLogger(__name__)
 _PAGE: Final = 500
-_SCRUB_BYTES: Final = 1024 * 1024
 _FIRST: Final = UUID(int=0)
 
 
@@ -39,11 +42,15 @@ class GracePeriods:
 
 @dataclass(slots=True)
 class SweepReport:
-    """What a sweep removed."""
+    """What a sweep removed.
+
+    If the store was not ``listed``, leftovers and orphans were not looked for.
+    """
 
     incoming: int = 0
     orphans: int = 0
     garbage: int = 0
+    listed: bool = True
 
 
 @dataclass(slots=True)
@@ -51,13 +58,15 @@ class CheckReport:
     """What does not fit together: blob ids by what is wrong with them.
 
     ``missing`` and ``wrong_size`` (rows whose bytes are not right) are losses;
-    ``orphans`` (bytes without a row) wait for the sweeper.
+    ``orphans`` (bytes without a row) wait for the sweeper. If the store was not ``listed``, they
+    were not looked for, and ``missing`` has what is of a wrong size, too.
     """
 
     rows: int = 0
     missing: list[UUID] = field(default_factory=list)
     wrong_size: list[UUID] = field(default_factory=list)
     orphans: list[UUID] = field(default_factory=list)
+    listed: bool = True
 
     @property
     def sound(self) -> bool:
@@ -75,9 +84,13 @@ class ScrubReport:
 
 async def sweep(blobs: BlobStore, catalogue: Catalogue, graces: GracePeriods) -> SweepReport:
     """Remove stale parts, blobs that no row names, and condemned blobs whose grace is over."""
-    report = SweepReport()
-    report.incoming = await blobs.clear_incoming(older_than_seconds=graces.incoming_seconds)
-    report.orphans = await _sweep_orphans(blobs, catalogue, graces.orphan_seconds)
+    report, inventory = SweepReport(), _inventory_of(blobs)
+    if inventory is None:
+        report.listed = False
+    else:
+        report.incoming = await inventory.clear_incoming(older_than_seconds=graces.incoming_seconds)
+        orphans = _old_orphans(inventory, catalogue, graces.orphan_seconds)
+        report.orphans = await _remove_orphans(orphans, blobs, catalogue)
     report.garbage = await _sweep_garbage(blobs, catalogue)
     await catalogue.tidy()
     return report
@@ -88,13 +101,16 @@ async def check(blobs: BlobStore, catalogue: Catalogue) -> CheckReport:
 
     A blob whose row is just being committed may show as an orphan.
     """
-    report = CheckReport()
+    report, inventory = CheckReport(), _inventory_of(blobs)
     async for blob in _live_blobs(catalogue):
         report.rows += 1
-        size = await blobs.size_of(blob.scope, blob.id)
+        size = await _size_of(blobs, inventory, blob)
         if size != blob.size and await _is_live(catalogue, blob):
             (report.missing if size is None else report.wrong_size).append(blob.id)
-    async for page in _pages(blobs):
+    if inventory is None:
+        report.listed = False
+        return report
+    async for page in _pages(inventory):
         report.orphans += [stored.id for stored in await _unknown(catalogue, page)]
     return report
 
@@ -109,15 +125,44 @@ async def scrub(blobs: BlobStore, catalogue: Catalogue) -> ScrubReport:
     return report
 
 
-async def _sweep_orphans(blobs: BlobStore, catalogue: Catalogue, grace_seconds: float) -> int:
+def _inventory_of(blobs: BlobStore) -> Inventory | None:
+    """What the store can be listed by; it is said if there is nothing."""
+    if blobs.inventory is None:
+        _log.warning("the store cannot be listed: leftovers and orphans are not looked for")
+    return blobs.inventory
+
+
+async def _size_of(blobs: BlobStore, inventory: Inventory | None, blob: Blob) -> int | None:
+    """How many bytes are stored; a store that cannot say so is asked for the blob."""
+    if inventory is not None:
+        return await inventory.size_of(blob.scope, blob.id)
+    try:
+        reader = await blobs.open(blob)
+    except BlobMissing:
+        return None
+    reader.close()
+    return reader.size
+
+
+async def _old_orphans(
+    inventory: Inventory, catalogue: Catalogue, grace_seconds: float
+) -> AsyncIterator[StoredBlob]:
     limit = datetime.now(UTC) - timedelta(seconds=grace_seconds)
-    removed = 0
-    async for page in _pages(blobs):
+    async for page in _pages(inventory):
         old = [stored for stored in page if stored.modified_at < limit]
         for stored in await _unknown(catalogue, old):
-            if await catalogue.condemn_orphan(stored.id, stored.scope):
-                with _one_blob(stored.id):
-                    removed += await blobs.remove(stored.scope, stored.id)
+            yield stored
+
+
+async def _remove_orphans(
+    orphans: AsyncIterator[StoredBlob], blobs: BlobStore, catalogue: Catalogue
+) -> int:
+    removed = 0
+    async for stored in orphans:
+        if await catalogue.condemn_orphan(stored.id, stored.scope):
+            with _one_blob(stored.id):
+                await blobs.remove(stored.scope, stored.id)
+                removed += 1
     return removed
 
 
@@ -127,11 +172,12 @@ async def _sweep_garbage(blobs: BlobStore, catalogue: Catalogue) -> int:
         gone = []
         for garbage in due:
             with _one_blob(garbage.blob_id):
-                removed += await blobs.remove(garbage.scope, garbage.blob_id)
+                await blobs.remove(garbage.scope, garbage.blob_id)
                 gone.append(garbage.blob_id)
         if not gone:
             break  # what is left cannot be removed now; the next sweep tries again
         await catalogue.forget(gone)
+        removed += len(gone)
     return removed
 
 
@@ -151,8 +197,9 @@ async def _is_intact(blobs: BlobStore, blob: Blob) -> bool:
         return False
     try:
         hasher = hashlib.sha256()
-        for offset in range(0, blob.size, _SCRUB_BYTES):
-            hasher.update(await reader.read(offset, min(_SCRUB_BYTES, blob.size - offset)))
+        async with contextlib.aclosing(reader.chunks(ByteRange(0, blob.size))) as chunks:
+            async for chunk in chunks:
+                hasher.update(chunk)
         return hasher.digest() == blob.digest.raw
     except BlobMissing:
         return False
@@ -173,9 +220,9 @@ async def _live_blobs(catalogue: Catalogue) -> AsyncIterator[Blob]:
         after = page[-1].id
 
 
-async def _pages(blobs: BlobStore) -> AsyncIterator[list[StoredBlob]]:
+async def _pages(inventory: Inventory) -> AsyncIterator[list[StoredBlob]]:
     page: list[StoredBlob] = []
-    async for stored in blobs.walk():
+    async for stored in inventory.walk():
         page.append(stored)
         if len(page) == _PAGE:
             yield page

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
@@ -20,10 +21,12 @@ from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
-from gateway.traffic.resolved import ReadCache
+from gateway.traffic.resolved import ReadCache, Resolved
 from gateway.traffic.resumes import ResumeGuard
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
+
+ResolvedRead = Resolved[BlobReader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Gateway:
     peers: TrustedPeers
     uploads: ConcurrencyLimit
     stalls: StallWatch
-    reads: ReadCache
+    reads: ReadCache[BlobReader]
     downloads: ResumeGuard
     principals: PrincipalCache
     audience: ChangeListener

@@ -19,8 +19,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.settings.fastways import FastWay
-from gateway.traffic.resolved import Resolved
-from gateway.web.context import GATEWAY, Gateway
+from gateway.web.context import GATEWAY, Gateway, ResolvedRead
 
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"
@@ -43,19 +42,21 @@ def is_asked(request: web.Request) -> bool:
     )
 
 
-async def decide(request: web.Request, gateway: Gateway, resolved: Resolved) -> web.Response:
+async def decide(request: web.Request, gateway: Gateway, resolved: ResolvedRead) -> web.Response:
     """The decision: where the blob is, its headers, how fast it goes, how long nginx may act on it.
 
     Raises what the hook says.
     """
-    if resolved.record.blob.size == 0 or FastWay.EDGE not in gateway.ways:
-        return refusal()  # nginx and we differ about ranges of nothing
+    place = gateway.files.locate(resolved.record)
+    empty = resolved.record.blob.size == 0
+    if place is None or empty or FastWay.EDGE not in gateway.ways:
+        return refusal()  # nginx cannot read it, or we differ about ranges of nothing
     word = await gateway.hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + gateway.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
     headers = {
         **resolved.headers,
-        BLOB_HEADER: gateway.files.locate(resolved.record),
+        BLOB_HEADER: place,
         SIZE_HEADER: str(resolved.record.blob.size),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
     }

@@ -23,6 +23,7 @@ import pytest
 from gateway.app import Stores
 from gateway.database.pool import Database
 from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
+from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import running_gateway
@@ -110,7 +111,7 @@ async def test_of_two_hundred_posts_of_one_name_exactly_one_is_created(pair: Pai
     _, body = await pair.ask(0, "GET", "fw.bin")
     assert payload(statuses.index(201), 20_000) == body
     await assert_sound(pair.stores)
-    assert 1 == len([stored async for stored in pair.stores.blobs.walk()])
+    assert 1 == len([stored async for stored in inventory_of(pair.stores.blobs).walk()])
 
 
 async def test_of_concurrent_puts_some_winner_is_there_whole(pair: Pair) -> None:

@@ -23,6 +23,7 @@ from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.errors import CommitUnknown, GatewayError
 from gateway.model.file import Draft, Scope
 from gateway.upkeep.sweep import GracePeriods, check, sweep
+from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 from tests.tools.pgproxy import Loss, Moment, PostgresProxy, running_pgproxy
@@ -304,7 +305,9 @@ async def test_an_upload_cancelled_at_any_moment_is_whole_or_nothing(
         record = await house.stores.catalogue.find(scope, f"f{n}")
         outcomes.add(record is not None)
         if record is not None:
-            assert len(content) == await house.stores.blobs.size_of(scope, record.blob.id)
+            assert len(content) == await inventory_of(house.stores.blobs).size_of(
+                scope, record.blob.id
+            )
     assert {True, False} == outcomes
     assert [] == house.parts()
     assert before == house.descriptors()

@@ -23,6 +23,7 @@ from gateway.database.pool import Database
 from gateway.model.errors import GatewayError, StorageFailed
 from gateway.model.file import Draft, Scope
 from gateway.upkeep.sweep import GracePeriods, check, sweep
+from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 
@@ -216,7 +217,7 @@ async def test_a_part_that_cannot_be_unlinked_fails_no_durable_upload(
     with faults.failing("unlink", is_part, errno.EIO):
         assert 201 == (await house.ask("POST", "fw.bin", SMALL)).status
     assert 1 == len(house.parts())
-    assert 1 == await house.stores.blobs.clear_incoming(older_than_seconds=-1)
+    assert 1 == await inventory_of(house.stores.blobs).clear_incoming(older_than_seconds=-1)
     assert SMALL == (await house.ask("GET", "fw.bin")).body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, cast
 
@@ -14,11 +14,12 @@ from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from gateway.blobs.port import BlobReader, Descriptor
 from gateway.model.byterange import ByteRange
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
 from gateway.traffic.resolved import ReadCache, SharedReader
 from gateway.traffic.resumes import ResumeGuard
-from gateway.web.context import Gateway
+from gateway.web.context import Gateway, ResolvedRead
 from gateway.web.downloads.fastpath import MOST_BYTES, FastPath
 from gateway.web.middleware import RequestMiddleware
 from gateway.web.server.exchange import Sent
@@ -43,13 +44,21 @@ class Blob:
 
     size = len(CONTENT)
 
+    @property
+    def descriptor(self) -> Descriptor | None:
+        return None if self.without_file else self
+
     def __init__(self) -> None:
+        self.without_file = False
         self.closed = self.cold = self.short = False
 
     def fileno(self) -> int:
         return -1
 
     async def read(self, offset: int, count: int) -> bytes:
+        raise AssertionError("it would have to wait")
+
+    def chunks(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
         raise AssertionError("it would have to wait")
 
     def read_ready(self, offset: int, count: int) -> bytes | None:
@@ -90,7 +99,7 @@ class Scene:
     """An express before a cache that knows one file."""
 
     express: FastPath
-    cache: ReadCache
+    cache: ReadCache[BlobReader]
     downloads: ResumeGuard
     blob: Blob
     stalls: StallWatch
@@ -117,9 +126,9 @@ def frame(most_requests: int = 10) -> RequestMiddleware:
 async def scene(
     *, plain: bool = True, most_requests: int = 10, bandwidth: Bandwidth | None = None
 ) -> Scene:
-    cache, blob = ReadCache(seconds=60, entries=8), Blob()
+    cache, blob = ReadCache[BlobReader](seconds=60, entries=8), Blob()
     cache.on_connected()
-    known = resolved(cast(Any, blob))
+    known = cast(ResolvedRead, resolved(cast(Any, blob)))
     object.__setattr__(known.record.blob, "size", len(CONTENT))
     known.lines, known.plain = LINES, plain
     known.blob = SharedReader(blob)
@@ -221,6 +230,13 @@ async def test_one_request_too_many_is_declined() -> None:
 async def test_what_must_come_from_the_disk_is_declined() -> None:
     there = await scene()
     there.blob.cold = True
+    assert there.send(message()) is None
+    assert b"" == there.line.written
+
+
+async def test_what_is_no_file_is_declined() -> None:
+    there = await scene()
+    there.blob.without_file = True
     assert there.send(message()) is None
     assert b"" == there.line.written
 

@@ -15,12 +15,12 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobWriter
 from gateway.model.errors import Malformed, TooLarge
 from gateway.model.file import Scope
 from gateway.web.context import Limits
 from gateway.web.uploads.form import Form, receive_form_parts
-from tests.fakes.blobs import MemoryBlobStore
 
 SCOPE = Scope("things", "t1")
 BOUNDARY = "frontier-4f10"

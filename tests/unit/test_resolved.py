@@ -24,28 +24,14 @@ CHANGED = FileChanged(SCOPE, "firmware.bin")
 class OpenBlob:
     """A blob that knows whether it is open."""
 
-    size = 3
-
     def __init__(self) -> None:
         self.closed = False
-
-    def fileno(self) -> int:
-        return -1
-
-    async def read(self, offset: int, count: int) -> bytes:
-        return b"abc"[offset : offset + count]
-
-    def is_whole(self) -> bool:
-        return True
-
-    def read_ready(self, offset: int, count: int) -> bytes | None:
-        return None
 
     def close(self) -> None:
         self.closed = True
 
 
-def resolved(blob: OpenBlob) -> Resolved:
+def resolved(blob: OpenBlob) -> Resolved[OpenBlob]:
     now = datetime.now(UTC)
     record = FileRecord(
         id=uuid4(),
@@ -66,13 +52,13 @@ def resolved(blob: OpenBlob) -> Resolved:
     return Resolved(access, record, validators, SharedReader(blob), {}, b"", seen)
 
 
-def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache:
-    cache = ReadCache(seconds=seconds, entries=entries)
+def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache[OpenBlob]:
+    cache = ReadCache[OpenBlob](seconds=seconds, entries=entries)
     cache.on_connected()
     return cache
 
 
-def keep(cache: ReadCache, key: str) -> OpenBlob:
+def keep(cache: ReadCache[OpenBlob], key: str) -> OpenBlob:
     """Resolve a read as ``serve`` does, and let go of it afterwards."""
     blob = OpenBlob()
     with cache.resolving("key") as watch:

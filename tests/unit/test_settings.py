@@ -185,6 +185,11 @@ def test_a_secret_set_twice_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert ("GATEWAY_SECRET: set both directly and by GATEWAY_SECRET_FILE",) == problems
 
 
+def test_memory_is_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = refused(monkeypatch, GATEWAY_STORE="memory", GATEWAY_WORKERS="2")
+    assert ("GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory",) == problems
+
+
 def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = refused(monkeypatch, GATEWAY_ADMIN_PASSWORD="long enough")
     assert ("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD",) == problems

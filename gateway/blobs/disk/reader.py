@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.blobs.disk.folders import disk_errors
+from gateway.blobs.port import MOST_PIECE_BYTES
+from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing
 
 
@@ -26,6 +29,11 @@ class DiskReader:
         """Bytes in the blob."""
         return self._size
 
+    @property
+    def descriptor(self) -> DiskReader:
+        """It is an open file."""
+        return self
+
     def fileno(self) -> int:
         """A descriptor that ``sendfile`` can read from."""
         return self._descriptor
@@ -41,6 +49,11 @@ class DiskReader:
             return ready
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._read_blocking, offset, count)
+
+    async def chunks(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
+        """The bytes of ``span``, each piece read as ``read`` does."""
+        for start in range(span.start, span.stop, MOST_PIECE_BYTES):
+            yield await self.read(start, min(MOST_PIECE_BYTES, span.stop - start))
 
     def read_ready(self, offset: int, count: int) -> bytes | None:
         """Exactly ``count`` bytes from ``offset`` if the page cache holds them, else ``None``."""

@@ -49,6 +49,16 @@ class DiskBlobStore:
         self._writers = writers
         self._readers = readers
 
+    @property
+    def front_served(self) -> DiskBlobStore:
+        """nginx reads the same folders."""
+        return self
+
+    @property
+    def inventory(self) -> DiskBlobStore:
+        """Folders can be listed."""
+        return self
+
     @contextlib.asynccontextmanager
     async def stage(
         self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
@@ -82,15 +92,11 @@ class DiskBlobStore:
         """The blob's place relative to the folder of the permanent blobs."""
         return f"{blob.scope.kind}/{blob.scope.owner}/{blob.id}"
 
-    async def remove(self, scope: Scope, blob_id: UUID) -> bool:
-        """Delete the bytes; whether there were any."""
+    async def remove(self, scope: Scope, blob_id: UUID) -> None:
+        """Delete the bytes. Absence is success."""
         path = f"{scope.kind}/{scope.owner}/{blob_id}"
-        with disk_errors():
-            try:
-                await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
-            except FileNotFoundError:
-                return False
-        return True
+        with disk_errors(), contextlib.suppress(FileNotFoundError):
+            await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
 
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""

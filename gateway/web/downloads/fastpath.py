@@ -19,12 +19,11 @@ from typing import BinaryIO, Final, cast
 from aiofastnet import Transport
 from multidict import istr
 
-from gateway.blobs.port import BlobReader
+from gateway.blobs.port import Descriptor
 from gateway.model.byterange import ByteRange, parse_range
 from gateway.model.errors import GatewayError
-from gateway.traffic.resolved import Resolved
 from gateway.web import metrics
-from gateway.web.context import Gateway
+from gateway.web.context import Gateway, ResolvedRead
 from gateway.web.downloads.sending import ONE_WRITE_BYTES, partial_head
 from gateway.web.downloads.serve import ACCEL_HEADER, CONDITIONAL
 from gateway.web.edge import EDGE_HEADER
@@ -54,13 +53,9 @@ class _Answer:
     message: RequestHead
     peer: str | None
     started: float
-    resolved: Resolved
+    resolved: ResolvedRead
+    file: Descriptor
     span: ByteRange
-
-    @property
-    def reader(self) -> BlobReader:
-        """The blob that the span is of."""
-        return self.resolved.blob.reader
 
     @property
     def head(self) -> bytes:
@@ -86,17 +81,17 @@ class FastPath:
         if resolved is None:
             return None
         try:
-            span = self._span(wanted, resolved)
-            if span is None:
+            span, file = self._span(wanted, resolved), resolved.blob.reader.descriptor
+            if span is None or file is None:
                 return None
-            answer = _Answer(message, peer, started, resolved, span)
+            answer = _Answer(message, peer, started, resolved, file, span)
             if span.length > ONE_WRITE_BYTES:
                 return self._send_file(answer, transport)
             return self._send_bytes(answer, transport)
         finally:
             resolved.blob.release()
 
-    def _span(self, wanted: str, resolved: Resolved) -> ByteRange | None:
+    def _span(self, wanted: str, resolved: ResolvedRead) -> ByteRange | None:
         """The part that is asked for; ``None`` if it is not for us, or a mistake.
 
         The end of a file is not: whether it arrives may have to be known.
@@ -114,7 +109,7 @@ class FastPath:
         return span if span and span.length <= MOST_BYTES and span.stop < size else None
 
     def _send_bytes(self, answer: _Answer, transport: Transport) -> Sent | None:
-        body = answer.reader.read_ready(answer.span.start, answer.span.length)
+        body = answer.file.read_ready(answer.span.start, answer.span.length)
         if body is None:
             return None
         self._remember(answer)
@@ -123,7 +118,7 @@ class FastPath:
         return _SENT
 
     def _send_file(self, answer: _Answer, transport: Transport) -> Sent:
-        file = cast(BinaryIO, answer.reader)
+        file = cast(BinaryIO, answer.file)
         self._remember(answer)
         transport.write(answer.head)
         try:
@@ -154,7 +149,7 @@ class FastPath:
 
     def _complete(self, answer: _Answer, transport: Transport) -> None:
         """``sendfile`` says nothing of a file that ends early, so the blob is asked."""
-        if answer.reader.is_whole():
+        if answer.file.is_whole():
             self._record(answer, _PARTIAL)
         else:
             transport.abort()

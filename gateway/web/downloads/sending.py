@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, cast
 
 from aiohttp import web
 
-from gateway.blobs.port import BlobReader
+from gateway.blobs.port import BlobReader, Descriptor
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing
 from gateway.traffic.bandwidth import Pace, Turns
@@ -54,8 +54,9 @@ class BlobResponse(RawResponse):
 
         Raises ``ConnectionError`` if the client leaves.
         """
-        if self._span.length > (ONE_WRITE_BYTES if pace is None else 0):
-            return self._send_file(request, reader, stalls, hand_out, pace)
+        file = reader.descriptor
+        if file is not None and self._span.length > (ONE_WRITE_BYTES if pace is None else 0):
+            return self._send_file(request, reader, file, stalls, hand_out, pace)
         return self._send_bytes(request, reader, hand_out)
 
     async def _send_bytes(
@@ -72,6 +73,7 @@ class BlobResponse(RawResponse):
         self,
         request: web.Request,
         reader: BlobReader,
+        file: Descriptor,
         stalls: StallWatch,
         hand_out: HandOut | None,
         pace: Pace | None,
@@ -95,7 +97,7 @@ class BlobResponse(RawResponse):
             else:
                 with ending_with_client(request), pace.begun() as turns:
                     await _send_paced(wire, reader, span, stalls, turns, hand_out)
-            if not reader.is_whole():
+            if not file.is_whole():
                 raise ConnectionResetError("the blob is shorter than its row says")
         except BaseException:
             wire.cut()

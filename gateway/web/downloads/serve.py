@@ -39,9 +39,9 @@ from gateway.model.precondition import (
     range_holds,
 )
 from gateway.settings.fastways import FastWay
-from gateway.traffic.resolved import Resolved, SharedReader
+from gateway.traffic.resolved import SharedReader
 from gateway.web import edge
-from gateway.web.context import GATEWAY, Gateway
+from gateway.web.context import GATEWAY, Gateway, ResolvedRead
 from gateway.web.downloads.sending import BlobResponse
 from gateway.web.server.exchange import header_lines, on_receipt
 
@@ -119,7 +119,7 @@ async def _resolve(
     resolve: Resolve,
     *,
     plain: bool,
-) -> Resolved:
+) -> ResolvedRead:
     seen = asyncio.get_running_loop().time()
     with gateway.reads.resolving(key) as watch:
         access, record = await resolve(request)
@@ -128,14 +128,14 @@ async def _resolve(
         _, credential = key
         download = gateway.downloads.key(credential, record.scope, record.name)
         lines = header_lines(headers)
-        resolved = Resolved(access, record, validators, reader, headers, lines, seen, download)
+        resolved = ResolvedRead(access, record, validators, reader, headers, lines, seen, download)
         resolved.plain = plain
         gateway.reads.keep(key, resolved, watch)
         return resolved
 
 
 def _choose(
-    request: web.Request, gateway: Gateway, resolved: Resolved, ranges: RangeRules
+    request: web.Request, gateway: Gateway, resolved: ResolvedRead, ranges: RangeRules
 ) -> ByteRange | web.Response | None:
     """The part to send, ``None`` for all, or what to say instead: RFC 9110 13.2.2."""
     record, validators = resolved.record, resolved.validators
@@ -156,7 +156,11 @@ def _choose(
 
 
 def _would_mix(
-    request: web.Request, gateway: Gateway, resolved: Resolved, conditions: Conditions, header: str
+    request: web.Request,
+    gateway: Gateway,
+    resolved: ResolvedRead,
+    conditions: Conditions,
+    header: str,
 ) -> bool:
     """Whether a range that names no version continues a download of a file replaced since.
 
@@ -226,7 +230,7 @@ def _range_header(request: web.Request, ranges: RangeRules) -> str | None:
 
 
 async def _send(
-    request: web.Request, gateway: Gateway, resolved: Resolved, chosen: ByteRange | None
+    request: web.Request, gateway: Gateway, resolved: ResolvedRead, chosen: ByteRange | None
 ) -> web.StreamResponse:
     record, asked_for = resolved.record, _digest_asked_for(request, resolved.record)
     size = record.blob.size
@@ -237,13 +241,14 @@ async def _send(
     downloads, key = gateway.downloads, resolved.download
     download = downloads.answer(key, resolved.validators.etag, span, size)
     pace = gateway.pace_of(resolved.access)
-    if _goes_by_accel(request, gateway, record, chosen):
+    place = gateway.files.locate(record)
+    if place is not None and _goes_by_accel(request, gateway, record, chosen):
         if download is not None:
             downloads.forget(key)  # nginx does not say how far it came
         headers = {**resolved.headers, **asked_for}
         if chosen is None:
             del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
-        headers["X-Accel-Redirect"] = f"{gateway.accel}/{gateway.files.locate(record)}"
+        headers["X-Accel-Redirect"] = f"{gateway.accel}/{place}"
         if pace is not None:
             headers[ACCEL_RATE_HEADER] = str(pace.rate)
         return web.Response(headers=headers)
