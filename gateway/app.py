@@ -25,7 +25,7 @@ from gateway.database.pool import open_database
 from gateway.dialects import DIALECTS, sql_folders
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
-from gateway.identity.hook import open_hook
+from gateway.identity.decisions import open_hook
 from gateway.identity.registry import Registry, open_registry
 from gateway.messaging.delivery import delivering
 from gateway.messaging.service import Messaging, messaging_on

@@ -15,8 +15,8 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 
 FLOORS = [
     {"model", "settings", "process"},
-    {"database"},
-    {"blobs", "catalogue", "identity", "messaging", "traffic"},
+    {"database", "traffic"},
+    {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
     {"web"},
     {"dialects"},

@@ -15,9 +15,7 @@ import hashlib
 import json
 import math
 import re
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -25,13 +23,12 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from gateway.identity.port import AuthHook, Sealed
-from gateway.model.access import Access, Action
+from gateway.identity.port import Sealed
+from gateway.model.access import Access
 from gateway.model.errors import Denied, HookUnavailable
 
 _REPLY_BYTES: Final = 4096
 _MESSAGE_CHARACTERS: Final = 256
-_CACHED_DECISIONS: Final = 10_000
 _NO_CACHE: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)(?:$|[\s,=])", re.IGNORECASE)
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,9})(?:$|[\s,\"])", re.IGNORECASE)
 
@@ -67,82 +64,23 @@ class Verdict:
             raise Denied(self.denied)
 
 
-class Verdicts:
-    """Decisions worth remembering, at most ``capacity``, the least used forgotten first."""
-
-    def __init__(
-        self,
-        default_seconds: float,
-        *,
-        capacity: int = _CACHED_DECISIONS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._default_seconds = default_seconds
-        self._capacity = capacity
-        self._clock = clock
-        self._kept: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
-
-    def find(self, key: bytes, *, lasting: float = 0.0) -> Verdict | None:
-        """The decision, if there is one that holds for longer than ``lasting``."""
-        expires, verdict = self._kept.get(key, (0.0, None))
-        if verdict is None or expires <= self._clock() + lasting:
-            return None
-        self._kept.move_to_end(key)
-        return verdict
-
-    def remaining(self, key: bytes) -> float:
-        """For how many more seconds the decision holds; zero if there is none."""
-        expires, _ = self._kept.get(key, (0.0, None))
-        return max(0.0, expires - self._clock())
-
-    def now(self) -> float:
-        """The time, for ``keep``."""
-        return self._clock()
-
-    def keep(self, key: bytes, verdict: Verdict, asked: float) -> None:
-        """Remember the decision for as long as the hook, or else the setting, says.
-
-        Its time runs from when the hook was asked, because it may have decided at once.
-        """
-        self._kept.pop(key, None)
-        own = verdict.max_age_seconds
-        seconds = self._default_seconds if own is None else own
-        if seconds <= 0:
-            return
-        self._kept[key] = (asked + seconds, verdict)
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
-
-
 class HttpHook:
-    """An ``AuthHook`` at a URL. Decisions about reading are remembered, all others asked anew."""
+    """The hook at a URL: what ``identity.decisions`` makes an ``AuthHook`` of."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, verdicts: Verdicts) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = URL(url)
-        self._verdicts = verdicts
 
-    async def authorise(self, access: Access, *, lasting: float = 0.0) -> float:
-        """Phase ``authorise``; a yes to anything but reading holds for this once, zero seconds."""
-        question = ask_to_authorise(self._url, access)
-        if access.action is not Action.READ:
-            (await self._ask(question)).enforce()
-            return 0.0
-        key = question.fingerprint()
-        verdict = self._verdicts.find(key, lasting=lasting)
-        if verdict is None:
-            asked = self._verdicts.now()
-            verdict = await self._ask(question)
-            self._verdicts.keep(key, verdict, asked)
-        verdict.enforce()
-        return self._verdicts.remaining(key)
+    def question(self, access: Access) -> Question:
+        """The question of phase ``authorise``, before a body is read."""
+        return ask_to_authorise(self._url, access)
 
     async def approve(self, access: Access, sealed: Sealed) -> None:
         """Phase ``commit``, before a row is written. Raises ``Denied`` or ``HookUnavailable``."""
-        (await self._ask(ask_to_approve(self._url, access, sealed))).enforce()
+        (await self.ask(ask_to_approve(self._url, access, sealed))).enforce()
 
-    async def _ask(self, question: Question) -> Verdict:
+    async def ask(self, question: Question) -> Verdict:
+        """What the hook decides. Raises ``HookUnavailable`` for whatever is no decision."""
         try:
             question.check_sendable()
             async with self._session.get(
@@ -165,20 +103,13 @@ class NoHook:
 
 
 @contextlib.asynccontextmanager
-async def open_hook(
-    url: str | None,
-    *,
-    timeout_seconds: float = 5.0,
-    cache_seconds: float = 2.0,
-    connections: int = 64,
-) -> AsyncIterator[AuthHook]:
-    """The hook at ``url``, or one that agrees to everything if there is none.
+async def open_http_hook(
+    url: str, *, timeout_seconds: float, connections: int
+) -> AsyncIterator[HttpHook]:
+    """The hook at ``url``, with its own pool of ``connections``.
 
-    ``timeout_seconds`` bounds a whole exchange, waiting for one of the ``connections`` included.
+    ``timeout_seconds`` bounds a whole exchange, waiting for a connection included.
     """
-    if url is None:
-        yield NoHook()
-        return
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections),
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
@@ -187,7 +118,7 @@ async def open_hook(
         auto_decompress=False,
         trust_env=False,
     ) as session:
-        yield HttpHook(session, url, Verdicts(cache_seconds))
+        yield HttpHook(session, url)
 
 
 def ask_to_authorise(url: URL, access: Access) -> Question:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.model.access import Access, PrincipalKind
+from gateway.traffic.cache import BoundedCache
 
 Clock = Callable[[], float]
 Pause = Callable[[float], Awaitable[None]]
@@ -88,7 +88,8 @@ class Limit:
         self._clock = clock
         self._pause = pause
         self._busy: dict[str, Queue] = {}
-        self._idle: OrderedDict[str, Queue] = OrderedDict()
+        # Any is full a burst's time after its last use: the oldest holds up no other.
+        self._idle: BoundedCache[str, Queue] = BoundedCache(None, clock=clock)
 
     def __len__(self) -> int:
         return len(self._busy) + len(self._idle)
@@ -96,8 +97,8 @@ class Limit:
     @contextmanager
     def joined(self, key: str) -> Iterator[Queue]:
         """Be one of those who share the key's bucket during the block."""
-        self._forget()
-        queue = self._idle.pop(key, None) or self._busy.get(key)
+        self._idle.drop_expired()  # idle buckets that are full: as good as new ones
+        queue = self._idle.take(key) or self._busy.get(key)
         if queue is None:
             queue = Queue(self.rate, self._clock, self._pause)
         self._busy[key] = queue
@@ -107,16 +108,8 @@ class Limit:
         finally:
             queue.members -= 1
             if queue.members == 0:
-                self._idle[key] = self._busy.pop(key)
-
-    def _forget(self) -> None:
-        """Drop idle buckets that are full: as good as new ones.
-
-        Any is full a burst's time after its last use, so the oldest holds up the others no longer.
-        """
-        now = self._clock()
-        while self._idle and next(iter(self._idle.values())).bucket.full_at <= now:
-            self._idle.popitem(last=False)
+                del self._busy[key]
+                self._idle.keep(key, queue, expires=queue.bucket.full_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.identity.hook import Verdict, Verdicts, open_hook, read_max_age, read_message
+from gateway.identity.decisions import RememberingHook, open_hook
+from gateway.identity.hook import open_http_hook, read_max_age, read_message
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.digest import Digest
@@ -269,46 +271,88 @@ async def test_the_hooks_own_word_on_caching_wins(
     assert 3 == len(server.requests)
 
 
-async def test_a_remembered_decision_ends() -> None:
-    now = 100.0
-    kept = Verdicts(2.0, clock=lambda: now)
-    kept.keep(b"a", Verdict(None), now)
-    kept.keep(b"b", Verdict("no", max_age_seconds=10.0), now)
-    now = 101.5
-    assert 0.5 == kept.remaining(b"a")
-    assert Verdict(None) == kept.find(b"a")
-    assert Verdict(None) == kept.find(b"a", lasting=0.25)
-    assert kept.find(b"a", lasting=0.5) is None
-    now = 102.0
-    assert kept.find(b"a") is None
-    assert 0.0 == kept.remaining(b"a") == kept.remaining(b"never kept")
-    assert Verdict("no", 10.0) == kept.find(b"b")
+class HandClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-async def test_a_decision_that_may_not_be_kept_takes_the_place_of_one_that_was() -> None:
-    now = 100.0
-    kept = Verdicts(2.0, clock=lambda: now)
-    kept.keep(b"a", Verdict(None), now)
-    kept.keep(b"a", Verdict("no", max_age_seconds=0.0), now)
-    assert kept.find(b"a") is None
+@contextlib.asynccontextmanager
+async def remembering_by(
+    clock: HandClock, server: HookServer, *, entries: int = 8
+) -> AsyncIterator[AuthHook]:
+    """Decisions are remembered for two seconds of the clock, unless the hook says otherwise."""
+    async with open_http_hook(server.url, timeout_seconds=5, connections=4) as asked:
+        yield RememberingHook(asked, 2.0, entries=entries, clock=clock)
 
 
-async def test_a_decision_is_as_old_as_the_question() -> None:
+@pytest.mark.parametrize(
+    ("holds", "later", "lasting"),
+    [
+        pytest.param(2.0, 0.0, 0.0, id="at once"),
+        pytest.param(0.5, 1.5, 0.0, id="near its end"),
+        pytest.param(0.5, 1.5, 0.25, id="for as long as is needed"),
+        pytest.param(None, 1.5, 0.5, id="not for longer than is needed"),
+        pytest.param(None, 2.0, 0.0, id="at its end"),
+    ],
+)
+async def test_a_remembered_decision_ends(
+    server: HookServer, holds: float | None, later: float, lasting: float
+) -> None:
+    clock = HandClock()
+    async with remembering_by(clock, server) as hook:
+        assert 2.0 == await hook.authorise(READ)
+        clock.now += later
+        assert (holds or 2.0) == await hook.authorise(READ, lasting=lasting)
+    assert (2 if holds is None else 1) == len(server.requests)
+
+
+async def test_the_hooks_own_max_age_counts_in_its_place(server: HookServer) -> None:
+    server.always(Say(headers={"Cache-Control": "max-age=10"}))
+    clock = HandClock()
+    async with remembering_by(clock, server) as hook:
+        assert 10.0 == await hook.authorise(READ)
+        clock.now += 9.0
+        assert 1.0 == await hook.authorise(READ)
+
+
+async def test_a_decision_that_may_not_be_kept_takes_the_place_of_one_that_was(
+    server: HookServer,
+) -> None:
+    async with remembering_by(HandClock(), server) as hook:
+        await hook.authorise(READ)
+        server.always(Say(headers={"Cache-Control": "no-store"}))
+        assert 0.0 == await hook.authorise(READ, lasting=2.0)
+        server.always(deny("not any more"))
+        with pytest.raises(Denied):
+            await hook.authorise(READ)
+
+
+async def test_a_decision_is_as_old_as_the_question(server: HookServer) -> None:
     """The hook may have decided at once and been slow to say so."""
-    now = 100.0
-    kept = Verdicts(2.0, clock=lambda: now)
-    asked, now = kept.now(), 101.5
-    kept.keep(b"a", Verdict(None), asked)
-    assert 0.5 == kept.remaining(b"a")
+    clock = HandClock()
+
+    def slowly(_: object) -> Say:
+        clock.now += 1.5
+        return ALLOW
+
+    server.decide = slowly
+    async with remembering_by(clock, server) as hook:
+        assert 0.5 == await hook.authorise(READ)
 
 
-def test_the_least_used_decision_is_forgotten_first() -> None:
-    kept = Verdicts(60.0, capacity=2)
-    for key in (b"a", b"b"):
-        kept.keep(key, Verdict(None), kept.now())
-    kept.find(b"a")
-    kept.keep(b"c", Verdict(None), kept.now())
-    assert [True, False, True] == [kept.find(key) is not None for key in (b"a", b"b", b"c")]
+async def test_the_least_used_decision_is_forgotten_first(server: HookServer) -> None:
+    one, two, three = (replace(READ, name=name) for name in ("one", "two", "three"))
+    async with remembering_by(HandClock(), server, entries=2) as hook:
+        for access in (one, two, one, three, one, three):
+            await hook.authorise(access)
+        assert 3 == len(server.requests)
+        await hook.authorise(two)
+    assert 4 == len(server.requests)
 
 
 @pytest.mark.parametrize(
