@@ -27,36 +27,31 @@ from gateway import commands as chores
 from gateway.banner import greeting
 from gateway.database.embedded import EmbeddedFailed, embedded_server
 from gateway.database.migrations import migrate
-from gateway.dialects import sql_folders
+from gateway.dialects import DIALECTS
 from gateway.model.errors import GatewayError
 from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
 from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
-from gateway.settings.core import (
-    BadSettings,
-    Settings,
-    child_environment,
-    metrics_directory,
-    read_settings,
-    shown,
-    unknown_variables,
-)
+from gateway.settings.core import BadSettings, Settings, shown
 from gateway.settings.secret import load_secret
+from gateway.settings.sources import child_environment, metrics_directory
+from gateway.web.dialect import Dialect
+from gateway.wiring import Deployment, read_deployment
 
 LOG: Final = logging.getLogger("gateway")
 _LATE_SECONDS: Final = 5.0
 Result = TypeVar("Result")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status."""
+def main(argv: Sequence[str] | None = None, dialects: Sequence[Dialect] = DIALECTS) -> int:
+    """Run one command on a gateway of these dialects; its exit status."""
     share_arenas()
     arguments = _parser().parse_args(argv)
     try:
-        settings = read_settings()
-        configure_logs(settings.log_level)
+        deployment = read_deployment(dialects)
+        configure_logs(deployment.settings.log_level)
         signal.signal(signal.SIGTERM, _leave)
-        status: int = arguments.run(settings, arguments)
+        status: int = arguments.run(deployment, arguments)
     except BadSettings as exc:
         sys.stderr.writelines(f"filestore-gateway: {problem}\n" for problem in exc.problems)
         return 2
@@ -98,22 +93,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    for name in unknown_variables():
+def _serve(deployment: Deployment, _: argparse.Namespace) -> int:
+    settings = deployment.settings
+    for name in deployment.configuration.unknown:
         LOG.warning("unknown setting ignored", extra={"variable": name})
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
-        _complete(migrate(dsn, sql_folders(), tell=_tell_migration))
-        _greet(settings, dsn, sock)
+        _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
+        _greet(deployment, dsn, sock)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock)
-        _complete(app.serve(settings, dsn, sock))
+        _complete(app.serve(deployment, dsn, sock))
     return 0
 
 
-def _greet(settings: Settings, dsn: str, sock: socket.socket) -> None:
-    admin = _complete(chores.ensure_admin(settings, dsn))
-    sys.stdout.write(greeting(_url(sock), settings.prefix, admin))
+def _greet(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
+    admin = _complete(chores.ensure_admin(deployment, dsn))
+    sys.stdout.write(greeting(_url(sock), deployment.settings.prefix, admin))
     sys.stdout.flush()
 
 
@@ -137,35 +133,37 @@ def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
     return asyncio.run(supervisor.run())
 
 
-def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
+def _worker(deployment: Deployment, arguments: argparse.Namespace) -> int:
     die_with_parent(arguments.parent)
-    assert settings.database_url is not None, "the parent sets it"
+    url = deployment.settings.database_url
+    assert url is not None, "the parent sets it"
     with socket.socket(fileno=arguments.socket) as sock:
-        dsn = settings.database_url.get_secret_value()
-        _complete(app.serve(settings, dsn, sock, metrics_directory=metrics_directory()))
+        dsn = url.get_secret_value()
+        _complete(app.serve(deployment, dsn, sock, metrics_directory=metrics_directory()))
     return 0
 
 
-def _migrate(settings: Settings, _: argparse.Namespace) -> int:
-    with _database(settings) as dsn:
-        _complete(migrate(dsn, sql_folders(), tell=_print_migration))
+def _migrate(deployment: Deployment, _: argparse.Namespace) -> int:
+    with _database(deployment.settings) as dsn:
+        _complete(migrate(dsn, deployment.sql, tell=_print_migration))
     return 0
 
 
 def _chore(
-    work: Callable[[Settings, str], Coroutine[Any, Any, int]],
-) -> Callable[[Settings, argparse.Namespace], int]:
-    def run(settings: Settings, _: argparse.Namespace) -> int:
-        with _database(settings) as dsn:
-            _complete(migrate(dsn, sql_folders(), tell=_tell_migration))
-            return _complete(work(settings, dsn))
+    work: Callable[[Deployment, str], Coroutine[Any, Any, int]],
+) -> Callable[[Deployment, argparse.Namespace], int]:
+    def run(deployment: Deployment, _: argparse.Namespace) -> int:
+        with _database(deployment.settings) as dsn:
+            _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
+            return _complete(work(deployment, dsn))
 
     return run
 
 
-def _config(settings: Settings, _: argparse.Namespace) -> int:
-    sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(settings).items())
-    sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in unknown_variables())
+def _config(deployment: Deployment, _: argparse.Namespace) -> int:
+    configuration = deployment.configuration
+    sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(configuration).items())
+    sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in configuration.unknown)
     return 0
 
 

@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -22,11 +22,10 @@ from gateway.blobs.port import BlobReader, BlobStore
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.changes import listening
 from gateway.database.pool import open_database
-from gateway.dialects import DIALECTS, sql_folders
-from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.filestore import Filestore
 from gateway.identity.decisions import open_hook
 from gateway.identity.registry import Registry, open_registry
+from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import ChangeListeners, RightsChanged
@@ -34,26 +33,35 @@ from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
-from gateway.traffic.bandwidth import bandwidth_of
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.loop import sweeping
 from gateway.web import metrics
-from gateway.web.context import GATEWAY, Gateway, Limits
-from gateway.web.dialect import Dialect, Handler
+from gateway.web.authentication import CALLERS, Callers
+from gateway.web.context import GATEWAY, MESSAGING, Gateway
+from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.fastpath import FastPath
 from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
-from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response
 from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
-from gateway.wiring import delivery_policy, open_blobs
+from gateway.wiring import (
+    Deployment,
+    bandwidth_limits,
+    delivery_policy,
+    grace_periods,
+    limits_of,
+    open_blobs,
+    remembered_downloads,
+    seconds_of,
+    trusted_peers,
+)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -69,13 +77,14 @@ class Stores:
 
 
 @contextlib.asynccontextmanager
-async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
+async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]:
     """The adapters that the service and the upkeep commands share."""
+    settings = deployment.settings
     async with (
         open_blobs(settings) as blobs,
         open_database(
             dsn,
-            sql_folders(),
+            deployment.sql,
             connections=settings.database_connections,
             wait_seconds=settings.database_wait_seconds,
         ) as database,
@@ -99,86 +108,101 @@ async def open_stores(settings: Settings, dsn: str) -> AsyncIterator[Stores]:
         yield Stores(blobs, catalogue, registry, messaging)
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with, a value for each kind of work."""
+
+    callers: Callers
+    gateway: Gateway
+    messaging: Messaging
+
+
 @contextlib.asynccontextmanager
-async def open_gateway(settings: Settings, stores: Stores) -> AsyncIterator[Gateway]:
-    """What handlers work with."""
-    reads = ReadCache[BlobReader](
-        seconds=seconds_of(settings, FastWay.READ_CACHE), entries=settings.read_cache_entries
+async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Services]:
+    """What handlers work with, on the stores."""
+    entries = settings.read_cache_entries
+    reads = ReadCache[BlobReader](seconds=seconds_of(settings, FastWay.READ_CACHE), entries=entries)
+    credentials = PrincipalCache(
+        seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=entries
     )
-    principals = PrincipalCache(
-        seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=settings.read_cache_entries
-    )
-    audience = ChangeListeners(reads, principals)
+    listeners = ChangeListeners(reads, credentials)
     async with open_hook(
         settings.hook_url,
         timeout_seconds=settings.hook_timeout_seconds,
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
-        yield Gateway(
-            files=Filestore(stores.blobs, stores.catalogue, hook, audience),
-            registry=stores.registry,
-            messaging=stores.messaging,
-            hook=hook,
+        gateway = Gateway(
+            files=Filestore(stores.blobs, stores.catalogue, hook, listeners),
             limits=limits_of(settings),
-            peers=trusted_peers(settings),
             uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
             reads=reads,
             downloads=ResumeGuard(remembered_downloads(settings)),
-            principals=principals,
-            audience=audience,
             accel=settings.accel,
             edge_seconds=settings.edge_seconds,
             store_md5=settings.md5,
-            allowed_extensions=frozenset(settings.allowed_extensions),
-            bandwidth=bandwidth_of(
-                device_rate=settings.device_bytes_per_second,
-                group_rate=settings.group_bytes_per_second,
-            ),
+            bandwidth=bandwidth_limits(settings),
             ways=settings.fast_ways,
         )
+        callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
+        yield Services(callers, gateway, stores.messaging)
 
 
-def seconds_of(settings: Settings, cache: FastWay) -> float:
-    """For how long this cache keeps what it learnt; 0 keeps nothing."""
-    return settings.read_cache_seconds if cache in settings.fast_ways else 0.0
+@contextlib.asynccontextmanager
+async def open_app(
+    deployment: Deployment,
+    stores: Stores,
+    readiness: health.Readiness,
+    *,
+    metrics_directory: str | None = None,
+) -> AsyncIterator[web.Application]:
+    """The application with its dialects at work, until the end of the block.
 
-
-def limits_of(settings: Settings) -> Limits:
-    """The settings that bound a request."""
-    return Limits(
-        file_bytes=settings.max_file_bytes,
-        stall_seconds=settings.stall_seconds,
-        min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
-    )
-
-
-def remembered_downloads(settings: Settings) -> int:
-    """How many unfinished downloads to remember.
-
-    None beside other workers: who begins anew at one of them must not be refused by another.
+    Raises ``StartupFailed`` if a dialect finds that it could not serve.
     """
-    return settings.unfinished_entries if settings.workers == 1 else 0
+    settings, dialects = deployment.settings, deployment.dialects
+    async with open_services(settings, stores) as services, contextlib.AsyncExitStack() as stack:
+        app = build_app(
+            services,
+            readiness,
+            dialects,
+            prefix=settings.prefix,
+            log_requests=settings.access_log,
+            most_requests=settings.max_concurrent_requests,
+            metrics_directory=metrics_directory,
+        )
+        contexts = [_context_of(dialect, app, deployment, stores) for dialect in dialects]
+        for dialect, context in zip(dialects, contexts, strict=True):
+            dialect.prepare(context)
+            await dialect.check(context)
+        for dialect, context in zip(dialects, contexts, strict=True):
+            await stack.enter_async_context(dialect.serving(context))
+        yield app
 
 
-def trusted_peers(settings: Settings) -> TrustedPeers:
-    """The proxies that may speak for their clients."""
-    secret = settings.trusted_proxy_secret
-    return TrustedPeers(
-        (str(peer) for peer in settings.trusted_proxies),
-        secret.get_secret_value() if secret is not None else None,
+def _context_of(
+    dialect: Dialect, app: web.Application, deployment: Deployment, stores: Stores
+) -> DialectContext:
+    secret = load_secret(deployment.settings).encode()
+    configured = deployment.configuration
+    return DialectContext(
+        app=app,
+        group=None if dialect.settings is None else configured.group(dialect.settings),
+        database=stores.messaging.database,
+        hook_decides=deployment.settings.hook_url is not None,
+        keys_for=lambda purpose: (dialect_key(secret, dialect.name, purpose),),
     )
 
 
 def build_app(
-    gateway: Gateway,
+    services: Services,
     readiness: health.Readiness,
+    dialects: Sequence[Dialect],
     *,
     prefix: str,
-    log_requests: bool = True,
-    most_requests: int = 20_000,
-    metrics_directory: str | None = None,
-    dialects: Sequence[Dialect] = DIALECTS,
+    log_requests: bool,
+    most_requests: int,
+    metrics_directory: str | None,
 ) -> web.Application:
     """The application: every dialect's routes, at the root and under ``prefix``."""
     owners: dict[web.AbstractRoute, Dialect] = {}
@@ -191,24 +215,28 @@ def build_app(
         most_requests=most_requests,
     )
     app = web.Application(middlewares=[frame.run])
-    app[GATEWAY], app[MIDDLEWARE] = gateway, frame
+    app[CALLERS], app[MESSAGING] = services.callers, services.messaging
+    app[GATEWAY], app[MIDDLEWARE] = services.gateway, frame
     for dialect in dialects:
         for route in dialect.routes:
-            for path in (route.path, prefix + route.path) if route.prefixed else (route.path,):
-                handler = route.handler
-                if route.alters_rights:
-                    handler = announcing(handler, gateway)
-                added = app.router.add_route(
-                    route.method, path, handler, expect_handler=expect_later
-                )
+            handler = announcing(route.handler) if route.alters_rights else route.handler
+            for added in _mounted(app, replace(route, handler=handler), prefix):
                 owners[added] = dialect
     for route in docs.routes(described(dialects, prefix)):
-        for path in (route.path, prefix + route.path):
-            app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
+        _mounted(app, route, prefix)
     app.router.add_get("/health", health.health)
     app.router.add_get("/ready", health.ready_handler(readiness))
     app.router.add_get("/metrics", metrics.metrics_handler(metrics_directory))
     return app
+
+
+def _mounted(app: web.Application, route: Route, prefix: str) -> list[web.AbstractRoute]:
+    """The route at the root and, unless it is not to be, under the prefix."""
+    paths = (route.path, prefix + route.path) if route.prefixed else (route.path,)
+    return [
+        app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
+        for path in paths
+    ]
 
 
 def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:
@@ -218,7 +246,7 @@ def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:
     return document([*parts, *own], version=__version__, prefix=prefix)
 
 
-def announcing(handler: Handler, gateway: Gateway) -> Handler:
+def announcing(handler: Handler) -> Handler:
     """``handler``, after which this process forgets what callers may read.
 
     The others hear of it from the database a moment later.
@@ -228,13 +256,13 @@ def announcing(handler: Handler, gateway: Gateway) -> Handler:
         try:
             return await handler(request)
         finally:
-            gateway.audience.on_change(RightsChanged())
+            request.app[CALLERS].listeners.on_change(RightsChanged())
 
     return announced
 
 
 async def serve(
-    settings: Settings,
+    deployment: Deployment,
     dsn: str,
     sock: socket.socket,
     *,
@@ -242,37 +270,45 @@ async def serve(
 ) -> None:
     """Serve on ``sock`` until SIGTERM or SIGINT, then drain and return.
 
-    Raises ``Failure`` with the reason if a start-up check fails.
+    Raises ``StartupFailed`` with the reason if a start-up check fails.
     """
-    async with (
-        open_stores(settings, dsn) as stores,
-        open_gateway(settings, stores) as gateway,
-        delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
-        listening(dsn, ChangeListeners(gateway.audience, deliverer)),
-    ):
-        raise_descriptor_limit()
-        if settings.store == "memory":
-            _log.warning("blobs are kept in memory: they end with this process")
+    settings = deployment.settings
+    async with open_stores(deployment, dsn) as stores:
         readiness = health.Readiness(
             {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
         )
-        app = build_app(
-            gateway,
-            readiness,
-            prefix=settings.prefix,
-            log_requests=settings.access_log,
-            most_requests=settings.max_concurrent_requests,
-            metrics_directory=metrics_directory,
-        )
-        app[POLICY] = Policy(settings.hasura_policy) if settings.hook_url is None else None
-        server = await start_server(app, settings, sock)
-        stop = _stop_signal()
-        async with sweeping(stores.blobs, stores.catalogue, stores.messaging, settings):
-            await stop.wait()
-            readiness.draining = True
-            _log.info("draining")
-            await server.stop()
-            await gateway.files.drain(settings.shutdown_seconds)
+        async with (
+            open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
+            delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
+            listening(dsn, ChangeListeners(app[CALLERS].listeners, deliverer)),
+        ):
+            raise_descriptor_limit()
+            if settings.store == "memory":
+                _log.warning("blobs are kept in memory: they end with this process")
+            server = await start_server(app, deployment, sock)
+            await _serve_until_told(server, app, stores, readiness, settings)
+
+
+async def _serve_until_told(
+    server: HttpServer,
+    app: web.Application,
+    stores: Stores,
+    readiness: health.Readiness,
+    settings: Settings,
+) -> None:
+    stop = _stop_signal()
+    async with sweeping(
+        stores.blobs,
+        stores.catalogue,
+        stores.messaging,
+        grace_periods(settings),
+        interval_seconds=settings.sweep_interval_seconds,
+    ):
+        await stop.wait()
+        readiness.draining = True
+        _log.info("draining")
+        await server.stop()
+        await app[GATEWAY].files.drain(settings.shutdown_seconds)
 
 
 def raise_descriptor_limit() -> None:
@@ -281,18 +317,20 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def start_server(app: web.Application, settings: Settings, sock: socket.socket) -> HttpServer:
+async def start_server(
+    app: web.Application, deployment: Deployment, sock: socket.socket
+) -> HttpServer:
     """Listen. What cannot even be parsed is worded by the first dialect.
 
     A hook is asked every time, so with one no answer is given before there is a handler.
     """
-    send_at_once = None
+    settings, first, send_at_once = deployment.settings, deployment.dialects[0], None
     if settings.hook_url is None and FastWay.FAST_PATH in settings.fast_ways:
         send_at_once = FastPath(app[GATEWAY], app[MIDDLEWARE]).send
     return await listen(
         app,
         sock,
-        lambda error: error_response(error, DIALECTS[0], ""),
+        lambda error: error_response(error, first, ""),
         keepalive_seconds=settings.keepalive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
         send_at_once=send_at_once,

@@ -14,13 +14,13 @@ from gateway.app import open_stores
 from gateway.identity.records import NewAdmin
 from gateway.settings.core import BadSettings, Settings
 from gateway.upkeep import sweep as upkeep
-from gateway.upkeep.loop import grace_periods
+from gateway.wiring import Deployment, grace_periods
 
 
-async def check(settings: Settings, dsn: str) -> int:
+async def check(deployment: Deployment, dsn: str) -> int:
     """Report rows without their bytes (status 1) and bytes without a row."""
-    _check_store_is_shared(settings)
-    async with open_stores(settings, dsn) as stores:
+    _check_store_is_shared(deployment.settings)
+    async with open_stores(deployment, dsn) as stores:
         report = await upkeep.check(stores.blobs, stores.catalogue)
     _print(
         {
@@ -33,29 +33,30 @@ async def check(settings: Settings, dsn: str) -> int:
     return 0 if report.sound else 1
 
 
-async def sweep(settings: Settings, dsn: str) -> int:
+async def sweep(deployment: Deployment, dsn: str) -> int:
     """Remove what nobody needs any more."""
-    _check_store_is_shared(settings)
-    async with open_stores(settings, dsn) as stores:
-        report = await upkeep.sweep(stores.blobs, stores.catalogue, grace_periods(settings))
+    _check_store_is_shared(deployment.settings)
+    async with open_stores(deployment, dsn) as stores:
+        grace = grace_periods(deployment.settings)
+        report = await upkeep.sweep(stores.blobs, stores.catalogue, grace)
         await stores.messaging.tidy()
     _print({"incoming": report.incoming, "orphans": report.orphans, "garbage": report.garbage})
     return 0
 
 
-async def scrub(settings: Settings, dsn: str) -> int:
+async def scrub(deployment: Deployment, dsn: str) -> int:
     """Hash every blob again; status 1 if one is damaged."""
-    _check_store_is_shared(settings)
-    async with open_stores(settings, dsn) as stores:
+    _check_store_is_shared(deployment.settings)
+    async with open_stores(deployment, dsn) as stores:
         report = await upkeep.scrub(stores.blobs, stores.catalogue)
     _print({"blobs": report.blobs, "damaged": report.damaged})
     return 1 if report.damaged else 0
 
 
-async def ensure_admin(settings: Settings, dsn: str) -> NewAdmin | None:
+async def ensure_admin(deployment: Deployment, dsn: str) -> NewAdmin | None:
     """Create the first administrator, unless there is one."""
-    password = settings.admin_password
-    async with open_stores(settings, dsn) as stores:
+    settings, password = deployment.settings, deployment.settings.admin_password
+    async with open_stores(deployment, dsn) as stores:
         return await stores.registry.users.ensure_admin(
             settings.admin_email, password.get_secret_value() if password else None
         )

@@ -14,7 +14,7 @@ import pytest
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
-from gateway.dialects import sql_folders
+from tests.tools.deployment import sql_folders
 
 _EMPTY = """
 do $$ begin

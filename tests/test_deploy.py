@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings.core import Settings, read_settings, secret_names, shown
+from gateway.settings.core import Settings, read_configuration, shown
+from gateway.settings.sources import secret_variables, variable_of
+from tests.tools.deployment import groups_of
 from tests.tools.nginx import ACCEL, nginx_binary, render
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "compose"
 DATA_DIR = "/var/lib/filestore-gateway"
-VARIABLES = {f"GATEWAY_{name.upper()}" for name in Settings.model_fields}
-SECRET_FILES = {f"GATEWAY_{name.upper()}_FILE" for name in secret_names()}
+VARIABLES = {variable_of(group, name) for group in groups_of() for name in group.model_fields}
+SECRET_FILES = {f"{variable}_FILE" for variable in secret_variables(groups_of())}
 
 
 def env_lines(*, commented: bool) -> list[tuple[str, str]]:
@@ -94,7 +96,7 @@ def test_the_example_has_every_setting_once() -> None:
 
 
 def test_what_the_example_leaves_commented_out_is_the_default(no_environment: None) -> None:
-    defaults = shown(Settings())
+    defaults = shown(read_configuration(groups_of()[1:]))
     assert {n: defaults[n] for n, _ in env_lines(commented=True)} == dict(env_lines(commented=True))
 
 
@@ -103,7 +105,7 @@ def test_the_example_can_be_used_as_it_is(
 ) -> None:
     for name, value in env_lines(commented=False):
         monkeypatch.setenv(name, value)
-    settings = read_settings()
+    settings = read_configuration(groups_of()[1:]).settings
     assert settings.accel == ACCEL
     assert str(settings.data_dir) == DATA_DIR
 

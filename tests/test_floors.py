@@ -45,7 +45,7 @@ HTTP_ROOMS = (
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
 # database server, its workers' socket.
 FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/supervisor.py")
-ENVIRONMENT_ROOMS = ("settings/core.py",)
+ENVIRONMENT_ROOMS = ("settings/sources.py",)
 
 # What a dialect is, in words that all of them use.
 SHARED_BY_DIALECTS = {"__init__", "dialect", "port"}
@@ -237,7 +237,7 @@ def test_a_planted_violation_is_seen(path: str, source: str) -> None:
         pytest.param("dialects/mainflux/files.py", "import gateway.dialects.mainflux.things", id="own package"),
         pytest.param("dialects/hasura.py", "from gateway.dialects.dialect import Dialect", id="what dialects share"),
         pytest.param("dialects/__init__.py", "from gateway.dialects import hasura", id="registry"),
-        pytest.param("settings/core.py", "import os\nos.environ.get('X')", id="settings"),
+        pytest.param("settings/sources.py", "import os\nos.environ.get('X')", id="settings"),
         pytest.param("web/downloads/serve.py", "import os\nos.urandom(3)", id="os that is no file"),
     ],
 )  # fmt: skip

@@ -6,23 +6,36 @@ After a change of settings: ``python -m tests.test_settings_table`` rewrites the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from pydantic.fields import FieldInfo
 
-from gateway.settings.core import Settings, secret_names, shown
+from gateway.settings.core import Configuration, Settings, shown
+from gateway.settings.sources import SettingsGroup, secret_names, variable_of
 from tests.documents import pages
+from tests.tools.deployment import groups_of
 
 PAGE = "docs/settings.md"
+
+
+def fields() -> Iterator[tuple[type[SettingsGroup], str, FieldInfo]]:
+    """Every setting, the service's own first."""
+    for group in groups_of():
+        for name, field in group.model_fields.items():
+            yield group, name, field
 
 
 def table() -> str:
     """What the table has to be."""
     rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
-    defaults = shown(Settings.model_construct())
-    for name, field in Settings.model_fields.items():
-        variable = f"GATEWAY_{name.upper()}"
+    settings, *groups = (group.model_construct() for group in groups_of())
+    assert isinstance(settings, Settings)
+    defaults = shown(Configuration(settings, tuple(groups)))
+    for group, name, field in fields():
+        variable = variable_of(group, name)
         default = f"`{defaults[variable]}`" if defaults[variable] else "unset"
-        marked = f"`{variable}`" + (" (secret)" if name in secret_names() else "")
+        marked = f"`{variable}`" + (" (secret)" if name in secret_names(group) else "")
         rows.append(f"| {marked} | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 

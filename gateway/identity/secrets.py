@@ -71,6 +71,11 @@ class Keyring:
             raise Failure("a thing's key was not sealed under this deployment's secret") from exc
 
 
+def dialect_key(secret: bytes, dialect: str, purpose: str) -> bytes:
+    """A sub-key of the deployment's secret that no other dialect and no other purpose has."""
+    return _derive(secret, f"dialect {dialect} {purpose}".encode())
+
+
 class Passwords:
     """Password hashes, made and checked on a few threads of their own.
 

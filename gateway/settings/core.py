@@ -1,6 +1,7 @@
-"""Settings: one frozen value, read once from ``GATEWAY_*`` and an optional env file.
+"""Settings: what the environment and files say, read once, as frozen values.
 
-The only reader of the environment. Knows no asyncpg, no aiohttp, and starts nothing.
+Knows the service's own settings; a dialect brings its group of them. Knows no asyncpg, no
+aiohttp, and starts nothing.
 
 Rule: a bad configuration is refused as a whole, every problem named at once, and no
 complaint repeats a value, because a value may be a secret.
@@ -8,29 +9,26 @@ complaint repeats a value, because a value may be a secret.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeVar
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from gateway.settings.fastways import ALL_WAYS, FastWays, written_ways
+from gateway.settings.sources import (
+    SettingsGroup,
+    source_problems,
+    unknown_variables,
+    variable_of,
+)
 from gateway.settings.types import (
     Bytes,
     Count,
     CountOrZero,
     DatabaseUrl,
     Email,
-    Extensions,
     HttpUrl,
     Location,
     Password,
@@ -42,10 +40,8 @@ from gateway.settings.types import (
     Secret,
 )
 
-ENV_PREFIX: Final = "GATEWAY_"
-ENV_FILE: Final = "GATEWAY_ENV_FILE"
-_FOR_TESTS: Final = "GATEWAY_TESTS_"
 _SWEPT_AFTER: Final = 10
+Group = TypeVar("Group", bound=SettingsGroup)
 
 
 class BadSettings(Exception):
@@ -56,15 +52,8 @@ class BadSettings(Exception):
         self.problems = problems
 
 
-class Settings(BaseSettings):
-    """Every setting; a field ``name`` is read from ``GATEWAY_NAME``.
-
-    A secret may instead come from the file that ``GATEWAY_NAME_FILE`` names.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
-    )
+class Settings(SettingsGroup):
+    """The service's own settings."""
 
     host: str = Field("127.0.0.1", description="Address to listen on, or `unix:/path/of/socket`.")
     port: int = Field(8080, ge=0, le=65535, description="Port; 0 takes a free one.")
@@ -118,11 +107,6 @@ class Settings(BaseSettings):
         description="Unfinished downloads remembered, so that none is resumed with the bytes of "
         "another version; 0, and with several workers: none.",
     )
-    hasura_policy: Literal["admin", "private", "public", "read-only"] = Field(
-        "admin",
-        description="Who may do what on the Hasura routes, unless a hook decides: `admin`, "
-        "`private`, `public` or `read-only`.",
-    )
     max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_requests: Count = Field(
         20_000, description="Requests under way at once, per worker; more get 429."
@@ -132,9 +116,6 @@ class Settings(BaseSettings):
     )
     min_free_bytes: Bytes = Field(
         64 * 1024**2, description="An upload that would leave less room on the disk gets 507."
-    )
-    allowed_extensions: Extensions = Field(
-        (), description="Comma list such as `bin,img`; empty: any."
     )
     md5: bool = Field(False, description="Also compute and store MD5, for old clients.")
     accel: Location = Field(
@@ -149,7 +130,7 @@ class Settings(BaseSettings):
     trusted_proxies: Peers = Field(
         (),
         description="Comma list of networks and `unix`; only these may send X-Forwarded-* "
-        "and X-Hasura-*.",
+        "and say who their caller is.",
     )
     trusted_proxy_secret: SecretStr | None = Field(
         None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
@@ -226,136 +207,77 @@ class Settings(BaseSettings):
         "a `-`, of those that are not. To find out whether one of them is at fault.",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the env file; a secret's file stands in for the secret."""
-        env_file = DotEnvSettingsSource(settings_cls, env_file=_env_file())
-        return (init_settings, env_settings, env_file, _SecretFiles(settings_cls))
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that is configured: the service's own settings, and the groups that were asked for.
+
+    ``unknown`` are variables that look like settings and are none.
+    """
+
+    settings: Settings
+    groups: tuple[SettingsGroup, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def group(self, kind: type[Group]) -> Group:
+        """The settings of that group. Raises ``LookupError`` if it was not asked for."""
+        for group in self.groups:
+            if isinstance(group, kind):
+                return group
+        raise LookupError(kind.__name__)
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Secrets whose ``GATEWAY_<NAME>_FILE`` is set and readable."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The base class asks for it; ``__call__`` does the work."""
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, str]:
-        return {
-            name: text
-            for name, path in _secret_files(_variables())
-            if (text := _first_line(path)) is not None
-        }
-
-
-def read_settings() -> Settings:
-    """The settings. Raises ``BadSettings`` with every problem there is."""
-    problems = list(_source_problems())
-    try:
-        settings = Settings()
-    except ValidationError as exc:
-        problems += (_worded(error["loc"], error["msg"]) for error in exc.errors())
-        raise BadSettings(tuple(problems)) from None
-    if settings.admin_password and not settings.admin_email:
-        problems.append("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD")
-    if settings.store == "memory" and settings.workers > 1:
-        problems.append("GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory")
-    if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
-        problems.append(
-            f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "
-            "in which nginx may still open the blob"
-        )
+def read_configuration(groups: Sequence[type[SettingsGroup]] = ()) -> Configuration:
+    """The settings, and those of ``groups``. Raises ``BadSettings`` with every problem there is."""
+    kinds: tuple[type[SettingsGroup], ...] = (Settings, *groups)
+    problems = list(source_problems(kinds))
+    found = {kind: _read(kind, problems) for kind in kinds}
+    settings = found[Settings]
+    if isinstance(settings, Settings):
+        problems += _contradictions(settings)
     if problems:
         raise BadSettings(tuple(problems))
-    return settings
+    assert isinstance(settings, Settings), "there was no problem"
+    read = tuple(group for kind in groups if (group := found[kind]))
+    return Configuration(settings, read, unknown_variables(kinds))
 
 
-def unknown_variables() -> tuple[str, ...]:
-    """``GATEWAY_*`` variables that are no setting: misspelt, or somebody else's."""
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    known |= {f"{ENV_PREFIX}{name.upper()}_FILE" for name in secret_names()} | {ENV_FILE}
-    names = (name for name in _variables() if name.upper().startswith(ENV_PREFIX))
-    return tuple(
-        sorted(n for n in names if n.upper() not in known and not n.startswith(_FOR_TESTS))
-    )
-
-
-def secret_names() -> tuple[str, ...]:
-    """The settings that are never shown and may come from a file."""
-    fields = Settings.model_fields.items()
-    return tuple(name for name, field in fields if "SecretStr" in repr(field.annotation))
-
-
-def shown(settings: Settings) -> dict[str, str]:
+def shown(configuration: Configuration) -> dict[str, str]:
     """Every variable with its effective value as it would be written; secrets masked."""
     return {
-        f"{ENV_PREFIX}{name.upper()}": _written(getattr(settings, name))
-        for name in Settings.model_fields
+        variable_of(type(group), name): _written(getattr(group, name))
+        for group in (configuration.settings, *configuration.groups)
+        for name in type(group).model_fields
     }
 
 
-def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with ``changes``, for a worker that reads its own settings.
-
-    The file of a changed setting would contradict the change, so it is emptied, which also
-    hides one that the env file names.
-    """
-    return {**os.environ, **{f"{name}_FILE": "" for name in changes}, **changes}
-
-
-def metrics_directory() -> str | None:
-    """Where the workers of one supervisor keep the metrics that are added up."""
-    return os.environ.get("PROMETHEUS_MULTIPROC_DIR") or None
-
-
-def _env_file() -> str | None:
-    return os.environ.get(ENV_FILE) or None
-
-
-def _variables() -> dict[str, str]:
-    file = _env_file()
-    stored = dotenv_values(file) if file and Path(file).is_file() else {}
-    return {name: value for name, value in {**stored, **os.environ}.items() if value}
-
-
-def _secret_files(variables: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    for name in secret_names():
-        path = variables.get(f"{ENV_PREFIX}{name.upper()}_FILE")
-        if path:
-            yield name, Path(path)
-
-
-def _first_line(path: Path) -> str | None:
+def _read(kind: type[SettingsGroup], problems: list[str]) -> SettingsGroup | None:
     try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, ValueError):
+        return kind()
+    except ValidationError as exc:
+        problems += (_worded(kind, error["loc"], error["msg"]) for error in exc.errors())
         return None
 
 
-def _source_problems() -> Iterator[str]:
-    file = _env_file()
-    if file and not Path(file).is_file():
-        yield f"{ENV_FILE}: no such file"
-    variables = _variables()
-    for name, path in _secret_files(variables):
-        variable = f"{ENV_PREFIX}{name.upper()}"
-        if not _first_line(path):
-            yield f"{variable}_FILE: cannot be read, or its first line is empty"
-        if variables.get(variable):
-            yield f"{variable}: set both directly and by {variable}_FILE"
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.admin_password and not settings.admin_email:
+        yield "GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD"
+    if settings.store == "memory" and settings.workers > 1:
+        yield "GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory"
+    if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
+        yield (
+            f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "
+            "in which nginx may still open the blob"
+        )
 
 
-def _worded(location: tuple[int | str, ...], message: str) -> str:
-    variable = f"{ENV_PREFIX}{str(location[0]).upper()}"
+def _worded(kind: type[SettingsGroup], location: tuple[int | str, ...], message: str) -> str:
+    """The complaint about one field, or about several of them together."""
+    message = message.removeprefix("Value error, ")
+    if not location:
+        return f"{kind.model_config['env_prefix']}*: {message}"
     item = next((f" (item {part + 1})" for part in location[1:] if isinstance(part, int)), "")
-    return f"{variable}{item}: {message.removeprefix('Value error, ')}"
+    return f"{variable_of(kind, str(location[0]))}{item}: {message}"
 
 
 def _written(value: object) -> str:

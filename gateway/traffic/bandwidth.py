@@ -25,7 +25,6 @@ Pause = Callable[[float], Awaitable[None]]
 LEAST_SLICE_BYTES: Final = 4 * 1024
 MOST_SLICE_BYTES: Final = 4 * 1024 * 1024
 LEAST_BURST_BYTES: Final = 64 * 1024
-_GROUPS: Final = "groups"
 
 
 class Bucket:
@@ -146,17 +145,22 @@ class Pace:
 
 
 class Bandwidth:
-    """The limits of this process, in bytes per second; 0 is none."""
+    """The limits of this process, in bytes per second; 0 is none.
+
+    Scopes of ``group_kind`` are groups.
+    """
 
     def __init__(
         self,
         *,
         device_rate: int,
         group_rate: int,
+        group_kind: str,
         clock: Clock = time.monotonic,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._devices = Limit(device_rate, clock, pause) if device_rate else None
+        self._group_kind = group_kind
         self._groups = Limit(group_rate, clock, pause) if group_rate else None
 
     def pace_of(self, access: Access) -> Pace | None:
@@ -164,13 +168,13 @@ class Bandwidth:
         limits: list[tuple[Limit, str]] = []
         if self._devices is not None and access.principal.kind is PrincipalKind.THING:
             limits.append((self._devices, access.principal.id))
-        if self._groups is not None and access.scope.kind == _GROUPS:
+        if self._groups is not None and access.scope.kind == self._group_kind:
             limits.append((self._groups, access.scope.owner))
         return Pace(tuple(limits)) if limits else None
 
 
-def bandwidth_of(*, device_rate: int, group_rate: int) -> Bandwidth | None:
+def bandwidth_of(*, device_rate: int, group_rate: int, group_kind: str) -> Bandwidth | None:
     """The limits, or ``None`` if there are none to look at."""
     if not device_rate and not group_rate:
         return None
-    return Bandwidth(device_rate=device_rate, group_rate=group_rate)
+    return Bandwidth(device_rate=device_rate, group_rate=group_rate, group_kind=group_kind)

@@ -13,7 +13,6 @@ from gateway.catalogue.port import Catalogue
 from gateway.messaging.service import Messaging
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
-from gateway.settings.core import Settings
 from gateway.upkeep.sweep import GracePeriods, sweep
 
 _log: Final = logging.getLogger(__name__)
@@ -21,27 +20,31 @@ _log: Final = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def sweeping(
-    blobs: BlobStore, catalogue: Catalogue, messaging: Messaging, settings: Settings
+    blobs: BlobStore,
+    catalogue: Catalogue,
+    messaging: Messaging,
+    grace: GracePeriods,
+    *,
+    interval_seconds: float,
 ) -> AsyncIterator[None]:
-    """Sweep every ``sweep_interval_seconds``, if that is not 0, until the block ends."""
-    if settings.sweep_interval_seconds == 0:
+    """Sweep every ``interval_seconds``, if that is not 0, until the block ends."""
+    if interval_seconds == 0:
         yield
         return
-    async with running(_sweep_for_ever(blobs, catalogue, messaging, settings)):
+    async with running(_sweep_for_ever(blobs, catalogue, messaging, grace, interval_seconds)):
         yield
-
-
-def grace_periods(settings: Settings) -> GracePeriods:
-    """How long leftovers are left alone."""
-    return GracePeriods(settings.incoming_grace_seconds, settings.orphan_grace_seconds)
 
 
 async def _sweep_for_ever(
-    blobs: BlobStore, catalogue: Catalogue, messaging: Messaging, settings: Settings
+    blobs: BlobStore,
+    catalogue: Catalogue,
+    messaging: Messaging,
+    grace: GracePeriods,
+    interval_seconds: float,
 ) -> None:
     while True:
         try:
-            report = await sweep(blobs, catalogue, grace_periods(settings))
+            report = await sweep(blobs, catalogue, grace)
             await messaging.tidy()
             _log.info(
                 "swept",
@@ -53,4 +56,4 @@ async def _sweep_for_ever(
             )
         except GatewayError:
             _log.warning("the sweep failed", exc_info=True)
-        await asyncio.sleep(settings.sweep_interval_seconds)
+        await asyncio.sleep(interval_seconds)

@@ -1,16 +1,39 @@
-"""Credentials out of a request.
+"""Callers: credentials out of a request, and all that says whose they are and what they may.
 
 Knows where HTTP carries them; ``identity`` knows whose they are.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 from aiohttp import web
 
+from gateway.identity.port import AuthHook
+from gateway.identity.registry import Registry
 from gateway.model.access import Principal
+from gateway.model.change import ChangeListener
 from gateway.model.errors import Unauthenticated
-from gateway.web.context import GATEWAY
-from gateway.web.proxies import single_header
+from gateway.traffic.credentials import PrincipalCache
+from gateway.web.proxies import TrustedPeers, single_header
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who there is, who may do what, and who speaks for others.
+
+    ``credentials`` remembers whose they were; ``listeners`` hear of what makes that stale.
+    """
+
+    registry: Registry
+    hook: AuthHook
+    proxies: TrustedPeers
+    credentials: PrincipalCache
+    listeners: ChangeListener
+
+
+CALLERS: Final = web.AppKey("callers", Callers)
 
 
 def credential(request: web.Request, scheme: str) -> str:
@@ -34,13 +57,13 @@ def has_scheme(request: web.Request, scheme: str) -> bool:
 
 async def thing_key(request: web.Request) -> Principal:
     """The thing of ``Authorization: Thing <key>``. Raises ``Unauthenticated``, ``Forbidden``."""
-    gateway = request.app[GATEWAY]
+    callers = request.app[CALLERS]
     key = credential(request, "thing")
-    return await gateway.principals.principal("thing", key, gateway.registry.thing_by_key)
+    return await callers.credentials.principal("thing", key, callers.registry.thing_by_key)
 
 
 async def bearer(request: web.Request) -> Principal:
     """The user of ``Authorization: Bearer <token>``. Raises ``Unauthenticated``."""
-    gateway = request.app[GATEWAY]
+    callers = request.app[CALLERS]
     token = credential(request, "bearer")
-    return await gateway.principals.principal("bearer", token, gateway.registry.user_by_token)
+    return await callers.credentials.principal("bearer", token, callers.registry.user_by_token)

@@ -1,6 +1,6 @@
-"""What handlers can reach: one frozen value on the application.
+"""What handlers can reach: a frozen value on the application for each kind of work.
 
-Knows the ports; the concrete classes behind them meet only in ``app``.
+Who calls is in ``authentication``. Knows the ports; the concrete classes meet only in ``app``.
 """
 
 from __future__ import annotations
@@ -12,18 +12,13 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
-from gateway.identity.port import AuthHook
-from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
 from gateway.model.access import Access
-from gateway.model.change import ChangeListener
 from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
-from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache, Resolved
 from gateway.traffic.resumes import ResumeGuard
-from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
 
 ResolvedRead = Resolved[BlobReader]
@@ -46,24 +41,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything a handler works with."""
+    """What uploads and downloads work with."""
 
     files: Filestore
-    registry: Registry
-    messaging: Messaging
-    hook: AuthHook
     limits: Limits
-    peers: TrustedPeers
     uploads: ConcurrencyLimit
     stalls: StallWatch
     reads: ReadCache[BlobReader]
     downloads: ResumeGuard
-    principals: PrincipalCache
-    audience: ChangeListener
     accel: str | None = None
     edge_seconds: float = 0.0
     store_md5: bool = False
-    allowed_extensions: frozenset[str] = frozenset()
     bandwidth: Bandwidth | None = None
     ways: frozenset[FastWay] = ALL_WAYS
 
@@ -73,3 +61,4 @@ class Gateway:
 
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)
+MESSAGING: Final = web.AppKey("messaging", Messaging)

@@ -1,22 +1,29 @@
-"""What a dialect is: a value that says how one API looks.
+"""What a dialect is: a value that says how one API looks, and all that this API brings along.
 
 Knows HTTP's nouns; does not know any particular API.
 
-Rule: adding a dialect adds a module and a registry line and changes nothing here.
+Rule: adding a dialect adds its package, its SQL and a registry line, and changes nothing here,
+in ``app`` or in the settings. What a dialect keeps at run time is under an ``AppKey`` of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from aiohttp import web
 
+from gateway.database.pool import Database
 from gateway.database.statements import SqlFolder
 from gateway.model.errors import GatewayError
+from gateway.settings.sources import SettingsGroup
 from gateway.web.openapi.vocabulary import Description
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Group = TypeVar("Group", bound=SettingsGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +51,70 @@ class RenderedError:
 
 
 @dataclass(frozen=True, slots=True)
+class NginxPart:
+    """What the shipped nginx configuration must know of a dialect; tests compare the two.
+
+    ``locations`` are patterns, without slashes around them, of the first segments of paths that
+    go to the gateway at the root as well as under the prefix. ``files`` are patterns of whole
+    paths, without the slash before them, that edge mode may decide and send by itself: reads of
+    one file with nothing in the caller's request but ``Authorization``. A request with one of
+    ``significant_headers`` is not such a read. ``asserted_headers`` say who the caller is, so
+    nginx passes none on that a client wrote.
+    """
+
+    locations: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    significant_headers: tuple[str, ...] = ()
+    asserted_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DialectContext:
+    """What a dialect gets once, at start.
+
+    In ``app`` it leaves its state, and finds what all dialects share (``CALLERS`` ...).
+    ``hook_decides`` says that an auth hook is asked, so that the dialect's own policy is not.
+    ``keys_for`` a purpose are sub-keys of the deployment's secret, the one to sign with first.
+    """
+
+    app: web.Application
+    group: SettingsGroup | None
+    database: Database
+    hook_decides: bool
+    keys_for: Callable[[str], tuple[bytes, ...]]
+
+    def settings(self, kind: type[Group]) -> Group:
+        """The dialect's own settings."""
+        assert isinstance(self.group, kind), "a dialect gets the settings that it named"
+        return self.group
+
+
+def _keep_nothing(_: DialectContext) -> None:
+    """A dialect without state."""
+
+
+async def _check_nothing(_: DialectContext) -> None:
+    """A dialect that needs nothing but the gateway."""
+
+
+@contextlib.asynccontextmanager
+async def _do_nothing(_: DialectContext) -> AsyncIterator[None]:
+    """A dialect that only answers."""
+    yield
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One API: its routes, how it words a refusal, which statuses it sees differently.
 
-    ``statuses`` overrides entries of ``wording.STATUSES``. ``owns`` are the path
+    ``statuses`` overrides entries of ``rendering.STATUSES``. ``owns`` are the path
     prefixes whose unknown paths this dialect answers for. ``description`` is what the
-    OpenAPI document says of the routes; a test finds what it leaves out. ``sql`` holds the
-    statements, orders and migrations of its own, if it has any.
+    OpenAPI document says of the routes; a test finds what it leaves out.
+
+    ``settings`` is its group of settings, read and shown with all others. ``sql`` holds the
+    statements, orders and migrations of its own. At start ``prepare`` puts its state into the
+    application, then ``check`` raises ``StartupFailed`` if it could not serve, then
+    ``serving``, its work in the background, is entered; it is left after the last request.
     """
 
     name: str
@@ -59,4 +123,9 @@ class Dialect:
     statuses: Mapping[type[GatewayError], int] = field(default_factory=dict)
     owns: tuple[str, ...] = ()
     description: Description = field(default_factory=Description)
+    settings: type[SettingsGroup] | None = None
     sql: SqlFolder | None = None
+    nginx: NginxPart = field(default_factory=NginxPart)
+    prepare: Callable[[DialectContext], None] = _keep_nothing
+    check: Callable[[DialectContext], Awaitable[None]] = _check_nothing
+    serving: Callable[[DialectContext], AbstractAsyncContextManager[None]] = _do_nothing

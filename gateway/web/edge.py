@@ -19,6 +19,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.settings.fastways import FastWay
+from gateway.web.authentication import CALLERS
 from gateway.web.context import GATEWAY, Gateway, ResolvedRead
 
 EDGE_HEADER: Final = "X-Filestore-Edge"
@@ -38,7 +39,7 @@ def is_asked(request: web.Request) -> bool:
     return (
         gateway.accel is not None
         and EDGE_HEADER in request.headers
-        and gateway.peers.trusts(request)
+        and request.app[CALLERS].proxies.trusts(request)
     )
 
 
@@ -51,7 +52,7 @@ async def decide(request: web.Request, gateway: Gateway, resolved: ResolvedRead)
     empty = resolved.record.blob.size == 0
     if place is None or empty or FastWay.EDGE not in gateway.ways:
         return refusal()  # nginx cannot read it, or we differ about ranges of nothing
-    word = await gateway.hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
+    word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + gateway.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
     headers = {

@@ -16,7 +16,6 @@ from gateway.catalogue.port import BY_NAME, Garbage, Listing, Order
 from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.pool import Database
 from gateway.database.statements import ordered, read_statements
-from gateway.dialects import sql_folders
 from gateway.identity.rows.scopes import remove_scope
 from gateway.model.digest import Digest
 from gateway.model.errors import (
@@ -26,6 +25,7 @@ from gateway.model.errors import (
     PreconditionFailed,
 )
 from gateway.model.file import Blob, Draft, FileRecord, Scope
+from tests.tools.deployment import sql_folders
 
 SCOPE = Scope("things", "t1")
 OTHER = Scope("groups", "g1")

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from gateway.app import build_app, open_gateway, open_stores, start_server
+from gateway.app import open_app, open_stores, start_server
 from gateway.database.pool import Database
-from gateway.settings.core import Settings
 from gateway.web.operations.health import Readiness
 from tests.tools.client import PASSWORD, Client
+from tests.tools.deployment import deployment_of
 from tests.tools.ports import HOST
 
 ROOT_EMAIL = "admin@example.com"
@@ -32,16 +32,16 @@ async def nobody(
     database: Database, database_url: str, tmp_path: Path, settings: dict[str, Any]
 ) -> AsyncIterator[Client]:
     """Somebody without a credential, before a whole gateway with an admin."""
-    chosen = Settings(data_dir=tmp_path, secret=SecretStr("s" * 32), **settings)
+    quiet = {"data_dir": tmp_path, "secret": SecretStr("s" * 32), "access_log": False}
+    deployment = deployment_of(**{**quiet, **settings})
     async with (
-        open_stores(chosen, database_url) as stores,
-        open_gateway(chosen, stores) as gateway,
+        open_stores(deployment, database_url) as stores,
+        open_app(deployment, stores, Readiness({})) as app,
         aiohttp.ClientSession() as session,
     ):
         await stores.registry.users.ensure_admin(ROOT_EMAIL, PASSWORD)
-        app = build_app(gateway, Readiness({}), prefix=chosen.prefix, log_requests=False)
         with socket.create_server((HOST, 0)) as sock:
-            server = await start_server(app, chosen, sock)
+            server = await start_server(app, deployment, sock)
             try:
                 yield Client(session, f"http://{HOST}:{sock.getsockname()[1]}")
             finally:

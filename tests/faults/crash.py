@@ -33,10 +33,10 @@ from gateway.catalogue.postgres import PostgresCatalogue
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
-from gateway.dialects import sql_folders
 from gateway.upkeep.sweep import check, scrub
 from tests.faults.forkserver import POINTS, ForkServer
 from tests.faults.house import SECRET, new_thing
+from tests.tools.deployment import sql_folders
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import environment_of, new_database
 from tests.tools.ports import HOST, free_port

@@ -17,16 +17,16 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
-from gateway.app import Stores, build_app, open_gateway, open_stores, start_server
+from gateway.app import Stores, open_app, open_stores, start_server
 from gateway.database.pool import Database
 from gateway.identity.records import ThingDraft
 from gateway.identity.registry import open_registry
 from gateway.identity.rows.users import add_user
 from gateway.identity.users import principal_of
-from gateway.settings.core import Settings
-from gateway.web.context import Gateway
+from gateway.web.context import GATEWAY, Gateway
 from gateway.web.operations.health import Readiness
 from tests.identity.conftest import CHEAP_HASH
+from tests.tools.deployment import deployment_of
 from tests.tools.ports import HOST
 
 SECRET = "s" * 32
@@ -106,15 +106,16 @@ async def open_house(
     dsn: str, data_dir: Path, headers: dict[str, str], **settings: Any
 ) -> AsyncIterator[House]:
     """A gateway on ``dsn`` and ``data_dir``, until the end of the block."""
-    chosen = Settings(data_dir=data_dir, secret=SecretStr(SECRET), **settings)
+    quiet = {"data_dir": data_dir, "secret": SecretStr(SECRET), "access_log": False}
+    deployment = deployment_of(**{**quiet, **settings})
     async with (
-        open_stores(chosen, dsn) as stores,
-        open_gateway(chosen, stores) as gateway,
+        open_stores(deployment, dsn) as stores,
+        open_app(deployment, stores, Readiness({})) as app,
         aiohttp.ClientSession() as session,
     ):
-        app = build_app(gateway, Readiness({}), prefix=chosen.prefix, log_requests=False)
+        gateway = app[GATEWAY]
         with socket.create_server((HOST, 0)) as sock:
-            server = await start_server(app, chosen, sock)
+            server = await start_server(app, deployment, sock)
             url = f"http://{HOST}:{sock.getsockname()[1]}"
             try:
                 yield House(stores, gateway, session, url, headers, data_dir)

@@ -18,7 +18,7 @@ import aiohttp
 import asyncpg
 
 from gateway.database.embedded import embedded_server
-from gateway.settings.core import Settings
+from tests.tools.deployment import check_names
 from tests.tools.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ async def running_gateway(
 
     ``database_server`` is a DSN that may create databases (the fixture ``postgres_server``): the gateway gets
     a new one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
-    named as in ``Settings`` and win over what the tools choose.
+    named as their variables without ``GATEWAY_`` and win over what the tools choose.
     """
     port = free_port()
     gateway = GatewayProcess(folder, {}, port)
@@ -165,9 +165,7 @@ async def new_database(server: str) -> str:
 
 def environment_of(settings: dict[str, object]) -> dict[str, str]:
     """Our environment without settings of its own, and with these. Raises on an unknown setting."""
-    unknown = settings.keys() - Settings.model_fields.keys()
-    if unknown:
-        raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
+    check_names(settings)
     inherited = {n: v for n, v in os.environ.items() if not n.startswith("GATEWAY_")}
     return inherited | {f"GATEWAY_{n.upper()}": str(v) for n, v in settings.items()}
 

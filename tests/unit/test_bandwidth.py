@@ -66,7 +66,9 @@ def clock() -> HandClock:
 
 
 def limits(clock: HandClock, *, device: int = 0, group: int = 0) -> Bandwidth:
-    return Bandwidth(device_rate=device, group_rate=group, clock=clock, pause=clock.pause)
+    return Bandwidth(
+        device_rate=device, group_rate=group, clock=clock, pause=clock.pause, group_kind="groups"
+    )
 
 
 def pace(bandwidth: Bandwidth, principal: Principal = THING, scope: Scope = OWN) -> Pace:
@@ -233,8 +235,8 @@ def test_who_is_limited(
 
 
 def test_without_limits_there_is_nothing_to_look_at() -> None:
-    assert bandwidth_of(device_rate=0, group_rate=0) is None
-    assert bandwidth_of(device_rate=0, group_rate=5000) is not None
+    assert bandwidth_of(device_rate=0, group_rate=0, group_kind="groups") is None
+    assert bandwidth_of(device_rate=0, group_rate=5000, group_kind="groups") is not None
 
 
 async def test_whoever_gives_up_costs_nobody_time(clock: HandClock, ledger: Ledger) -> None:
@@ -265,7 +267,9 @@ async def test_a_pause_that_ends_early_grants_nothing_early(ledger: Ledger) -> N
         pauses += 1
         await clock.pause(seconds / 2 if seconds > 0.001 else seconds)
 
-    bandwidth = Bandwidth(device_rate=RATE, group_rate=0, clock=clock, pause=hasty)
+    bandwidth = Bandwidth(
+        device_rate=RATE, group_rate=0, clock=clock, pause=hasty, group_kind="groups"
+    )
     await clock.run(ledger.download(pace(bandwidth), 2 * RATE))
     assert 1.0 == ledger.end("one")
     assert pauses > 2

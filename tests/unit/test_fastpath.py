@@ -218,7 +218,9 @@ async def test_a_dialect_with_rules_of_its_own_is_declined() -> None:
 
 @pytest.mark.parametrize(("rate", "declined"), [(0, False), (4096, True)])
 async def test_what_is_limited_is_declined(*, rate: int, declined: bool) -> None:
-    there = await scene(bandwidth=bandwidth_of(device_rate=rate, group_rate=1024))
+    there = await scene(
+        bandwidth=bandwidth_of(device_rate=rate, group_rate=1024, group_kind="groups")
+    )
     assert declined == (there.send(message()) is None)
 
 

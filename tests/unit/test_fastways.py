@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.settings.core import BadSettings, Settings, read_settings, shown
+from gateway.settings.core import BadSettings, Configuration, Settings, read_configuration, shown
 from gateway.settings.fastways import ALL_WAYS, FastWay, parse_ways, written_ways
 
 NONE: frozenset[FastWay] = frozenset()
@@ -30,8 +30,8 @@ def test_the_ways_are_read_and_written(expected: frozenset[FastWay], text: str) 
 def test_anything_else_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_FAST_WAYS", text)
     with pytest.raises(BadSettings, match="GATEWAY_FAST_WAYS: "):
-        read_settings()
+        read_configuration()
 
 
 def test_all_of_them_are_on_unless_told_otherwise() -> None:
-    assert "all" == shown(Settings.model_construct())["GATEWAY_FAST_WAYS"]
+    assert "all" == shown(Configuration(Settings.model_construct()))["GATEWAY_FAST_WAYS"]

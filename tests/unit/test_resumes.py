@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app import remembered_downloads
 from gateway.model.byterange import ByteRange
 from gateway.model.file import Scope
 from gateway.settings.core import Settings
 from gateway.traffic.resumes import REMEMBERED_SECONDS, ResumeGuard
+from gateway.wiring import remembered_downloads
 
 SIZE = 1000
 OLD, NEW = "old", "new"

@@ -10,18 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings.core import (
-    BadSettings,
-    Settings,
-    child_environment,
-    read_settings,
-    secret_names,
-    shown,
-    unknown_variables,
-)
+from gateway.dialects.mainflux.settings import MainfluxSettings
+from gateway.settings.core import BadSettings, Settings, read_configuration, shown
 from gateway.settings.secret import load_secret
+from gateway.settings.sources import child_environment, secret_variables, variable_of
+from tests.tools.deployment import groups_of
 
 LONG = "s" * 40
+GROUPS = groups_of()[1:]
 
 
 @pytest.fixture(autouse=True)
@@ -35,25 +31,31 @@ def refused(monkeypatch: pytest.MonkeyPatch, **variables: str) -> tuple[str, ...
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(BadSettings) as caught:
-        read_settings()
+        read_configuration(GROUPS)
     return caught.value.problems
 
 
 def test_every_setting_has_a_usable_default() -> None:
-    settings = read_settings()
+    settings = read_configuration().settings
     assert ("127.0.0.1", 8080, "/filestore") == (settings.host, settings.port, settings.prefix)
     assert settings.database_url is None
     assert settings.trusted_proxies == ()
 
 
 def test_settings_cannot_be_changed_after_reading() -> None:
-    settings = read_settings()
+    settings = read_configuration().settings
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
 
 
 def test_every_field_has_a_description() -> None:
-    assert [] == [n for n, field in Settings.model_fields.items() if not field.description]
+    fields = [(n, f) for group in groups_of() for n, f in group.model_fields.items()]
+    assert [] == [n for n, field in fields if not field.description]
+
+
+def test_no_two_groups_read_one_variable() -> None:
+    variables = [variable_of(group, n) for group in groups_of() for n in group.model_fields]
+    assert sorted(set(variables)) == sorted(variables)
 
 
 def test_all_problems_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,17 +124,17 @@ def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, 
 def test_bandwidth_limits(monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
     monkeypatch.setenv("GATEWAY_DEVICE_BYTES_PER_SECOND", value)
     monkeypatch.setenv("GATEWAY_GROUP_BYTES_PER_SECOND", value)
-    settings = read_settings()
+    settings = read_configuration().settings
     assert (expected,) * 2 == (settings.device_bytes_per_second, settings.group_bytes_per_second)
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,unix")
     monkeypatch.setenv("GATEWAY_ALLOWED_EXTENSIONS", ".BIN, img")
-    settings = read_settings()
+    configuration = read_configuration(GROUPS)
     expected = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), "unix")
-    assert expected == settings.trusted_proxies
-    assert ("bin", "img") == settings.allowed_extensions
+    assert expected == configuration.settings.trusted_proxies
+    assert ("bin", "img") == configuration.group(MainfluxSettings).allowed_extensions
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_accel(monkeypatch: pytest.MonkeyPatch, value: str, expected: str | None) -> None:
     monkeypatch.setenv("GATEWAY_ACCEL", value)
-    assert expected == read_settings().accel
+    assert expected == read_configuration().settings.accel
 
 
 def test_the_environment_wins_over_the_env_file(
@@ -155,13 +157,13 @@ def test_the_environment_wins_over_the_env_file(
     file.write_text("GATEWAY_PORT=1234\nGATEWAY_WORKERS=3\n")
     monkeypatch.setenv("GATEWAY_ENV_FILE", str(file))
     monkeypatch.setenv("GATEWAY_PORT", "4321")
-    assert (4321, 3) == (read_settings().port, read_settings().workers)
+    assert (4321, 3) == (read_configuration().settings.port, read_configuration().settings.workers)
 
 
 def test_a_secret_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{LONG}\n")
     monkeypatch.setenv("GATEWAY_SECRET_FILE", str(tmp_path / "secret"))
-    secret = read_settings().secret
+    secret = read_configuration().settings.secret
     assert secret is not None
     assert LONG == secret.get_secret_value()
 
@@ -196,25 +198,27 @@ def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_secrets_are_the_four_that_open_doors() -> None:
-    expected = {"database_url", "secret", "admin_password", "trusted_proxy_secret"}
-    assert expected == set(secret_names())
+    names = ("DATABASE_URL", "SECRET", "ADMIN_PASSWORD", "TRUSTED_PROXY_SECRET")
+    assert {f"GATEWAY_{name}" for name in names} == set(secret_variables(groups_of()))
 
 
 def test_effective_settings_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_SECRET", LONG)
     monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://me:hunter2@db/x")
-    lines = shown(read_settings())
+    lines = shown(read_configuration())
     assert LONG not in lines.values()
     assert "hunter2" not in "".join(lines.values())
     assert "8080" == lines["GATEWAY_PORT"]
     assert "86400" == lines["GATEWAY_ORPHAN_GRACE_SECONDS"]
 
 
-def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GATEWAY_PROT", "8080")
-    monkeypatch.setenv("GATEWAY_SECRET_FILE", "x")
+    monkeypatch.setenv("GATEWAY_SECRET_FILE", str(tmp_path / "secret"))
+    (tmp_path / "secret").write_text(LONG)
+    monkeypatch.setenv("GATEWAY_HASURA_POLICY", "public")
     monkeypatch.setenv("GATEWAY_PORT_FILE", "only secrets come from files")
-    assert ("GATEWAY_PORT_FILE", "GATEWAY_PROT") == unknown_variables()
+    assert ("GATEWAY_PORT_FILE", "GATEWAY_PROT") == read_configuration(GROUPS).unknown
 
 
 def test_a_worker_gets_the_change_and_not_the_file_it_replaces(

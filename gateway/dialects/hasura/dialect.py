@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.dialects.hasura.files import DIALECT, ROUTES
+from gateway.dialects.hasura.files import DIALECT, RANGE_HEADER, ROUTES
+from gateway.dialects.hasura.identity import ASSERTIONS
 from gateway.dialects.hasura.openapi import DESCRIPTION
+from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.dialects.hasura.rendering import STATUSES, render_error
-from gateway.web.dialect import Dialect
+from gateway.dialects.hasura.settings import HasuraSettings
+from gateway.web.dialect import Dialect, DialectContext, NginxPart
+
+
+def _prepare(context: DialectContext) -> None:
+    policy = Policy(context.settings(HasuraSettings).policy)
+    context.app[POLICY] = None if context.hook_decides else policy
+
 
 HASURA: Final = Dialect(
     name=DIALECT,
@@ -16,4 +25,12 @@ HASURA: Final = Dialect(
     statuses=STATUSES,
     owns=("/v1/file",),
     description=DESCRIPTION,
+    settings=HasuraSettings,
+    nginx=NginxPart(
+        locations=("v1/file",),
+        files=("v1/file/[^/]+",),
+        significant_headers=(RANGE_HEADER,),
+        asserted_headers=ASSERTIONS,
+    ),
+    prepare=_prepare,
 )

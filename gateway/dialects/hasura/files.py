@@ -30,6 +30,7 @@ from gateway.model.errors import (
     PreconditionFailed,
 )
 from gateway.model.file import Draft, FileRecord, Scope, check_id
+from gateway.web.authentication import CALLERS
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
@@ -41,7 +42,8 @@ from gateway.web.uploads.receive import receive_form, receive_raw
 
 DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")
-RANGES: Final = RangeRules(RangePolicy.STRICT_UNITS, "X-Hasura-Filestore-Range")
+RANGE_HEADER: Final = "X-Hasura-Filestore-Range"
+RANGES: Final = RangeRules(RangePolicy.STRICT_UNITS, RANGE_HEADER)
 _ANONYMOUS: Final = Principal(PrincipalKind.USER, "0", ANONYMOUS_ROLE)
 
 
@@ -96,13 +98,13 @@ async def _authorise(request: web.Request, action: Action, file_id: str) -> Acce
 
     Whether there is such a file is looked at later, so that a refusal does not depend on it.
     """
-    policy = request.app.get(POLICY, Policy.ADMIN)
+    policy = request.app[POLICY]
     principal = await find_caller(request) or _anonymous(policy, action)
     if policy is not None and not policy.allows(principal.role, action):
         raise Forbidden(f"no permission for role {principal.role}")
     authorization = single_header(request, "Authorization")
     access = Access(principal, action, DIALECT, SCOPE, file_id, authorization)
-    await request.app[GATEWAY].hook.authorise(access)
+    await request.app[CALLERS].hook.authorise(access)
     return access
 
 

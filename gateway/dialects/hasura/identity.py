@@ -15,15 +15,14 @@ from aiohttp import web
 
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, MissingField
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.proxies import single_header
 
 USER_ID: Final = "X-Hasura-User-Id"
 _ROLE: Final = "X-Hasura-Role"
 _USER_ROLE: Final = "X-Hasura-User-Role"
 _ALLOWED_ROLES: Final = "X-Hasura-Allowed-Roles"
-_ASSERTIONS: Final = (USER_ID, _ROLE, _USER_ROLE, _ALLOWED_ROLES)
+ASSERTIONS: Final = (USER_ID, _ROLE, _USER_ROLE, _ALLOWED_ROLES)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _INT64: Final = range(-(2**63), 2**63)
 _ROLE_CHARACTERS: Final = 128
@@ -35,20 +34,20 @@ async def find_caller(request: web.Request) -> Principal | None:
     Raises ``Forbidden`` for identity headers of an untrusted peer, ``MissingField`` or
     ``Malformed`` for those of a trusted one that are not whole, and ``Unauthenticated``.
     """
-    sent = next((name for name in _ASSERTIONS if name in request.headers), None)
+    sent = next((name for name in ASSERTIONS if name in request.headers), None)
     if sent is None:
         return await _proven(request) if "Authorization" in request.headers else None
-    if not request.app[GATEWAY].peers.trusts(request):
+    if not request.app[CALLERS].proxies.trusts(request):
         raise Forbidden(f"{sent} is accepted from trusted proxies only")
-    asserted = {name: value for name in _ASSERTIONS if (value := single_header(request, name))}
+    asserted = {name: value for name in ASSERTIONS if (value := single_header(request, name))}
     return _asserted(asserted)
 
 
 def credential_of(request: web.Request) -> Hashable:
     """Everything that ``find_caller`` looks at."""
-    names = (*_ASSERTIONS, "Authorization")
+    names = (*ASSERTIONS, "Authorization")
     shown = (tuple(request.headers.getall(name, ())) for name in names)
-    return (*shown, request.app[GATEWAY].peers.trusts(request))
+    return (*shown, request.app[CALLERS].proxies.trusts(request))
 
 
 async def _proven(request: web.Request) -> Principal:

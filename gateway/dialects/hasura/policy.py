@@ -36,7 +36,7 @@ class Policy(StrEnum):
 
 
 POLICY: Final[web.AppKey[Policy | None]] = web.AppKey("hasura_policy")
-"""The application's policy; ``None`` if the hook decides alone, admin only if it is not set."""
+"""The application's policy; ``None`` if the hook decides alone."""
 
 
 @dataclass(frozen=True, slots=True)

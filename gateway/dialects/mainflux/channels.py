@@ -22,7 +22,7 @@ from gateway.dialects.mainflux.fields import (
 from gateway.identity.channels import Channels
 from gateway.identity.records import Channel, ChannelDraft
 from gateway.model.label import check_label
-from gateway.web.authentication import bearer
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
@@ -87,7 +87,7 @@ def _draft(item: object) -> ChannelDraft:
 
 
 def _channels(request: web.Request) -> Channels:
-    return request.app[GATEWAY].registry.channels
+    return request.app[CALLERS].registry.channels
 
 
 ROUTES: Final = (

@@ -18,8 +18,7 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.dialects.mainflux.things import shown_thing
 from gateway.identity.registry import Registry
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -83,7 +82,7 @@ async def _both(request: web.Request) -> tuple[list[UUID], list[UUID]]:
 
 
 def _registry(request: web.Request) -> Registry:
-    return request.app[GATEWAY].registry
+    return request.app[CALLERS].registry
 
 
 ROUTES: Final = (

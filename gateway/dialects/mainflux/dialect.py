@@ -23,7 +23,8 @@ from gateway.dialects.mainflux import (
 )
 from gateway.dialects.mainflux.openapi.everything import DESCRIPTION
 from gateway.dialects.mainflux.rendering import render_error
-from gateway.web.dialect import Dialect, Route
+from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS, MainfluxSettings
+from gateway.web.dialect import Dialect, DialectContext, NginxPart, Route
 
 
 def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
@@ -31,6 +32,13 @@ def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
     for route in routes:
         yield replace(route, alters_rights=route.method not in ("GET", "HEAD"))
 
+
+def _prepare(context: DialectContext) -> None:
+    own = context.settings(MainfluxSettings)
+    context.app[ALLOWED_EXTENSIONS] = frozenset(own.allowed_extensions)
+
+
+_COLLECTIONS: Final = ("files", "groupfiles", "groups/[^/]+/files")
 
 MAINFLUX: Final = Dialect(
     name="mainflux",
@@ -51,4 +59,7 @@ MAINFLUX: Final = Dialect(
     ),
     render_error=render_error,
     description=DESCRIPTION,
+    settings=MainfluxSettings,
+    nginx=NginxPart(_COLLECTIONS, tuple(f"{path}/[^/]+" for path in _COLLECTIONS)),
+    prepare=_prepare,
 )

@@ -19,11 +19,12 @@ from aiohttp import web
 from gateway.catalogue.port import BY_NAME, Listing, Order, Page
 from gateway.dialects.mainflux.classes import class_of, format_of
 from gateway.dialects.mainflux.query import paging_of, query_value
+from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound, UnsupportedMedia
 from gateway.model.file import Draft, FileRecord, Scope, check_name
-from gateway.web.authentication import bearer, has_scheme, thing_key
+from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
@@ -86,13 +87,13 @@ async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
 
 
 async def _resolve_in_groups(request: web.Request) -> tuple[Access, FileRecord]:
-    gateway, thing = request.app[GATEWAY], await thing_key(request)
+    callers, thing = request.app[CALLERS], await thing_key(request)
     name = check_name(request.match_info["name"])
-    for group in await gateway.registry.groups_of_thing(UUID(thing.id)):
+    for group in await callers.registry.groups_of_thing(UUID(thing.id)):
         access = _access(request, thing, Action.READ, Scope(GROUPS, str(group)), name)
-        await gateway.hook.authorise(access)
+        await callers.hook.authorise(access)
         with contextlib.suppress(NotFound):
-            return access, await gateway.files.find(access.scope, name)
+            return access, await request.app[GATEWAY].files.find(access.scope, name)
     raise NotFound()
 
 
@@ -120,14 +121,14 @@ async def _authorise(request: web.Request, action: Action) -> Access:
     else:
         thing = await thing_key(request)
         access = _access(request, thing, action, Scope(THINGS, thing.id), _name(request))
-    await request.app[GATEWAY].hook.authorise(access)
+    await request.app[CALLERS].hook.authorise(access)
     return access
 
 
 async def _group_access(request: web.Request, action: Action) -> Access:
     if action is Action.READ and has_scheme(request, "thing"):
         principal, group = await thing_key(request), _group_id(request)
-        if group not in await request.app[GATEWAY].registry.groups_of_thing(UUID(principal.id)):
+        if group not in await request.app[CALLERS].registry.groups_of_thing(UUID(principal.id)):
             raise NotFound()
     else:
         principal, group = await bearer(request), _group_id(request)
@@ -139,7 +140,7 @@ async def _group_access(request: web.Request, action: Action) -> Access:
 async def _require_role(
     request: web.Request, user: Principal, group: UUID, needed: GroupRole
 ) -> None:
-    role = await request.app[GATEWAY].registry.group_role(user, group)
+    role = await request.app[CALLERS].registry.group_role(user, group)
     if not role.includes(needed):
         raise Forbidden()
 
@@ -164,7 +165,7 @@ def _access(
 
 
 def _allowed_name(request: web.Request, name: str) -> str:
-    allowed = request.app[GATEWAY].allowed_extensions
+    allowed = request.app[ALLOWED_EXTENSIONS]
     if allowed and format_of(name) not in allowed:
         raise UnsupportedMedia()
     return check_name(name)

@@ -33,8 +33,7 @@ from gateway.identity.records import Candidate, Group, GroupDraft, Member, Membe
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import GroupRole, Principal
 from gateway.model.label import check_label
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -95,7 +94,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 async def list_members(request: web.Request) -> web.StreamResponse:
     """``GET /groups/{id}/members``: things, then users; ``type`` asks for one of the two."""
-    caller, things = await bearer(request), request.app[GATEWAY].registry.things
+    caller, things = await bearer(request), request.app[CALLERS].registry.things
     _, listing = listing_of(request)
     page = await _groups(request).list_members(caller, path_id(request), _kind(request), listing)
     shown = [_shown_member(member, caller, things) for member in page.items]
@@ -177,7 +176,7 @@ def _kind(request: web.Request) -> MemberKind:
 
 
 def _groups(request: web.Request) -> Groups:
-    return request.app[GATEWAY].registry.groups
+    return request.app[CALLERS].registry.groups
 
 
 ROUTES: Final = (

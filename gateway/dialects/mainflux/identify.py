@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.dialects.mainflux.fields import entity_id, path_id, read_object, text_of
 from gateway.identity.records import Thing
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -45,7 +45,7 @@ async def access_by_id(request: web.Request) -> web.StreamResponse:
 
 async def _identified(request: web.Request) -> Thing:
     key = _key_of(await read_object(request))
-    thing = await request.app[GATEWAY].registry.things.find_by_key(key)
+    thing = await request.app[CALLERS].registry.things.find_by_key(key)
     if thing is None:
         raise NotFound()
     return thing
@@ -53,7 +53,7 @@ async def _identified(request: web.Request) -> Thing:
 
 async def _check_connected(request: web.Request, thing_id: UUID) -> None:
     """Raise ``Forbidden``, alike for a channel without the thing and for none at all."""
-    channels = request.app[GATEWAY].registry.channels
+    channels = request.app[CALLERS].registry.channels
     if not await channels.connected(path_id(request), thing_id):
         raise Forbidden()
 

@@ -18,8 +18,7 @@ from gateway.dialects.mainflux.fields import (
 from gateway.identity.keys import LONGEST_SECONDS, Keys
 from gateway.identity.records import ApiKey, KeyType
 from gateway.model.errors import Malformed
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -89,7 +88,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _keys(request: web.Request) -> Keys:
-    return request.app[GATEWAY].registry.keys
+    return request.app[CALLERS].registry.keys
 
 
 ROUTES: Final = (

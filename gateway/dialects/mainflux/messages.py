@@ -15,8 +15,8 @@ from gateway.messaging.records import Comparator, MessageQuery, Origin
 from gateway.messaging.render import shown_message
 from gateway.messaging.senml import parse_pack
 from gateway.model.errors import Forbidden, Malformed
-from gateway.web.authentication import bearer, has_scheme, thing_key
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
+from gateway.web.context import GATEWAY, MESSAGING
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -31,11 +31,11 @@ _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 async def send(request: web.Request) -> web.StreamResponse:
     """``POST /http/channels/{id}/messages[/{subtopic}]``: a SenML pack, 202."""
-    gateway, channel_id = request.app[GATEWAY], path_id(request)
+    channel_id = path_id(request)
     publisher = await _connected_thing(request, channel_id)
     origin = Origin(channel_id, publisher, subtopic=_subtopic_of(request))
-    pack = await read_json(request, gateway.limits)
-    await gateway.messaging.messages.publish(origin, parse_pack(pack, now=time.time()))
+    pack = await read_json(request, request.app[GATEWAY].limits)
+    await request.app[MESSAGING].messages.publish(origin, parse_pack(pack, now=time.time()))
     return empty_reply(202)
 
 
@@ -44,7 +44,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     channel_id = path_id(request)
     await _check_readable(request, channel_id)
     wanted = _wanted(request)
-    page = await request.app[GATEWAY].messaging.messages.read(channel_id, wanted)
+    page = await request.app[MESSAGING].messages.read(channel_id, wanted)
     shown = [shown_message(m.origin, m.record) for m in page.messages]
     return json_reply(
         {
@@ -60,7 +60,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 async def _connected_thing(request: web.Request, channel_id: UUID) -> UUID:
     """The calling thing. Raises ``Forbidden`` alike for no such channel and no connection."""
     thing_id = UUID((await thing_key(request)).id)
-    if not await request.app[GATEWAY].registry.channels.connected(channel_id, thing_id):
+    if not await request.app[CALLERS].registry.channels.connected(channel_id, thing_id):
         raise Forbidden()
     return thing_id
 
@@ -71,7 +71,7 @@ async def _check_readable(request: web.Request, channel_id: UUID) -> None:
         await _connected_thing(request, channel_id)
         return
     caller = await bearer(request)
-    await request.app[GATEWAY].registry.channels.get(caller, channel_id)
+    await request.app[CALLERS].registry.channels.get(caller, channel_id)
 
 
 def _subtopic_of(request: web.Request) -> str:

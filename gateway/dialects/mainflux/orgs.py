@@ -30,8 +30,7 @@ from gateway.identity.records import Listing, Member, Org, OrgDraft, Page
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Malformed
 from gateway.model.label import check_label
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -193,7 +192,7 @@ def _roles(body: Mapping[str, Any]) -> dict[str, GroupRole]:
 
 
 def _orgs(request: web.Request) -> Orgs:
-    return request.app[GATEWAY].registry.orgs
+    return request.app[CALLERS].registry.orgs
 
 
 ROUTES: Final = (

@@ -10,8 +10,7 @@ from aiohttp import web
 from gateway.dialects.mainflux.fields import as_list, ids_of, read_object, text_of
 from gateway.identity.policies import Policies, check_admin
 from gateway.model.errors import Malformed
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -45,7 +44,7 @@ async def _asked(request: web.Request) -> Asked:
 
 
 def _policies(request: web.Request) -> Policies:
-    return request.app[GATEWAY].registry.policies
+    return request.app[CALLERS].registry.policies
 
 
 ROUTES: Final = (

@@ -27,7 +27,7 @@ from gateway.identity.registry import Registry
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import Principal
 from gateway.model.label import check_label
-from gateway.web.authentication import bearer
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
@@ -114,7 +114,7 @@ def _draft(item: object) -> ThingDraft:
 
 
 def _registry(request: web.Request) -> Registry:
-    return request.app[GATEWAY].registry
+    return request.app[CALLERS].registry
 
 
 def _things(request: web.Request) -> Things:

@@ -19,8 +19,7 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.identity.records import User
 from gateway.identity.users import Users
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -76,7 +75,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 
 
 def _users(request: web.Request) -> Users:
-    return request.app[GATEWAY].registry.users
+    return request.app[CALLERS].registry.users
 
 
 def _shown(user: User) -> Shown:

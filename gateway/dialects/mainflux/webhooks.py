@@ -24,8 +24,8 @@ from gateway.messaging.webhooks import Webhooks
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.label import check_label
-from gateway.web.authentication import bearer
-from gateway.web.context import GATEWAY
+from gateway.web.authentication import CALLERS, bearer
+from gateway.web.context import GATEWAY, MESSAGING
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -109,7 +109,7 @@ async def _check_owner(request: web.Request, caller: Principal, thing_id: UUID) 
 
     Raises ``NotFound``, and ``Forbidden`` for a thing that may only be seen.
     """
-    thing = await request.app[GATEWAY].registry.things.get(caller, thing_id)
+    thing = await request.app[CALLERS].registry.things.get(caller, thing_id)
     if not may_see_key(caller, thing):
         raise Forbidden()
 
@@ -142,7 +142,7 @@ def _word(words: type[E], value: object, field: str) -> E:
 
 
 def _webhooks(request: web.Request) -> Webhooks:
-    return request.app[GATEWAY].messaging.webhooks
+    return request.app[MESSAGING].webhooks
 
 
 ROUTES: Final = (

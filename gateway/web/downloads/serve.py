@@ -41,6 +41,7 @@ from gateway.model.precondition import (
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import SharedReader
 from gateway.web import edge
+from gateway.web.authentication import CALLERS
 from gateway.web.context import GATEWAY, Gateway, ResolvedRead
 from gateway.web.downloads.sending import BlobResponse
 from gateway.web.server.exchange import header_lines, on_receipt
@@ -98,7 +99,7 @@ async def serve_file(
         plain = ranges is STANDARD_RANGES and credential_of is authorization_of
         resolved = await _resolve(request, gateway, key, resolve, plain=plain)
     elif not for_edge:
-        await gateway.hook.authorise(resolved.access)
+        await request.app[CALLERS].hook.authorise(resolved.access)
     try:
         _check_pin(request, resolved.record)
         if for_edge:
@@ -284,7 +285,7 @@ def _goes_by_accel(
         return False
     if FastWay.ACCEL not in gateway.ways:
         return False
-    if record.blob.size == 0 or not gateway.peers.trusts(request):
+    if record.blob.size == 0 or not request.app[CALLERS].proxies.trusts(request):
         return False
     if any(name in request.headers for name in _JUDGED_AGAIN):
         return False

@@ -44,7 +44,7 @@ class Readiness:
 
 
 async def health(request: web.Request) -> web.Response:
-    """``GET /health``: the process is alive. The fields are those of Mainflux services."""
+    """``GET /health``: the process is alive. Its clients know these fields."""
     del request
     return _answer(
         200,
