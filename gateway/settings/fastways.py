@@ -28,9 +28,6 @@ class FastWay(StrEnum):
     HANDOVER = "handover"
     """A large piece of a body is hashed and written in the memory it came in, never copied."""
 
-    FORM_SHORTCUT = "form-shortcut"
-    """A piece of a form that can be nothing but the file's bytes goes past the form's parser."""
-
     PUBLISH_TOGETHER = "publish-together"
     """A small upload becomes a file in one go, and shares one sync of its folder with others."""
 

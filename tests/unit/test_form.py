@@ -1,115 +1,87 @@
-"""Forms cut anywhere: what the parser sees and what goes past it are one file."""
+"""Forms, read into fields and a file: the same ones wherever and however they are cut."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
-from unittest.mock import Mock
+import itertools
+import random
+from collections.abc import Sequence
 
 import pytest
-from aiohttp import web
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.streams import StreamReader
-from aiohttp.test_utils import make_mocked_request
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.blobs.memory import MemoryBlobStore
-from gateway.blobs.port import BlobWriter
-from gateway.model.errors import Malformed, TooLarge
-from gateway.model.file import Scope
-from gateway.web.context import Limits
-from gateway.web.uploads.form import Form, receive_form_parts
-
-SCOPE = Scope("things", "t1")
-BOUNDARY = "frontier-4f10"
-DELIMITER = f"\r\n--{BOUNDARY}".encode()
-SCRAPS = st.sampled_from(
-    [
-        *(DELIMITER[:length] for length in range(1, len(DELIMITER))),
-        *(DELIMITER[start:] for start in range(1, len(DELIMITER))),
-        *(b"firmware", b"\r", b"\n", b"-", b"\0" * 40, b"x" * 25),
-    ]
+from tests.tools.forms import (
+    EXAMPLES,
+    FILE,
+    BodyStream,
+    Example,
+    part,
+    pieces,
+    places_around_delimiters,
+    request_of,
 )
-CONTENTS = (
-    st.lists(SCRAPS | st.binary(max_size=60), max_size=40)
-    .map(b"".join)
-    .filter(lambda content: DELIMITER not in (content + DELIMITER)[:-1])
+from tests.tools.received import Received, received
+
+IMAGE = random.Random(9).randbytes(300)
+METADATA = b'{"a":1}'
+LINE_BY_LINE = (
+    part(FILE, IMAGE)[2:] + b"\r\n--b-0",
+    b"\r\nContent-Type: application/json",
+    b'\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{"a":1}\r\n--b-0--\r\n',
 )
-CUTS = st.lists(st.integers(1, 90), min_size=1, max_size=30)
+EXPECTED = {
+    "fields before and after": Received({"a": "one", "z": '{"z":2}'}, b"firmware"),
+    "two fields of a name": Received(fault="a form field is given more than once"),
+    "two files": Received(fault="more than one file part"),
+    "declared lengths": Received({"a": "one"}, b"firmware"),
+    "a length that is too small": Received(fault="malformed multipart form"),
+    "a length that is too large": Received(fault="malformed multipart form"),
+    "padding": Received({"z": ""}, b"firm\r\n"),
+    "space around headers": Received({}, b"f", content_type="text/plain"),
+    "an empty file": Received({"a": "one", "z": '{"z":2}'}, b""),
+    "headers one by one": Received({"metadata": '{"a":1}'}, b"f"),
+}
 
 
-def form(content: bytes, *, length: int | None = None) -> bytes:
-    """A field, a file, and another field."""
-    declared = "" if length is None else f"Content-Length: {length}\r\n"
-    return (
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="before"\r\n\r\none\r\n'
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n'
-        f"{declared}\r\n"
-    ).encode() + (
-        content + DELIMITER + b'\r\nContent-Disposition: form-data; name="after"\r\n\r\ntwo'
-        b"\r\n--" + BOUNDARY.encode() + b"--\r\n"
-    )
+def by_name(example: Example) -> str:
+    return example.name
 
 
-def chunked(body: bytes, sizes: list[int]) -> list[bytes]:
-    """``body`` in chunks of these sizes, again and again."""
-    chunks, start = list[bytes](), 0
-    while start < len(body):
-        end = start + sizes[len(chunks) % len(sizes)]
-        chunks.append(body[start:end])
-        start = end
-    return chunks
+async def receive(chunks: Sequence[bytes]) -> Received:
+    stream = BodyStream()
+    stream.feed(chunks)
+    return await received(request_of(stream))
 
 
-async def receive(chunks: list[bytes], *, file_bytes: int = 2**30) -> tuple[Form, bytes]:
-    """The form, and the bytes of its file."""
-    stream = StreamReader(Mock(BaseProtocol), 2**20, loop=asyncio.get_running_loop())
-    for chunk in chunks:
-        stream.feed_data(bytearray(chunk))  # type: ignore[arg-type]  # as an intake does
-    stream.feed_eof()
-    content_type = f"multipart/form-data; boundary={BOUNDARY}"
-    request = make_mocked_request(
-        "POST", "/files", headers={"Content-Type": content_type}, payload=stream
-    )
-    assert isinstance(request, web.Request)
-    limits = Limits(file_bytes, stall_seconds=60, min_upload_bytes_per_second=1)
-    store, taken = MemoryBlobStore(), list[bytes]()
-
-    @asynccontextmanager
-    async def stage(
-        *, algorithms: Collection[str], expected_bytes: int | None
-    ) -> AsyncIterator[BlobWriter]:
-        async with store.stage(SCOPE, algorithms=algorithms) as writer:
-            yield writer
-
-    async with receive_form_parts(request, limits, stage, "file") as received:
-        blob = await received.file.writer.seal()
-        reader = await store.open(blob)
-        taken.append(await reader.read(0, blob.size))
-    return received, taken[0]
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.name in EXPECTED], ids=by_name)
+async def test_a_form_is_its_fields_and_its_file(example: Example) -> None:
+    assert EXPECTED[example.name] == await receive([example.body])
 
 
-@given(content=CONTENTS, cuts=CUTS)
-def test_a_form_is_understood_wherever_it_is_cut(content: bytes, cuts: list[int]) -> None:
-    received, taken = asyncio.run(receive(chunked(form(content), cuts)))
-    assert taken == content
-    assert received.fields == {"before": "one", "after": "two"}
+async def test_a_form_that_is_written_line_by_line_has_no_line_in_its_file() -> None:
+    """The three writes that once gave a file of 332 bytes, and no metadata."""
+    assert Received({"metadata": METADATA.decode()}, IMAGE) == await receive(LINE_BY_LINE)
 
 
-@pytest.mark.parametrize("size", [40, 1000, 100_000])
-async def test_a_file_of_more_bytes_than_allowed_is_refused_however_it_comes(size: int) -> None:
-    body = form(bytes(100_001))
-    _, taken = await receive(chunked(body, [size]), file_bytes=100_001)
-    assert len(taken) == 100_001
-    with pytest.raises(TooLarge):
-        await receive(chunked(body, [size]), file_bytes=100_000)
+@pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
+async def test_no_cut_changes_what_is_received(example: Example) -> None:
+    """Every single one; where the form is in order, every pair around the delimiters, too.
+
+    All pairs, and triples, are tried on the parser, for there is nothing else that looks for
+    delimiters (``test_multipart``).
+    """
+    whole = await receive([example.body])
+    aimed = [] if whole.fault else places_around_delimiters(example.body, behind=1)
+    singles = itertools.combinations(range(1, len(example.body)), 1)
+    for cuts in itertools.chain(singles, itertools.combinations(aimed, 2)):
+        assert whole == await receive(pieces(example.body, cuts)), cuts
 
 
-@pytest.mark.parametrize("length", [9_999, 10_001])
-async def test_a_part_that_declares_another_length_is_malformed(length: int) -> None:
-    with pytest.raises(Malformed):
-        await receive(chunked(form(bytes(10_000), length=length), [1000]))
-    _, taken = await receive(chunked(form(bytes(10_000), length=10_000), [1000]))
-    assert len(taken) == 10_000
+@pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
+async def test_no_piece_past_the_parser_changes_what_is_received(example: Example) -> None:
+    """The first bytes come by aiohttp's parser, the rest in the pieces of the body receiver."""
+    body = example.body
+    whole = await receive([body])
+    for first, ahead in itertools.product([0, *places_around_delimiters(body)], [1, 7, 41]):
+        stream = BodyStream(ahead)
+        stream.feed([body[:first]])
+        stream.feed_past_the_parser(body[first:])
+        assert whole == await received(request_of(stream)), (first, ahead)

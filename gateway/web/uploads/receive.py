@@ -17,7 +17,6 @@ from gateway.model.digest import MD5, check_claims, claims_of
 from gateway.model.errors import MissingField
 from gateway.model.file import Scope
 from gateway.model.media import check_content_type
-from gateway.settings.fastways import FastWay
 from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
 from gateway.web.server.exchange import read_ahead
@@ -48,7 +47,6 @@ async def receive_form(
             _stage(gateway, scope),
             file_field,
             list(hashers.values()),
-            shortcut=FastWay.FORM_SHORTCUT in gateway.ways,
         ) as form:
             check_claims(claims, {name: h.digest() for name, h in hashers.items()})
             yield form
