@@ -129,6 +129,7 @@ def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
         inherited=sock.fileno(),
         environment=child_environment({"GATEWAY_DATABASE_URL": dsn}),
         grace_seconds=2 * settings.shutdown_seconds + _LATE_SECONDS,
+        stop_listening=sock.close,
     )
     return asyncio.run(supervisor.run())
 

@@ -43,8 +43,8 @@ HTTP_ROOMS = (
     "messaging/delivery.py",
 )
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
-# database server, its workers' socket.
-FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/supervisor.py")
+# database server, its workers' socket, its log.
+FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/")
 ENVIRONMENT_ROOMS = ("settings/sources.py",)
 
 # What a dialect is, in words that all of them use.

@@ -6,7 +6,8 @@ what comes out is a DSN.
 Rule: the server is as durable as any (fsync and synchronous_commit stay on), listens on a
 Unix socket alone, and lets only the operating system user of the gateway in. Who uses it
 holds a shared lock; the last one to leave stops it. A gateway that was killed leaves the
-server running, and the next one finds it.
+server running, and the next one finds it. While it is used it is watched, and a server that
+died is started again; nothing of a process that cannot be seen is ever taken away.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import re
 import shutil
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,12 +32,18 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+_log: Final = logging.getLogger(__name__)
+
 _START_SECONDS: Final = 60.0
+_WATCH_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 _START_ATTEMPTS: Final = 8
 _LONGEST_SOCKET_PATH: Final = 107
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./-]+")
 # Nothing of our own environment: a PGHOST or a locale of the caller's would change the server.
+_CAUSES: Final = ("No space left", "PANIC:", "FATAL:", "error:")
+_DETAIL: Final = "DETAIL:"
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _CONFIGURATION: Final = """\
 # Written by filestore-gateway at every start; changes are lost.
@@ -75,6 +84,8 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 def embedded_server(data_dir: Path) -> Iterator[str]:
     """As ``embedded_postgres``, blocking."""
     data_dir = data_dir.resolve()
+    if not str(data_dir).isprintable():
+        raise EmbeddedFailed("DATA_DIR has a name that PostgreSQL cannot have: control characters")
     data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     server = _Server(data_dir / "postgres", _find_binaries())
     with _locked(data_dir / "postgres.users") as users:
@@ -82,11 +93,45 @@ def embedded_server(data_dir: Path) -> Iterator[str]:
             fcntl.flock(users, fcntl.LOCK_SH)
             server.ensure_running()
         try:
-            yield server.dsn
+            with _watched(server, data_dir / "postgres.lock"):
+                yield server.dsn
         finally:
             with _held(data_dir / "postgres.lock"):
                 if _alone(users):
                     server.stop()
+
+
+@contextlib.contextmanager
+def _watched(server: _Server, lock: Path) -> Iterator[None]:
+    """A thread that starts the server again whenever it is gone."""
+    leaving = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(server, lock, leaving), name="postgres-watch", daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        watcher.join()
+
+
+def _watch(server: _Server, lock: Path, leaving: threading.Event) -> None:
+    pause = _WATCH_SECONDS
+    while not leaving.wait(pause):
+        pause = _WATCH_SECONDS
+        if server.is_alive():
+            continue
+        _log.error("the embedded PostgreSQL is gone; starting it again")
+        try:
+            with _held(lock):
+                server.ensure_running(leaving)
+        except (EmbeddedFailed, OSError) as exc:
+            # Whatever keeps it down (a full disk, most likely) may pass: never give up.
+            _log.error("the embedded PostgreSQL cannot be started", extra={"cause": str(exc)})
+            pause = _LONGEST_PAUSE_SECONDS
+        else:
+            _log.warning("the embedded PostgreSQL is back")
 
 
 @contextlib.contextmanager
@@ -133,18 +178,23 @@ class _Server:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets()), safe='')}"
+        """Everything is said, so that no ``PG*`` variable of the environment is asked."""
+        host = quote(str(self._sockets()), safe="")
+        return f"postgresql://postgres@/postgres?host={host}&port=5432&target_session_attrs=any"
 
-    def ensure_running(self) -> None:
-        """Create the server if it is new, start it if it is down, wait until it answers."""
+    def ensure_running(self, leaving: threading.Event | None = None) -> None:
+        """Create the server if it is new, start it if it is down, wait until it answers.
+
+        Returns early once ``leaving`` is set. Raises ``EmbeddedFailed``.
+        """
         if not self.home.exists():
             self._create()
         self._prepare_sockets()
         deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
+        while not self._answers() and not (leaving is not None and leaving.is_set()):
             if time.monotonic() > deadline:
                 raise EmbeddedFailed(f"the embedded PostgreSQL does not answer; see {self._log()}")
-            if self._alive():
+            if self.is_alive():
                 time.sleep(0.1)  # it recovers from a crash, or is on its way down
             else:
                 self._start_patiently()
@@ -152,7 +202,7 @@ class _Server:
     def stop(self) -> None:
         """Stop the server in order; if it will not, at once: WAL recovery is safe."""
         for mode in ("fast", "immediate"):
-            if self._run("pg_ctl", ["-D", self.home, "-w", "-t", "30", "-m", mode, "stop"]):
+            if self._run("pg_ctl", ["-D", ".", "-w", "-t", "30", "-m", mode, "stop"]):
                 break
         if self._sockets() != self.home:
             with contextlib.suppress(OSError):  # it may hold a socket still, or be gone
@@ -164,10 +214,10 @@ class _Server:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         owner = _owner(draft)
-        os.chown(draft, owner.pw_uid, owner.pw_gid)
+        owner.take(draft)
         options = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-instructions"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        self._must("initdb", [*options, "-D", draft], owner)
+        self._must("initdb", [*options, "-D", "."], owner, draft)
         draft.rename(self.home)
 
     def _start_patiently(self) -> None:
@@ -182,33 +232,34 @@ class _Server:
         (self.home / "postmaster.pid").unlink(missing_ok=True)  # nobody alive: its pid is stale
         self._write("postgresql.conf", _CONFIGURATION.format(sockets=self._sockets()))
         self._write("pg_hba.conf", "local all all peer map=gateway\n")
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        self._write("pg_ident.conf", f'gateway "{user}" postgres\n')
-        options: list[str | Path] = [
-            "-D",
-            self.home,
-            "-w",
-            "-t",
-            str(int(_START_SECONDS)),
-            "-l",
-            self._log(),
-        ]
-        self._must("pg_ctl", [*options, "start"], _owner(self.home))
+        self._write("pg_ident.conf", f'gateway "{_name_of(os.geteuid())}" postgres\n')
+        options = ["-D", ".", "-w", "-t", str(int(_START_SECONDS)), "-l", self._log().name]
+        self._must("pg_ctl", [*options, "start"], _owner(self.home), self.home)
 
     def _write(self, name: str, text: str) -> None:
-        path, owner = self.home / name, _owner(self.home)
+        path = self.home / name
         path.write_text(text, encoding="utf-8")
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+        _owner(self.home).take(path)
 
     def _answers(self) -> bool:
         return self._run("pg_isready", ["-q", "-t", "3", "-h", self._sockets()])
 
-    def _alive(self) -> bool:
-        """Whether the process in postmaster.pid is this server: a pid may have been reused."""
+    def is_alive(self) -> bool:
+        """Whether the process in postmaster.pid is this server: a pid may have been reused.
+
+        Where we may not look at it (another user's, in a container without that right), a
+        running process of PostgreSQL's counts as this one: taking the lock file of a living
+        server away would end it.
+        """
         try:
             pid = int((self.home / "postmaster.pid").read_text().split("\n")[0])
-            return Path(f"/proc/{pid}/cwd").readlink() == self.home
         except (OSError, ValueError):
+            return False
+        try:
+            return Path(f"/proc/{pid}/cwd").readlink() == self.home
+        except PermissionError:
+            return _is_postgres(pid)
+        except OSError:
             return False
 
     def _log(self) -> Path:
@@ -229,37 +280,104 @@ class _Server:
             return
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            owner.take(folder)
         found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.pw_uid or found.st_mode & 0o077:
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.uid or found.st_mode & 0o077:
             raise EmbeddedFailed(f"{folder} belongs to somebody else; choose a shorter DATA_DIR")
 
-    def _must(self, program: str, options: Sequence[str | Path], owner: pwd.struct_passwd) -> None:
-        finished = _execute([self.binaries / program, *options], owner)
+    def _must(
+        self, program: str, options: Sequence[str | Path], owner: _Owner, folder: Path
+    ) -> None:
+        log = folder / self._log().name
+        before = log.stat().st_size if log.exists() else 0
+        finished = _execute([self.binaries / program, *options], owner, folder)
         if finished.returncode:
-            reason = finished.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise EmbeddedFailed(f"the embedded PostgreSQL: {reason} (log: {self._log()})")
+            told = finished.stderr.decode(errors="replace").splitlines()
+            logged = _lines_after(log, before)
+            where = f" (log: {log})" if logged else ""
+            raise EmbeddedFailed(f"the embedded PostgreSQL: {_cause([*told, *logged])}{where}")
 
     def _run(self, program: str, options: Sequence[str | Path]) -> bool:
-        return not _execute([self.binaries / program, *options], _owner(self.home)).returncode
+        command = [self.binaries / program, *options]
+        return not _execute(command, _owner(self.home), self.home).returncode
 
 
-def _owner(folder: Path) -> pwd.struct_passwd:
-    """Whom the server runs as: us, but PostgreSQL refuses root."""
-    uid = folder.stat().st_uid
+def _is_postgres(pid: int) -> bool:
+    """Whether the process lives and is a PostgreSQL, as far as everybody may know."""
     try:
-        return pwd.getpwuid(uid) if uid else pwd.getpwnam("nobody")
+        name, _, state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return False
+    return name.endswith("(postgres") and state.split()[0] not in "ZX"
+
+
+def _lines_after(log: Path, offset: int) -> list[str]:
+    """What the server wrote into its log since it had ``offset`` bytes."""
+    try:
+        return log.read_bytes()[offset:].decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _cause(lines: Sequence[str]) -> str:
+    """The line that says why, with the detail that follows it; the last ones are only advice."""
+    for sign in _CAUSES:
+        for number, line in enumerate(lines):
+            if sign in line:
+                detail = [
+                    each.strip() for each in lines[number + 1 : number + 2] if _DETAIL in each
+                ]
+                return "; ".join([line.strip(), *detail])
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no word of why")
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whom the server runs as: us, but PostgreSQL refuses root."""
+
+    uid: int
+    gid: int
+    name: str
+
+    def take(self, path: Path) -> None:
+        """Make ``path`` theirs. Only root has to, and may."""
+        if os.geteuid() == 0:
+            os.chown(path, self.uid, self.gid)
+
+
+def _owner(folder: Path) -> _Owner:
+    """By the folder where we are root, otherwise this process, whatever its group is."""
+    uid = folder.stat().st_uid
+    if os.geteuid() != 0:
+        if uid != os.geteuid():
+            raise EmbeddedFailed(f"{folder} belongs to user {uid}, and this is {os.geteuid()}")
+        return _Owner(uid, os.getegid(), _name_of(uid))
+    entry = _entry_of(uid) if uid else pwd.getpwnam("nobody")
+    return _Owner(entry.pw_uid, entry.pw_gid, entry.pw_name)
+
+
+def _name_of(uid: int) -> str:
+    return _entry_of(uid).pw_name
+
+
+def _entry_of(uid: int) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(uid)
     except KeyError:
-        raise EmbeddedFailed(f"user {uid} is unknown to this system; PostgreSQL needs it") from None
+        raise EmbeddedFailed(
+            f"user {uid} is unknown to this system, which PostgreSQL refuses: run as a user of "
+            "/etc/passwd, or set GATEWAY_DATABASE_URL"
+        ) from None
 
 
 def _execute(
-    command: Sequence[str | Path], owner: pwd.struct_passwd
+    command: Sequence[str | Path], owner: _Owner, folder: Path
 ) -> subprocess.CompletedProcess[bytes]:
+    """Run ``command`` as ``owner`` in ``folder``, so that no shell of its own sees that path."""
     prefix: list[str] = []
     uid: int | None = None
-    if os.geteuid() == 0 and _reachable(command, owner):
-        uid = owner.pw_uid
+    if os.geteuid() == 0 and _reachable([*command, folder / "."], owner):
+        uid = owner.uid
     elif os.geteuid() == 0:
         prefix = _reaching_prefix(owner)
     return subprocess.run(  # noqa: S603 - our own programs, no shell
@@ -267,27 +385,27 @@ def _execute(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        cwd="/",
+        cwd=folder,
         env=_ENVIRONMENT,
         user=uid,
-        group=owner.pw_gid if uid else None,
+        group=owner.gid if uid else None,
         extra_groups=[] if uid else None,
         umask=0o077,
     )
 
 
-def _reachable(command: Sequence[str | Path], owner: pwd.struct_passwd) -> bool:
+def _reachable(command: Sequence[str | Path], owner: _Owner) -> bool:
     """Whether the others' bits let ``owner`` come to every path of ``command``."""
     folders = {folder for part in command if isinstance(part, Path) for folder in part.parents}
-    return all(f.stat().st_uid == owner.pw_uid or f.stat().st_mode & stat.S_IXOTH for f in folders)
+    return all(f.stat().st_uid == owner.uid or f.stat().st_mode & stat.S_IXOTH for f in folders)
 
 
-def _reaching_prefix(owner: pwd.struct_passwd) -> list[str]:
+def _reaching_prefix(owner: _Owner) -> list[str]:
     """Become ``owner`` and still pass closed folders, such as /root, without opening them."""
     setpriv = shutil.which("setpriv", path=_ENVIRONMENT["PATH"])
     if setpriv is None:
         raise EmbeddedFailed(
-            f"user {owner.pw_name} cannot reach DATA_DIR: run the gateway as an ordinary user"
+            f"user {owner.name} cannot reach DATA_DIR: run the gateway as an ordinary user"
         )
-    ids = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+    ids = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
     return [setpriv, *ids, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]

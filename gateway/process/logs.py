@@ -4,12 +4,19 @@ Code logs by the standard library with ``extra={...}``; only here is it known ho
 
 Rule: a log line can neither be forged nor break anything. Control characters are escaped,
 lone surrogates are replaced, values that JSON does not know are described, and a sink that
-fails is given up silently: no request fails because it could not be logged.
+fails is given up silently: no request fails because it could not be logged. Nor does one wait:
+a line for which the reader of the stream has left no room is dropped, and the next one that
+fits is preceded by how many were.
+
+A pipe or socket that ``poll`` calls writable takes at least ``PIPE_BUF`` bytes at once (pipe(7)),
+so lines go out in pieces of that size; what remains of a line goes before the next.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
@@ -61,13 +68,56 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
     logging.raiseExceptions = False
 
 
-class _Sink(logging.StreamHandler[TextIO]):
+class _Sink(logging.Handler):
     """A stream that may be full, closed or gone."""
 
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._descriptor = _descriptor_of(stream)
+        self._rest = b""
+        self._dropped = 0
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, or nothing."""
+        """Write one line, or nothing. Does not wait."""
+        if self._stream.closed:  # its number may be another file's by now
+            return
         with suppress(Exception):
-            super().emit(record)
+            self._write(self.format(record) + "\n")
+
+    def _write(self, line: str) -> None:
+        if self._descriptor is None:
+            self._stream.write(line)
+            self._stream.flush()
+            return
+        if not self._written_out():
+            self._dropped += 1
+            return
+        lost = f'{{"event": "lines dropped", "lines": {self._dropped}}}\n' if self._dropped else ""
+        self._rest, self._dropped = (lost + line).encode(), 0
+        self._written_out()
+
+    def _written_out(self) -> bool:
+        """Whether nothing waits any more."""
+        assert self._descriptor is not None
+        while self._rest and _is_writable(self._descriptor):
+            count = os.write(self._descriptor, self._rest[: select.PIPE_BUF])
+            self._rest = self._rest[count:]
+        return not self._rest
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    """The stream's descriptor, or ``None`` for one in memory."""
+    try:
+        return stream.fileno()
+    except OSError:
+        return None
+
+
+def _is_writable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _add_request_id(

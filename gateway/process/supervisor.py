@@ -19,7 +19,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -105,7 +105,8 @@ class Supervisor:
 
     A worker inherits the descriptor ``inherited`` and gets ``environment``, with a fresh
     folder for its Prometheus metrics, so that they can be added up. After SIGTERM it has
-    ``grace_seconds`` to finish; then it is killed.
+    ``grace_seconds`` to finish; then it is killed. ``stop_listening`` closes the parent's own
+    descriptor first: while one is open, the kernel accepts connections that nobody answers.
     """
 
     command: Sequence[str]
@@ -113,6 +114,7 @@ class Supervisor:
     inherited: int
     environment: Mapping[str, str]
     grace_seconds: float
+    stop_listening: Callable[[], object] = lambda: None
     _living: set[asyncio.subprocess.Process] = field(default_factory=set)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -131,6 +133,7 @@ class Supervisor:
         await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
         status = 0 if told.done() else 1
         self._stopping.set()
+        self.stop_listening()
         await self._finish(keepers)
         await told
         return status

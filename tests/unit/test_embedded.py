@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -15,12 +16,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
 from gateway.database.embedded import (
     EmbeddedFailed,
+    _cause,
+    _Owner,
     _reaching_prefix,
     embedded_postgres,
     embedded_server,
@@ -207,7 +211,13 @@ async def test_a_half_made_database_is_made_again(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 120, "with space, comma and 'quote'", "Prüfstand"], ids=["long", "odd", "umlaut"]
+    "name",
+    [
+        pytest.param("x" * 120, id="long"),
+        pytest.param("with space, comma and 'quote'", id="odd"),
+        pytest.param('it\'s "q" $HOME `x`', id="what a shell would read"),
+        pytest.param("Prüfstand", id="umlaut"),
+    ],
 )
 async def test_any_path_of_the_data_directory_will_do(tmp_path: Path, name: str) -> None:
     async with embedded_postgres(tmp_path / name) as dsn:
@@ -224,7 +234,7 @@ async def test_a_data_directory_behind_a_closed_folder_will_do(data_dir: Path) -
 async def test_a_squatted_socket_folder_is_refused(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 120)
     async with embedded_postgres(long) as dsn:
-        folder = Path(dsn.partition("host=")[2].replace("%2F", "/"))
+        folder = Path(parse_qs(urlsplit(dsn).query)["host"][0])
     assert not folder.exists()
     folder.mkdir()
     folder.chmod(0o777)
@@ -241,7 +251,115 @@ def as_ordinary_user(data_dir: Path) -> list[str]:
         return []
     user = pwd.getpwnam("daemon")
     os.chown(data_dir.parent, user.pw_uid, user.pw_gid)
-    return _reaching_prefix(user)
+    return _reaching_prefix(_Owner(user.pw_uid, user.pw_gid, user.pw_name))
+
+
+def test_the_group_is_that_of_the_process_whatever_the_user_table_says(data_dir: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.fail("only root can try another pair of user and group")
+    user = pwd.getpwnam("daemon")
+    other = user.pw_gid + 1
+    os.chown(data_dir.parent, user.pw_uid, other)
+    holder = Holder(data_dir, _reaching_prefix(_Owner(user.pw_uid, other, user.pw_name)))
+    assert holder.dsn()
+    assert other == (data_dir / "postgres").stat().st_gid
+    holder.leave()
+
+
+async def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as dsn:
+        await ask(dsn, "create table t as select 7 as n")
+        pid = postmaster(data_dir)
+        os.kill(pid, signal.SIGKILL)
+        wait_until_gone(pid)
+        assert 7 == await ask_until_answered(dsn, "select n from t")
+        assert pid != postmaster(data_dir)
+    assert not running(data_dir)
+
+
+async def ask_until_answered(dsn: str, query: str) -> object:
+    for _ in range(600):
+        with contextlib.suppress(OSError, asyncpg.PostgresError):
+            return await ask(dsn, query)
+        await asyncio.sleep(0.1)
+    raise TimeoutError("the server did not come back")
+
+
+ALIVE = """
+import sys
+from pathlib import Path
+from gateway.database.embedded import _Server, _find_binaries
+print(_Server(Path(sys.argv[1]) / "postgres", _find_binaries()).is_alive())
+"""
+
+
+def test_a_living_server_that_cannot_be_looked_at_is_not_taken_for_dead(data_dir: Path) -> None:
+    """As root of a container, which may not trace the processes of other users."""
+    with embedded_server(data_dir):
+        blind = ["setpriv", "--bounding-set=-sys_ptrace"] if os.geteuid() == 0 else []
+        seen = subprocess.run(
+            [*blind, sys.executable, "-c", ALIVE, data_dir.resolve()],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "True" == seen.stdout.strip()
+
+
+async def test_variables_for_another_postgresql_are_not_asked(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    monkeypatch.setenv("PGHOST", "elsewhere.test")
+    monkeypatch.setenv("PGDATABASE", "other")
+    monkeypatch.setenv("PGUSER", "other")
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    async with embedded_postgres(data_dir) as dsn:
+        assert 1 == await ask(dsn, "select 1")
+
+
+def test_the_cause_of_a_failed_start_is_said(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.database.embedded._START_ATTEMPTS", 1)
+    with embedded_server(data_dir):
+        pass
+    (data_dir / "postgres/PG_VERSION").write_text("17\n")
+    with (
+        pytest.raises(EmbeddedFailed, match=r"incompatible with server; .*version 17"),
+        embedded_server(data_dir),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param(
+            ["creating ...", "could not write: No space left on device", "removing contents"],
+            "could not write: No space left on device",
+            id="a full disk, not what was done about it",
+        ),
+        pytest.param(
+            ["FATAL:  bad file", "DETAIL:  for version 17", "Examine the log output."],
+            "FATAL:  bad file; DETAIL:  for version 17",
+            id="the error and its detail, not the advice",
+        ),
+        pytest.param(["what", "", ""], "what", id="the last words, if none is a sign"),
+        pytest.param([], "no word of why", id="nothing"),
+    ],
+)
+def test_of_what_was_said_the_cause_is_told(lines: list[str], expected: str) -> None:
+    assert expected == _cause(lines)
+
+
+def test_a_data_directory_with_a_line_break_is_refused_at_once(data_dir: Path) -> None:
+    with (
+        pytest.raises(EmbeddedFailed, match="control characters"),
+        embedded_server(data_dir / "a\nb"),
+    ):
+        pass
 
 
 def test_an_ordinary_user_gets_a_server_of_its_own(
@@ -264,6 +382,6 @@ def test_without_the_wheel_the_operator_is_told_what_to_do(
 
 
 def test_the_socket_is_no_tcp_port(shared: str) -> None:
-    folder = shared.partition("host=")[2].replace("%2F", "/")
+    folder = parse_qs(urlsplit(shared).query)["host"][0]
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{folder}/.s.PGSQL.5432")

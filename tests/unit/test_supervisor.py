@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -27,7 +28,7 @@ s._FIRST_PAUSE_SECONDS = 0.01
 with bind("127.0.0.1", 0) as sock:
     print(sock.getsockname()[1], flush=True)
     command = [sys.executable, "-c", sys.argv[1], str(sock.fileno()), str(os.getpid())]
-    supervisor = Supervisor(command, 3, sock.fileno(), dict(os.environ), 2.0)
+    supervisor = Supervisor(command, 3, sock.fileno(), dict(os.environ), 2.0, sock.close)
     sys.exit(asyncio.run(supervisor.run()))
 """
 
@@ -57,6 +58,7 @@ while not told:
 STUBBORN = WORKER.replace(
     "signal.signal(signal.SIGTERM, leave)", "signal.signal(15, signal.SIG_IGN)"
 )
+DRAINING = WORKER.replace("told = True", "told = True; sock.close()")
 HOPELESS = "raise SystemExit(2)"
 
 
@@ -218,3 +220,23 @@ def test_a_file_in_the_place_of_the_socket_is_not_removed(tmp_path: Path) -> Non
         bind(f"unix:{tmp_path / 'notes'}", 0)
     assert "mine" == (tmp_path / "notes").read_text()
     assert ["notes"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_who_comes_while_workers_drain_is_refused_and_not_left_waiting(
+    start: Callable[[str], Service],
+) -> None:
+    service = start(DRAINING)
+    client, _, _ = service.connect()
+    service.process.send_signal(signal.SIGTERM)
+    while service.process.poll() is None:
+        with socket.socket() as late:
+            if late.connect_ex(("127.0.0.1", service.port)) == errno.ECONNREFUSED:
+                break
+            with contextlib.suppress(ConnectionError):  # it waited while the last socket closed
+                late.sendall(b"end")
+                late.recv(100)
+    assert service.process.poll() is None  # the first one is still being served
+    with client:
+        client.sendall(b"end")
+        assert b"done" == client.recv(4)
+    assert 0 == service.process.wait(30)
