@@ -1,5 +1,6 @@
 # make run    start the gateway on http://127.0.0.1:8080, with an embedded PostgreSQL and ./var
-# make test   install the test extras and run every test
+# make test   install the test extras and run every test, whole files in two processes (WORKERS=n);
+#             with ARGS="tests/unit/test_target.py -x" just those, in one
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
@@ -18,15 +19,20 @@ SOURCES := setup.cfg pyproject.toml
 .PHONY: help run test bench oracle lint install crash memory schemathesis
 
 help:
-	@sed -n 's/^# \(make \)/\1/p' Makefile
+	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
 run: install
 	$(BIN)/filestore-gateway serve
 
 install: $(VENV)/.stamp-run
 
+# Files are given out in the order of tests/parallel.py, not by the number of their tests.
+WORKERS := 2
+EVERYTHING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+	--durations 20
+
 test: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),$(EVERYTHING))
 
 lint: $(VENV)/.stamp-test
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ from tests.tools.ports import HOST, free_port
 ROOT = Path(__file__).parents[2]
 ADMIN_EMAIL = "admin@gateway.test"
 ADMIN_PASSWORD = "correct-horse-battery"
+# A database on the tests' server that has had every migration, to be copied.
+MIGRATED = "migrated"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
@@ -126,7 +128,7 @@ async def running_gateway(
     """A gateway that is ready; what is left of it has ended when the block does.
 
     ``database_server`` is a DSN that may create databases (the fixture ``postgres_server``): the gateway gets
-    a new one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
+    a migrated one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
     named as their variables without ``GATEWAY_`` and win over what the tools choose.
     """
     port = free_port()
@@ -139,7 +141,7 @@ async def running_gateway(
         "admin_password": ADMIN_PASSWORD,
     }
     if database_server is not None and "database_url" not in settings:
-        chosen["database_url"] = await new_database(database_server)
+        chosen["database_url"] = await new_database(database_server, copied=True)
     gateway._environment.update(environment_of(chosen | settings))
     try:
         await gateway.start()
@@ -152,15 +154,28 @@ async def running_gateway(
                 pass  # whoever leaves last stops it
 
 
-async def new_database(server: str) -> str:
-    """The DSN of a new, empty database on the server."""
+async def new_database(server: str, *, copied: bool = False) -> str:
+    """The DSN of a new, empty database on the server.
+
+    ``copied`` makes it a copy of ``MIGRATED`` where the server has that: sooner than to migrate it.
+    """
     name = f"t{uuid4().hex}"
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(f"create database {name}")
+        known = "select true from pg_database where datname = $1"
+        copied = copied and await connection.fetchval(known, MIGRATED)
+        template = MIGRATED if copied else "template1"
+        await connection.execute(f"create database {name} template {template}")
     finally:
         await connection.close()
-    return server.replace("/postgres?", f"/{name}?")
+    return database_of(server, name)
+
+
+def database_of(server: str, name: str) -> str:
+    """The DSN of a database on the server of that DSN."""
+    before, place, after = server.partition("/postgres?")
+    assert place, server
+    return f"{before}/{name}?{after}"
 
 
 def environment_of(settings: dict[str, object]) -> dict[str, str]:
