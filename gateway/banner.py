@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.identity.records import NewAdmin
+from gateway.identity.records.users import NewAdmin
 
 _LINES = """\
 # Get a token

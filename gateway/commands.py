@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.app import open_stores
-from gateway.identity.records import NewAdmin
+from gateway.identity.records.users import NewAdmin
 from gateway.settings.core import BadSettings, Settings
 from gateway.upkeep import sweep as upkeep
 from gateway.wiring import Deployment, grace_periods

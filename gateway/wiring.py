@@ -71,7 +71,7 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
         timeout_seconds=settings.webhook_timeout_seconds,
         concurrency=settings.webhook_concurrency,
         private_targets=settings.webhook_private_targets,
-        patience=RetryPolicy(
+        retries=RetryPolicy(
             attempts=settings.webhook_attempts,
             give_up_seconds=settings.webhook_give_up_seconds,
             first_pause_seconds=settings.webhook_retry_seconds,

@@ -1,6 +1,6 @@
 """News of changes, by PostgreSQL's LISTEN and NOTIFY, from every gateway on the database.
 
-Rule: an audience is told that it hears everything only while that is true. A connection
+Rule: a listener is told that it hears everything only while that is true. A connection
 that went silent is found by a heartbeat, and is taken for lost.
 """
 
@@ -37,9 +37,9 @@ _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceE
 
 
 @contextlib.asynccontextmanager
-async def listening(dsn: str, audience: ChangeListener) -> AsyncIterator[None]:
-    """Tell ``audience`` of every change for as long as the block runs."""
-    async with running(_listen_for_ever(dsn, audience)):
+async def listening(dsn: str, listener: ChangeListener) -> AsyncIterator[None]:
+    """Tell ``listener`` of every change for as long as the block runs."""
+    async with running(_listen_for_ever(dsn, listener)):
         yield
 
 
@@ -53,32 +53,32 @@ def parse_change(payload: str) -> Change:
     return RightsChanged()
 
 
-async def _listen_for_ever(dsn: str, audience: ChangeListener) -> None:
+async def _listen_for_ever(dsn: str, listener: ChangeListener) -> None:
     while True:
         try:
-            await _listen_once(dsn, audience)
+            await _listen_once(dsn, listener)
         except _LOST as exc:
             _log.warning("changes are not heard", extra={"error": type(exc).__name__})
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _listen_once(dsn: str, audience: ChangeListener) -> None:
+async def _listen_once(dsn: str, listener: ChangeListener) -> None:
     """Listen until the connection fails, which raises."""
     connection = await asyncpg.connect(dsn, timeout=_PATIENCE_SECONDS)
     try:
-        await connection.add_listener(CHANNEL, _told(audience))
-        connection.add_termination_listener(lambda _: audience.on_disconnected())
-        audience.on_connected()
+        await connection.add_listener(CHANNEL, _told(listener))
+        connection.add_termination_listener(lambda _: listener.on_disconnected())
+        listener.on_connected()
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             await connection.execute("select 1", timeout=_PATIENCE_SECONDS)
     finally:
-        audience.on_disconnected()
+        listener.on_disconnected()
         connection.terminate()
 
 
-def _told(audience: ChangeListener) -> Any:
+def _told(listener: ChangeListener) -> Any:
     def on_change(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        audience.on_change(parse_change(str(payload)))
+        listener.on_change(parse_change(str(payload)))
 
     return on_change

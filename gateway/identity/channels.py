@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Queries
-from gateway.identity.records import Channel, ChannelDraft, Listing, Page, Thing
-from gateway.identity.rights import Right, maker_id, owner_filter
+from gateway.identity.records.channels import Channel, ChannelDraft
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.things import Thing
+from gateway.identity.rights import Right, find_permitted, maker_id, owner_filter
 from gateway.identity.rows import channels as rows
 from gateway.identity.rows.things import find_thing, things_to_change
 from gateway.model.access import Principal
-from gateway.model.errors import Forbidden, NotFound
+from gateway.model.errors import NotFound
+from gateway.model.paging import Page
 
 
 class Channels:
@@ -36,7 +40,7 @@ class Channels:
         """One channel that the caller may change. Raises ``NotFound`` or ``Forbidden``."""
         return await _find(self._database, caller, channel_id, Right.WRITE)
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[Channel]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[Channel]:
         """The channels that the caller may see."""
         return await rows.list_channels(self._database, owner_filter(caller), listing)
 
@@ -82,7 +86,7 @@ class Channels:
             await rows.disconnect(session, channel_ids, thing_ids)
 
     async def list_of_thing(
-        self, caller: Principal, thing_id: UUID, listing: Listing
+        self, caller: Principal, thing_id: UUID, listing: EntityListing
     ) -> Page[Channel]:
         """The channels that a thing is connected to, as far as they may be seen."""
         owner = owner_filter(caller)
@@ -91,7 +95,7 @@ class Channels:
         return await rows.list_channels_of_thing(self._database, thing_id, owner, listing)
 
     async def list_things(
-        self, caller: Principal, channel_id: UUID, listing: Listing
+        self, caller: Principal, channel_id: UUID, listing: EntityListing
     ) -> Page[Thing]:
         """The things connected to a channel, as far as they may be seen."""
         await self.get(caller, channel_id)
@@ -112,14 +116,9 @@ async def _check_to_change(
         await _find(queries, caller, channel_id, Right.WRITE)
     allowed = await things_to_change(queries, thing_ids, user)
     for thing_id in set(thing_ids) - allowed:
-        seen = await find_thing(queries, thing_id, user)
-        raise Forbidden() if seen else NotFound()
+        await find_permitted(Right.WRITE, partial(find_thing, queries, thing_id, user))
 
 
 async def _find(queries: Queries, caller: Principal, channel_id: UUID, right: Right) -> Channel:
     user = owner_filter(caller)
-    channel = await rows.find_channel(queries, channel_id, user, right)
-    if channel is None:
-        seen = await rows.find_channel(queries, channel_id, user) is not None
-        raise Forbidden() if seen else NotFound()
-    return channel
+    return await find_permitted(right, lambda r: rows.find_channel(queries, channel_id, user, r))

@@ -20,16 +20,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Queries
-from gateway.identity.records import (
-    Candidate,
-    Group,
-    GroupDraft,
-    Listing,
-    Member,
-    MemberKind,
-    Page,
-)
-from gateway.identity.rights import maker_id, owner_filter, user_id
+from gateway.identity.records.groups import Candidate, Group, GroupDraft, Member, MemberKind
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.rights import check_ranks, maker_id, owner_filter, role_of_caller, user_id
 from gateway.identity.rows import groups as rows
 from gateway.identity.rows.scopes import add_scope, remove_scope
 from gateway.identity.rows.things import find_thing, owned_things
@@ -37,6 +30,7 @@ from gateway.identity.rows.users import find_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, NotFound
 from gateway.model.file import Scope
+from gateway.model.paging import Page
 
 SCOPE_KIND: Final = "groups"
 
@@ -67,12 +61,12 @@ class Groups:
             raise NotFound()
         return group
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[Group]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[Group]:
         """The groups that the caller is in."""
         return await rows.list_groups(self._database, owner_filter(caller), listing)
 
     async def list_of_thing(
-        self, caller: Principal, thing_id: UUID, listing: Listing
+        self, caller: Principal, thing_id: UUID, listing: EntityListing
     ) -> Page[Group]:
         """The groups that the caller's thing is in, as far as the caller is in them too."""
         owner = owner_filter(caller)
@@ -118,7 +112,7 @@ class Groups:
         return await rows.groups_of_thing(self._database, thing_id)
 
     async def list_members(
-        self, caller: Principal, group_id: UUID, kind: MemberKind, listing: Listing
+        self, caller: Principal, group_id: UUID, kind: MemberKind, listing: EntityListing
     ) -> Page[Member]:
         """The things and users in the group."""
         await check_group_role(self._database, caller, group_id, GroupRole.VIEWER)
@@ -138,7 +132,8 @@ class Groups:
             things, users = await _resolve(session, caller, candidates)
             if creator in users and users[creator] is not GroupRole.OWNER:
                 raise Forbidden()
-            await _check_ranks(session, own, group_id, users)
+            present = await rows.roles_of_users(session, group_id, list(users))
+            check_ranks(own, (*users.values(), *present.values()))
             for thing_id in things:
                 await rows.assign_thing(session, group_id, thing_id)
             for member_id, role in users.items():
@@ -156,17 +151,13 @@ class Groups:
             own = await check_group_role(session, caller, group_id, needed)
             if creator in ids:
                 raise Forbidden()
-            await _check_ranks(session, own, group_id, dict.fromkeys(ids, GroupRole.VIEWER))
+            check_ranks(own, (await rows.roles_of_users(session, group_id, ids)).values())
             await rows.unassign(session, group_id, ids)
 
 
 async def _role(queries: Queries, caller: Principal, group_id: UUID) -> GroupRole:
     exists, role = await rows.find_role(queries, group_id, user_id(caller))
-    if exists and caller.is_admin:
-        return GroupRole.OWNER
-    if role is None:
-        raise NotFound()
-    return role
+    return role_of_caller(caller, exists=exists, role=role)
 
 
 async def check_group_role(
@@ -177,14 +168,6 @@ async def check_group_role(
     if not role.includes(needed):
         raise Forbidden()
     return role
-
-
-async def _check_ranks(
-    queries: Queries, own: GroupRole, group_id: UUID, given: Mapping[UUID, GroupRole]
-) -> None:
-    present = await rows.roles_of_users(queries, group_id, list(given))
-    if not all(own.includes(role) for role in (*given.values(), *present.values())):
-        raise Forbidden()
 
 
 async def _resolve(

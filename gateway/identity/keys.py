@@ -15,7 +15,8 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Unrelated
-from gateway.identity.records import ApiKey, KeyType, Listing, Page
+from gateway.identity.records.keys import ApiKey, KeyType
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.rights import owner_filter, user_id
 from gateway.identity.rows import keys as rows
 from gateway.identity.rows.users import find_user
@@ -23,6 +24,7 @@ from gateway.identity.tokens import Claims, Tokens
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
+from gateway.model.paging import Page
 
 RECOVERY_SECONDS: Final = 300
 LONGEST_SECONDS: Final = 100 * 365 * 24 * 3600
@@ -80,7 +82,7 @@ class Keys:
             raise NotFound()
         return key
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[ApiKey]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[ApiKey]:
         """The caller's own keys."""
         return await rows.list_keys(self._database, user_id(caller), listing)
 

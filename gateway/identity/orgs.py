@@ -14,18 +14,21 @@ Rule: a caller without any role gets ``NotFound``, one whose role is too low ``F
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Queries
 from gateway.identity.groups import check_group_role
-from gateway.identity.records import Group, Listing, Member, Org, OrgDraft, Page
-from gateway.identity.rights import maker_id, owner_filter, user_id
+from gateway.identity.records.groups import Group, Member
+from gateway.identity.records.orgs import Org, OrgDraft
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.rights import check_ranks, maker_id, owner_filter, role_of_caller, user_id
 from gateway.identity.rows import orgs as rows
 from gateway.identity.rows.users import find_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, NotFound
+from gateway.model.paging import Page
 
 Roles = Mapping[str, GroupRole]
 """The role that each of some users is to have, by e-mail."""
@@ -53,12 +56,12 @@ class Orgs:
             raise NotFound()
         return org
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[Org]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[Org]:
         """The orgs that the caller is in."""
         return await rows.list_orgs(self._database, owner_filter(caller), listing)
 
     async def list_of_member(
-        self, caller: Principal, member_id: UUID, listing: Listing
+        self, caller: Principal, member_id: UUID, listing: EntityListing
     ) -> Page[Org]:
         """The orgs that a user is in; others than the user themselves must be admins."""
         if owner_filter(caller) not in (None, member_id):
@@ -91,7 +94,9 @@ class Orgs:
             await _check_role(session, caller, org_id, GroupRole.OWNER)
             await rows.remove_org(session, org_id)
 
-    async def list_members(self, caller: Principal, org_id: UUID, listing: Listing) -> Page[Member]:
+    async def list_members(
+        self, caller: Principal, org_id: UUID, listing: EntityListing
+    ) -> Page[Member]:
         """The users in the org."""
         await _check_role(self._database, caller, org_id, GroupRole.VIEWER)
         return await rows.list_members(self._database, org_id, listing)
@@ -113,7 +118,7 @@ class Orgs:
                 raise NotFound()
             if creator in given and given[creator] is not GroupRole.OWNER:
                 raise Forbidden()
-            _check_ranks(own, (*given.values(), *present.values()))
+            check_ranks(own, (*given.values(), *present.values()))
             for member_id, role in given.items():
                 await rows.assign_user(session, org_id, member_id, role)
 
@@ -129,10 +134,12 @@ class Orgs:
             own = await _check_role(session, caller, org_id, needed)
             if creator in ids:
                 raise Forbidden()
-            _check_ranks(own, (await rows.roles_of_users(session, org_id, ids)).values())
+            check_ranks(own, (await rows.roles_of_users(session, org_id, ids)).values())
             await rows.unassign_users(session, org_id, ids)
 
-    async def list_groups(self, caller: Principal, org_id: UUID, listing: Listing) -> Page[Group]:
+    async def list_groups(
+        self, caller: Principal, org_id: UUID, listing: EntityListing
+    ) -> Page[Group]:
         """The org's groups."""
         await _check_role(self._database, caller, org_id, GroupRole.VIEWER)
         return await rows.list_groups(self._database, org_id, listing)
@@ -166,19 +173,11 @@ class Orgs:
 async def _check_role(
     queries: Queries, caller: Principal, org_id: UUID, needed: GroupRole
 ) -> GroupRole:
-    exists, role = await rows.find_role(queries, org_id, user_id(caller))
-    if exists and caller.is_admin:
-        return GroupRole.OWNER
-    if role is None:
-        raise NotFound()
+    exists, given = await rows.find_role(queries, org_id, user_id(caller))
+    role = role_of_caller(caller, exists=exists, role=given)
     if not role.includes(needed):
         raise Forbidden()
     return role
-
-
-def _check_ranks(own: GroupRole, roles: Iterable[GroupRole]) -> None:
-    if not all(own.includes(role) for role in roles):
-        raise Forbidden()
 
 
 async def _by_id(queries: Queries, roles: Roles) -> dict[UUID, GroupRole]:

@@ -7,12 +7,15 @@ nothing. What roles and policies add to ownership is in the database (``thing_gr
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
-from gateway.model.access import Principal, PrincipalKind
-from gateway.model.errors import Forbidden
+from gateway.model.access import GroupRole, Principal, PrincipalKind
+from gateway.model.errors import Forbidden, NotFound
+
+T = TypeVar("T")
 
 GUEST_ROLE: Final = "guest"
 
@@ -43,3 +46,32 @@ def owner_filter(caller: Principal) -> UUID | None:
     """The owner that rows must have to be seen, or ``None`` when any will do."""
     caller_id = user_id(caller)
     return None if caller.is_admin else caller_id
+
+
+async def find_permitted(right: Right, find: Callable[[Right], Awaitable[T | None]]) -> T:
+    """What ``find`` finds with that right.
+
+    Raises ``Forbidden`` if it finds it with the right to read only, ``NotFound`` if not even so.
+    """
+    found = await find(right)
+    if found is None:
+        raise Forbidden() if await find(Right.READ) is not None else NotFound()
+    return found
+
+
+def role_of_caller(caller: Principal, *, exists: bool, role: GroupRole | None) -> GroupRole:
+    """The caller's role in a group or org that ``exists``; ``role`` is what its rows give.
+
+    Raises ``NotFound`` for a caller without any.
+    """
+    if exists and caller.is_admin:
+        return GroupRole.OWNER
+    if role is None:
+        raise NotFound()
+    return role
+
+
+def check_ranks(own: GroupRole, roles: Iterable[GroupRole]) -> None:
+    """Raise ``Forbidden`` if one of ``roles``, to be given or taken, is above the caller's own."""
+    if not all(own.includes(role) for role in roles):
+        raise Forbidden()

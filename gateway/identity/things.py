@@ -7,14 +7,16 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Queries
-from gateway.identity.records import Listing, Page, Thing, ThingDraft
-from gateway.identity.rights import Right, maker_id, owner_filter
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.things import Thing, ThingDraft
+from gateway.identity.rights import Right, find_permitted, maker_id, owner_filter
 from gateway.identity.rows import things as rows
 from gateway.identity.rows.scopes import add_scopes, remove_scope
 from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
+from gateway.model.paging import Page
 
 THING_ROLE: Final = "thing"
 SCOPE_KIND: Final = "things"
@@ -51,7 +53,7 @@ class Things:
         """One thing that the caller may change. Raises ``NotFound`` or ``Forbidden``."""
         return await _find(self._database, caller, thing_id, Right.WRITE)
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[Thing]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[Thing]:
         """The things that the caller may see."""
         return await rows.list_things(self._database, owner_filter(caller), listing)
 
@@ -115,11 +117,7 @@ def may_see_key(caller: Principal, thing: Thing) -> bool:
 
 async def _find(queries: Queries, caller: Principal, thing_id: UUID, right: Right) -> Thing:
     user = owner_filter(caller)
-    thing = await rows.find_thing(queries, thing_id, user, right)
-    if thing is None:
-        seen = await rows.find_thing(queries, thing_id, user) is not None
-        raise Forbidden() if seen else NotFound()
-    return thing
+    return await find_permitted(right, lambda r: rows.find_thing(queries, thing_id, user, r))
 
 
 def check_external_id(value: object) -> UUID:

@@ -12,13 +12,15 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database
-from gateway.identity.records import Listing, NewAdmin, Page, User
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.users import NewAdmin, User
 from gateway.identity.rights import GUEST_ROLE, owner_filter, user_id
 from gateway.identity.rows import users as rows
 from gateway.identity.secrets import Passwords, check_password
 from gateway.identity.tokens import LOGIN, Claims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
+from gateway.model.paging import Page
 
 USER_ROLE: Final = "user"
 REGISTRAR_ROLE: Final = "registrar"
@@ -92,7 +94,7 @@ class Users:
             raise NotFound()
         return user
 
-    async def list(self, caller: Principal, listing: Listing) -> Page[User]:
+    async def list(self, caller: Principal, listing: EntityListing) -> Page[User]:
         """The accounts that the caller may see."""
         return await rows.list_users(self._database, owner_filter(caller), listing)
 

@@ -28,7 +28,7 @@ from gateway.database.pool import Database
 from gateway.messaging.records import Delivery
 from gateway.messaging.render import rendered
 from gateway.messaging.rows import outbox
-from gateway.messaging.rows.outbox import Claim, RetryPolicy
+from gateway.messaging.rows.outbox import LeasedWebhook, RetryPolicy
 from gateway.messaging.targets import is_public
 from gateway.model.change import Change, DeliveriesWaiting
 from gateway.model.errors import CatalogueUnavailable
@@ -50,7 +50,7 @@ class DeliveryPolicy:
     timeout_seconds: float
     concurrency: int
     private_targets: bool
-    patience: RetryPolicy
+    retries: RetryPolicy
 
     @property
     def lease_seconds(self) -> float:
@@ -98,12 +98,12 @@ class Poster:
 class Deliverer:
     """Delivers for as long as it runs; an ``ChangeListener``, because a change may be its work."""
 
-    def __init__(self, database: Database, poster: Poster, manner: DeliveryPolicy) -> None:
+    def __init__(self, database: Database, poster: Poster, policy: DeliveryPolicy) -> None:
         self._database = database
         self._poster = poster
-        self._manner = manner
+        self._policy = policy
         self._wake = asyncio.Event()
-        self._serving: dict[asyncio.Task[None], Claim] = {}
+        self._serving: dict[asyncio.Task[None], LeasedWebhook] = {}
 
     def on_change(self, change: Change) -> None:
         """Something may wait."""
@@ -130,24 +130,24 @@ class Deliverer:
             await self._let_go()
 
     async def _claim(self) -> None:
-        free = self._manner.concurrency - len(self._serving)
+        free = self._policy.concurrency - len(self._serving)
         if free <= 0:
             return
-        hosts = Counter(claim.host for claim in self._serving.values())
+        hosts = Counter(leased.host for leased in self._serving.values())
         busy = [host for host, number in hosts.items() if number >= _PER_HOST]
         with _database_may_be_away():
-            for claim in await outbox.claim_webhooks(
-                self._database, uuid4(), self._manner.lease_seconds, busy=busy, limit=free
+            for leased in await outbox.claim_webhooks(
+                self._database, uuid4(), self._policy.lease_seconds, busy=busy, limit=free
             ):
-                hosts[claim.host] += 1
-                if hosts[claim.host] > _PER_HOST:
-                    await outbox.release(self._database, claim)
+                hosts[leased.host] += 1
+                if hosts[leased.host] > _PER_HOST:
+                    await outbox.release(self._database, leased)
                 else:
-                    self._serve_soon(claim)
+                    self._serve_soon(leased)
 
-    def _serve_soon(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._serve(claim))
-        self._serving[task] = claim
+    def _serve_soon(self, leased: LeasedWebhook) -> None:
+        task = asyncio.create_task(self._serve(leased))
+        self._serving[task] = leased
         task.add_done_callback(self._served)
 
     def _served(self, task: asyncio.Task[None]) -> None:
@@ -156,33 +156,33 @@ class Deliverer:
         if not task.cancelled() and task.exception() is not None:
             _log.error("a delivery broke", exc_info=task.exception())
 
-    async def _serve(self, claim: Claim) -> None:
+    async def _serve(self, leased: LeasedWebhook) -> None:
         """Deliver what waits for the webhook, in order, until nothing does or it fails."""
         with _database_may_be_away():
-            lease = self._manner.lease_seconds
-            while delivery := await outbox.next_delivery(self._database, claim, lease):
+            lease = self._policy.lease_seconds
+            while delivery := await outbox.next_delivery(self._database, leased, lease):
                 failed = await self._poster.post(delivery)
                 if failed is not None:
-                    await self._fail(claim, delivery, failed)
+                    await self._fail(leased, delivery, failed)
                     return
                 await outbox.finish(self._database, delivery)
-            await outbox.release(self._database, claim)
+            await outbox.release(self._database, leased)
 
-    async def _fail(self, claim: Claim, delivery: Delivery, failed: Failed) -> None:
+    async def _fail(self, leased: LeasedWebhook, delivery: Delivery, failed: Failed) -> None:
         _log.info(
             "a delivery failed",
             extra={
-                "webhook_id": str(claim.webhook_id),
+                "webhook_id": str(leased.webhook_id),
                 "delivery_id": delivery.id,
                 "attempts": delivery.attempts + 1,
                 "reason": failed.reason,
             },
         )
-        patience = self._manner.patience
+        retries = self._policy.retries
         if failed.refused:
-            least = min(patience.attempts, _ATTEMPTS_IF_REFUSED)
-            patience = replace(patience, attempts=least)
-        await outbox.fail(self._database, claim, delivery, failed.reason, patience)
+            least = min(retries.attempts, _ATTEMPTS_IF_REFUSED)
+            retries = replace(retries, attempts=least)
+        await outbox.fail(self._database, leased, delivery, failed.reason, retries)
 
     async def _let_go(self) -> None:
         held = dict(self._serving)
@@ -190,27 +190,27 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
         with _database_may_be_away():
-            for claim in held.values():
-                await outbox.release(self._database, claim)
+            for leased in held.values():
+                await outbox.release(self._database, leased)
 
 
 @contextlib.asynccontextmanager
-async def delivering(database: Database, manner: DeliveryPolicy) -> AsyncIterator[Deliverer]:
+async def delivering(database: Database, policy: DeliveryPolicy) -> AsyncIterator[Deliverer]:
     """A deliverer that runs for as long as the block does."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=manner.concurrency,
+            limit=policy.concurrency,
             force_close=True,  # each delivery has its own connection, to an address judged for it
             use_dns_cache=False,
-            socket_factory=open_socket if manner.private_targets else open_public_socket,
+            socket_factory=open_socket if policy.private_targets else open_public_socket,
         ),
-        timeout=aiohttp.ClientTimeout(total=manner.timeout_seconds),
+        timeout=aiohttp.ClientTimeout(total=policy.timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "filestore-gateway", "Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,
     ) as session:
-        deliverer = Deliverer(database, Poster(session), manner)
+        deliverer = Deliverer(database, Poster(session), policy)
         async with running(deliverer.run()):
             yield deliverer
 

@@ -42,26 +42,26 @@ class ChangeListener(Protocol):
         """From now on every change is heard."""
 
     def on_disconnected(self) -> None:
-        """Changes may go unheard until the next ``begin``."""
+        """Changes may go unheard until the next ``on_connected``."""
 
 
 class ChangeListeners:
-    """Several audiences as one."""
+    """Several listeners as one."""
 
-    def __init__(self, *audiences: ChangeListener) -> None:
-        self._audiences = audiences
+    def __init__(self, *listeners: ChangeListener) -> None:
+        self._listeners = listeners
 
     def on_change(self, change: Change) -> None:
         """Something changed."""
-        for audience in self._audiences:
-            audience.on_change(change)
+        for listener in self._listeners:
+            listener.on_change(change)
 
     def on_connected(self) -> None:
         """From now on every change is heard."""
-        for audience in self._audiences:
-            audience.on_connected()
+        for listener in self._listeners:
+            listener.on_connected()
 
     def on_disconnected(self) -> None:
-        """Changes may go unheard until the next ``begin``."""
-        for audience in self._audiences:
-            audience.on_disconnected()
+        """Changes may go unheard until the next ``on_connected``."""
+        for listener in self._listeners:
+            listener.on_disconnected()

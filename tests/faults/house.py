@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from gateway.app import Stores, open_app, open_stores, start_server
 from gateway.database.pool import Database
-from gateway.identity.records import ThingDraft
+from gateway.identity.records.things import ThingDraft
 from gateway.identity.registry import open_registry
 from gateway.identity.rows.users import add_user
 from gateway.identity.users import principal_of

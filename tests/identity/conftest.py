@@ -9,7 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from gateway.database.pool import Database
-from gateway.identity.records import GroupDraft, Thing, ThingDraft
+from gateway.identity.records.groups import GroupDraft
+from gateway.identity.records.things import Thing, ThingDraft
 from gateway.identity.registry import Registry, open_registry
 from gateway.identity.rows.users import add_user, find_user_by_email, make_admin
 from gateway.identity.users import principal_of

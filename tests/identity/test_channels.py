@@ -6,7 +6,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.identity.records import Channel, ChannelDraft, Listing, Order, ThingDraft
+from gateway.identity.records.channels import Channel, ChannelDraft
+from gateway.identity.records.paging import EntityListing, EntityOrder
+from gateway.identity.records.things import ThingDraft
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
 from gateway.model.errors import Conflict, NotFound
@@ -77,15 +79,15 @@ async def test_connections_go_with_either_side(
 @pytest.mark.parametrize(
     ("listing", "total", "names"),
     [
-        (Listing(), 3, ["b", "a", "c"]),
-        (Listing(order=Order.NAME, limit=2), 3, ["a", "b"]),
-        (Listing(order=Order.NAME, descending=True, offset=1), 3, ["b", "a"]),
-        (Listing(name="C"), 1, ["c"]),
-        (Listing(metadata={"n": 2}), 1, ["a"]),
+        (EntityListing(), 3, ["b", "a", "c"]),
+        (EntityListing(order=EntityOrder.NAME, limit=2), 3, ["a", "b"]),
+        (EntityListing(order=EntityOrder.NAME, descending=True, offset=1), 3, ["b", "a"]),
+        (EntityListing(name="C"), 1, ["c"]),
+        (EntityListing(metadata={"n": 2}), 1, ["a"]),
     ],
 )
 async def test_channels_are_listed(
-    registry: Registry, user: MakeUser, listing: Listing, total: int, names: list[str]
+    registry: Registry, user: MakeUser, listing: EntityListing, total: int, names: list[str]
 ) -> None:
     owner, other = await user("one@email.com"), await user("two@email.com")
     await make_channel(registry, other)
@@ -111,9 +113,9 @@ async def test_totals_agree_with_what_is_there(
 
     await asyncio.gather(*(live(person) for person in people for _ in range(3)))
     counted = await connection.fetchval("select count(*) from things")
-    assert 3 * 3 * 5 * 3 == counted == (await registry.things.list(admin, Listing())).total
+    assert 3 * 3 * 5 * 3 == counted == (await registry.things.list(admin, EntityListing())).total
     assert [counted // 3] * 3 == [
-        (await registry.things.list(person, Listing())).total for person in people
+        (await registry.things.list(person, EntityListing())).total for person in people
     ]
 
 
@@ -135,7 +137,7 @@ async def test_two_batches_that_share_ids_do_not_block_each_other(
 
 
 async def _seen(
-    registry: Registry, caller: Principal, listing: Listing | None = None
+    registry: Registry, caller: Principal, listing: EntityListing | None = None
 ) -> tuple[int, list[str]]:
-    page = await registry.channels.list(caller, listing or Listing())
+    page = await registry.channels.list(caller, listing or EntityListing())
     return page.total, [channel.name for channel in page.items]

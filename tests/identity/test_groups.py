@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.identity.records import Candidate, GroupDraft, Listing, Member, MemberKind, Order
+from gateway.identity.records.groups import Candidate, GroupDraft, Member, MemberKind
+from gateway.identity.records.paging import EntityListing, EntityOrder
 from gateway.identity.registry import Registry
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, NotFound
@@ -78,7 +79,7 @@ async def _see(registry: Registry, caller: Principal, team: Team) -> None:
 
 
 async def _see_members(registry: Registry, caller: Principal, team: Team) -> None:
-    await registry.groups.list_members(caller, team.group, MemberKind.ALL, Listing())
+    await registry.groups.list_members(caller, team.group, MemberKind.ALL, EntityListing())
 
 
 async def _rename(registry: Registry, caller: Principal, team: Team) -> None:
@@ -197,15 +198,15 @@ async def test_a_child_outlives_its_parent(registry: Registry, user: MakeUser) -
 
 async def test_a_listing_shows_the_groups_one_is_in(registry: Registry, team: Team) -> None:
     other = await make_group(registry, team["stranger"], "a line")
-    assert (1, [other]) == await _listed(registry, team["stranger"], Listing())
-    assert (1, [team.group]) == await _listed(registry, team["viewer"], Listing())
-    assert (2, [team.group, other]) == await _listed(registry, team["root"], Listing())
-    by_name = Listing(order=Order.NAME)
+    assert (1, [other]) == await _listed(registry, team["stranger"], EntityListing())
+    assert (1, [team.group]) == await _listed(registry, team["viewer"], EntityListing())
+    assert (2, [team.group, other]) == await _listed(registry, team["root"], EntityListing())
+    by_name = EntityListing(order=EntityOrder.NAME)
     assert (2, [other, team.group]) == await _listed(registry, team["root"], by_name)
-    latest = Listing(descending=True, limit=1)
+    latest = EntityListing(descending=True, limit=1)
     assert (2, [other]) == await _listed(registry, team["root"], latest)
-    assert (1, [other]) == await _listed(registry, team["root"], Listing(name="A L"))
-    assert (0, []) == await _listed(registry, team["root"], Listing(metadata={"no": 1}))
+    assert (1, [other]) == await _listed(registry, team["root"], EntityListing(name="A L"))
+    assert (0, []) == await _listed(registry, team["root"], EntityListing(metadata={"no": 1}))
 
 
 async def test_things_and_users_are_members_alike(registry: Registry, team: Team) -> None:
@@ -215,7 +216,9 @@ async def test_things_and_users_are_members_alike(registry: Registry, team: Team
     await registry.groups.assign(team["creator"], team.group, candidates)
     await registry.groups.assign(team["creator"], team.group, [Candidate(id=first.id)])
     await registry.groups.assign(team["creator"], team.group, [Candidate(id=second.id)])
-    page = await registry.groups.list_members(team["viewer"], team.group, MemberKind.ALL, Listing())
+    page = await registry.groups.list_members(
+        team["viewer"], team.group, MemberKind.ALL, EntityListing()
+    )
     assert [Member(second.id, second), Member(first.id, first)] == page.items[:2]
     assert Member(UUID(team["stranger"].id), None, "stranger@email.com", VIEWER) == page.items[-1]
     assert (8, 2, 6) == (
@@ -270,16 +273,16 @@ async def test_the_groups_of_a_thing_are_listed_for_who_sees_it(
     hidden = await make_group(registry, team["stranger"])
     for caller, group in ((team["manager"], team.group), (team["root"], hidden)):
         await registry.groups.assign(caller, group, [Candidate(id=thing.id)])
-    seen = await registry.groups.list_of_thing(team["manager"], thing.id, Listing())
+    seen = await registry.groups.list_of_thing(team["manager"], thing.id, EntityListing())
     assert (1, [team.group]) == (seen.total, [g.id for g in seen.items])
-    seen = await registry.groups.list_of_thing(team["root"], thing.id, Listing())
+    seen = await registry.groups.list_of_thing(team["root"], thing.id, EntityListing())
     assert (2, [team.group, hidden]) == (seen.total, [g.id for g in seen.items])
     for who, group in (("creator", team.group), ("stranger", hidden)):
-        seen = await registry.groups.list_of_thing(team[who], thing.id, Listing())
+        seen = await registry.groups.list_of_thing(team[who], thing.id, EntityListing())
         assert (1, [group]) == (seen.total, [g.id for g in seen.items])
     other = await make_thing(registry, team["manager"])
     with pytest.raises(NotFound):
-        await registry.groups.list_of_thing(team["creator"], other.id, Listing())
+        await registry.groups.list_of_thing(team["creator"], other.id, EntityListing())
 
 
 async def test_taking_out_who_is_not_in_is_no_error(registry: Registry, team: Team) -> None:
@@ -288,12 +291,14 @@ async def test_taking_out_who_is_not_in_is_no_error(registry: Registry, team: Te
 
 
 async def _listed(
-    registry: Registry, caller: Principal, listing: Listing
+    registry: Registry, caller: Principal, listing: EntityListing
 ) -> tuple[int, list[UUID]]:
     page = await registry.groups.list(caller, listing)
     return page.total, [g.id for g in page.items]
 
 
 async def _count(registry: Registry, team: Team, kind: str) -> int:
-    page = await registry.groups.list_members(team["root"], team.group, MemberKind(kind), Listing())
+    page = await registry.groups.list_members(
+        team["root"], team.group, MemberKind(kind), EntityListing()
+    )
     return page.total

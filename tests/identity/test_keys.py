@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from gateway.identity.keys import LONGEST_SECONDS
-from gateway.identity.records import KeyType, Listing
+from gateway.identity.records.keys import KeyType
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
@@ -121,7 +122,7 @@ async def test_keys_are_listed_to_who_issued_them(registry: Registry, user: Make
     owner, other = await user("one@email.com"), await user("two@email.com")
     keys = [(await registry.keys.issue(owner, KeyType.API, n))[0] for n in (0, 5, 9)]
     await registry.keys.issue(other, KeyType.API, 0)
-    page = await registry.keys.list(owner, Listing(offset=1))
+    page = await registry.keys.list(owner, EntityListing(offset=1))
     assert (3, keys[1:]) == (page.total, page.items)
 
 
@@ -134,7 +135,7 @@ async def test_keys_long_over_are_forgotten(
         "update api_keys set expires_at = $1", datetime.now(UTC) - timedelta(days=31)
     )
     key, _ = await registry.keys.issue(owner, KeyType.API, 5)
-    assert [key] == list((await registry.keys.list(owner, Listing())).items)
+    assert [key] == list((await registry.keys.list(owner, EntityListing())).items)
 
 
 async def test_every_gateway_is_told_of_a_revocation(

@@ -4,7 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.identity.records import Listing, OrgDraft
+from gateway.identity.records.orgs import OrgDraft
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, GatewayError, NotFound
@@ -29,7 +30,7 @@ async def test_what_a_role_may(registry: Registry, user: MakeUser, role: GroupRo
     own_group = await make_group(registry, member)
     orgs = registry.orgs
     await orgs.get(member, org)
-    await orgs.list_members(member, org, Listing())
+    await orgs.list_members(member, org, EntityListing())
     await _tried(orgs.assign_groups(member, org, [own_group]), role.includes(EDITOR))
     await _tried(orgs.unassign_groups(member, org, [own_group]), role.includes(EDITOR))
     await _tried(orgs.amend(member, org, name="new"), role.includes(ADMIN))
@@ -49,13 +50,13 @@ async def test_an_org_is_nothing_to_strangers(
             registry.orgs.get(stranger, wanted),
             registry.orgs.amend(stranger, wanted, name="x"),
             registry.orgs.remove(stranger, wanted),
-            registry.orgs.list_members(stranger, wanted, Listing()),
-            registry.orgs.list_groups(stranger, wanted, Listing()),
+            registry.orgs.list_members(stranger, wanted, EntityListing()),
+            registry.orgs.list_groups(stranger, wanted, EntityListing()),
         ):
             with pytest.raises(NotFound):
                 await tried
     assert [[org], [], [org]] == [
-        [o.id for o in (await registry.orgs.list(who, Listing())).items]
+        [o.id for o in (await registry.orgs.list(who, EntityListing())).items]
         for who in (owner, stranger, admin)
     ]
     await registry.orgs.remove(admin, org)
@@ -72,7 +73,7 @@ async def test_an_owner_of_an_org_owns_its_groups_and_others_do_not(
         await registry.group_role(boss, group)
     await registry.orgs.assign_groups(maker, org, [group])
     assert OWNER is await registry.group_role(boss, group)
-    assert [group] == [g.id for g in (await registry.groups.list(boss, Listing())).items]
+    assert [group] == [g.id for g in (await registry.groups.list(boss, EntityListing())).items]
     with pytest.raises(NotFound):
         await registry.group_role(helper, group)
     await registry.orgs.unassign_groups(maker, org, [group])
@@ -88,7 +89,7 @@ async def test_only_an_owner_gives_a_group_to_an_org(registry: Registry, user: M
     group, org = await make_group(registry, owner), await make_org(registry, boss)
     with pytest.raises(NotFound):
         await registry.orgs.assign_groups(boss, org, [group])
-    assert 0 == (await registry.orgs.list_groups(boss, org, Listing())).total
+    assert 0 == (await registry.orgs.list_groups(boss, org, EntityListing())).total
 
 
 async def test_a_group_is_in_one_org_and_all_are_assigned_or_none(
@@ -102,7 +103,7 @@ async def test_a_group_is_in_one_org_and_all_are_assigned_or_none(
     with pytest.raises(Conflict):
         await registry.orgs.assign_groups(owner, two, [free, taken])
     assert [1, 0] == [
-        (await registry.orgs.list_groups(owner, org, Listing())).total for org in (one, two)
+        (await registry.orgs.list_groups(owner, org, EntityListing())).total for org in (one, two)
     ]
 
 
@@ -144,14 +145,14 @@ async def test_memberships_are_for_the_member_and_admins(
     org = await make_org(registry, owner, member=VIEWER)
     await make_org(registry, owner)
     for who in (member, admin):
-        page = await registry.orgs.list_of_member(who, UUID(member.id), Listing())
+        page = await registry.orgs.list_of_member(who, UUID(member.id), EntityListing())
         assert [org] == [o.id for o in page.items]
     with pytest.raises(NotFound):
-        await registry.orgs.list_of_member(owner, UUID(member.id), Listing())
+        await registry.orgs.list_of_member(owner, UUID(member.id), EntityListing())
 
 
 async def _roles(registry: Registry, caller: Principal, org: UUID) -> list[GroupRole | None]:
-    return [m.role for m in (await registry.orgs.list_members(caller, org, Listing())).items]
+    return [m.role for m in (await registry.orgs.list_members(caller, org, EntityListing())).items]
 
 
 async def _tried(work: object, allowed: bool) -> None:

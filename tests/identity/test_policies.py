@@ -6,7 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from gateway.identity.groups import Groups
-from gateway.identity.records import Candidate, ChannelDraft, Listing, Thing, ThingDraft
+from gateway.identity.records.channels import ChannelDraft
+from gateway.identity.records.groups import Candidate
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.things import Thing, ThingDraft
 from gateway.identity.registry import Registry
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, GatewayError, Malformed, NotFound
@@ -80,10 +83,10 @@ async def test_what_is_granted_is_what_may_be_done_with_a_thing(
     await make_thing(registry, friend, "own")
     await grant(registry, admin, owner, thing, friend)
     assert sees == await _outcome(things.get(friend, thing.id))
-    page = await things.list(friend, Listing())
+    page = await things.list(friend, EntityListing())
     names = ["sensor", "own"] if sees == "yes" else ["own"]
     assert (len(names), names) == (page.total, [t.name for t in page.items])
-    found = await things.list(friend, Listing(name="sensor"))
+    found = await things.list(friend, EntityListing(name="sensor"))
     assert names[:-1] == [t.name for t in found.items]
     assert changes == await _outcome(things.amend(friend, thing.id, name="new"))
     channel = (await registry.channels.create(friend, [ChannelDraft()]))[0]
@@ -106,7 +109,9 @@ async def test_a_policy_on_a_channel_is_enforced_until_it_is_deleted(
     }
     for _ in range(2):
         await registry.policies.add(admin, str(channel.id), [UUID(friend.id)], [action])
-    assert (1 if action == "read" else 0) == (await registry.channels.list(friend, Listing())).total
+    assert (1 if action == "read" else 0) == (
+        await registry.channels.list(friend, EntityListing())
+    ).total
     await registry.policies.remove(admin, str(channel.id), [UUID(friend.id)], [action])
     assert ["absent"] * 3 == [await _outcome(act[verb]()) for verb in act]
     await registry.policies.add(admin, str(channel.id), [UUID(friend.id)], [action])

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.identity.records import Listing, Order, ThingDraft
+from gateway.identity.records.paging import EntityListing, EntityOrder
+from gateway.identity.records.things import ThingDraft
 from gateway.identity.registry import Registry
 from gateway.identity.things import check_external_id
 from gateway.model.access import Principal, PrincipalKind
@@ -84,7 +85,7 @@ async def test_a_listing_keeps_the_order_of_a_batch(registry: Registry, user: Ma
     owner = await user("test@email.com")
     made = await registry.things.create(owner, [ThingDraft(str(n)) for n in range(20)])
     assert [t.id for t in made] == [
-        t.id for t in (await registry.things.list(owner, Listing(limit=None))).items
+        t.id for t in (await registry.things.list(owner, EntityListing(limit=None))).items
     ]
 
 
@@ -167,25 +168,25 @@ async def test_a_listing_shows_ones_own_and_everything_to_an_admin(
     one, two = await user("one@email.com"), await user("two@email.com")
     await registry.things.create(one, [ThingDraft("a"), ThingDraft("b")])
     await registry.things.create(two, [ThingDraft("c")])
-    assert {"a", "b"} == set(await _names(registry, one, Listing()))
-    assert {"c"} == set(await _names(registry, two, Listing()))
-    assert {"a", "b", "c"} == set(await _names(registry, admin, Listing()))
+    assert {"a", "b"} == set(await _names(registry, one, EntityListing()))
+    assert {"c"} == set(await _names(registry, two, EntityListing()))
+    assert {"a", "b", "c"} == set(await _names(registry, admin, EntityListing()))
 
 
-LISTINGS: list[tuple[str, Listing, int, list[str]]] = [
-    ("as they came", Listing(), 4, ["beta", "Alpha", "gamma", "delta"]),
-    ("latest first", Listing(descending=True), 4, ["delta", "gamma", "Alpha", "beta"]),
-    ("by name", Listing(order=Order.NAME), 4, ["Alpha", "beta", "delta", "gamma"]),
-    ("by name, down", Listing(order=Order.NAME, descending=True), 4, ["gamma", "delta", "beta", "Alpha"]),
-    ("by id", Listing(order=Order.ID), 4, ["delta", "gamma", "Alpha", "beta"]),
-    ("by id, down", Listing(order=Order.ID, descending=True), 4, ["beta", "Alpha", "gamma", "delta"]),
-    ("a page", Listing(offset=1, limit=2), 4, ["Alpha", "gamma"]),
-    ("past the end", Listing(offset=9), 4, []),
-    ("without a limit", Listing(limit=None, offset=3), 4, ["delta"]),
-    ("part of the name", Listing(name="LPH"), 1, ["Alpha"]),
-    ("a percent sign is itself", Listing(name="%"), 0, []),
-    ("metadata", Listing(metadata={"site": {"hall": 2}}), 2, ["Alpha", "delta"]),
-    ("metadata and name", Listing(metadata={"site": {"hall": 2}}, name="del"), 1, ["delta"]),
+LISTINGS: list[tuple[str, EntityListing, int, list[str]]] = [
+    ("as they came", EntityListing(), 4, ["beta", "Alpha", "gamma", "delta"]),
+    ("latest first", EntityListing(descending=True), 4, ["delta", "gamma", "Alpha", "beta"]),
+    ("by name", EntityListing(order=EntityOrder.NAME), 4, ["Alpha", "beta", "delta", "gamma"]),
+    ("by name, down", EntityListing(order=EntityOrder.NAME, descending=True), 4, ["gamma", "delta", "beta", "Alpha"]),
+    ("by id", EntityListing(order=EntityOrder.ID), 4, ["delta", "gamma", "Alpha", "beta"]),
+    ("by id, down", EntityListing(order=EntityOrder.ID, descending=True), 4, ["beta", "Alpha", "gamma", "delta"]),
+    ("a page", EntityListing(offset=1, limit=2), 4, ["Alpha", "gamma"]),
+    ("past the end", EntityListing(offset=9), 4, []),
+    ("without a limit", EntityListing(limit=None, offset=3), 4, ["delta"]),
+    ("part of the name", EntityListing(name="LPH"), 1, ["Alpha"]),
+    ("a percent sign is itself", EntityListing(name="%"), 0, []),
+    ("metadata", EntityListing(metadata={"site": {"hall": 2}}), 2, ["Alpha", "delta"]),
+    ("metadata and name", EntityListing(metadata={"site": {"hall": 2}}, name="del"), 1, ["delta"]),
 ]  # fmt: skip
 
 
@@ -193,7 +194,7 @@ LISTINGS: list[tuple[str, Listing, int, list[str]]] = [
     ("listing", "total", "names"), [row[1:] for row in LISTINGS], ids=[row[0] for row in LISTINGS]
 )
 async def test_a_listing_is_ordered_paged_and_filtered(
-    registry: Registry, user: MakeUser, listing: Listing, total: int, names: list[str]
+    registry: Registry, user: MakeUser, listing: EntityListing, total: int, names: list[str]
 ) -> None:
     owner = await user("test@email.com")
     hall = {"site": {"hall": 2, "row": 1}}
@@ -225,5 +226,5 @@ def test_an_external_id_may_be_in_upper_case() -> None:
     assert EXTERNAL == check_external_id(str(EXTERNAL).upper())
 
 
-async def _names(registry: Registry, caller: Principal, listing: Listing) -> list[str]:
+async def _names(registry: Registry, caller: Principal, listing: EntityListing) -> list[str]:
     return [t.name for t in (await registry.things.list(caller, listing)).items]

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from gateway.database.pool import Database
-from gateway.identity.records import Listing
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry, open_registry
 from gateway.identity.users import check_email
 from gateway.model.access import Principal, PrincipalKind
@@ -131,11 +131,11 @@ async def test_users_see_themselves_and_an_admin_sees_all(
     one, two = await user("one@email.com"), await user("two@email.com")
     assert UUID(one.id) == (await registry.users.get(one, UUID(one.id))).id
     assert UUID(one.id) == (await registry.users.get(admin, UUID(one.id))).id
-    assert ["one@email.com"] == await _emails(registry, one, Listing())
+    assert ["one@email.com"] == await _emails(registry, one, EntityListing())
     everybody = ["root@example.com", "one@email.com", "two@email.com"]
-    assert everybody == await _emails(registry, admin, Listing())
-    assert ["two@email.com"] == await _emails(registry, admin, Listing(name="TWO@"))
-    assert ["one@email.com"] == await _emails(registry, admin, Listing(offset=1, limit=1))
+    assert everybody == await _emails(registry, admin, EntityListing())
+    assert ["two@email.com"] == await _emails(registry, admin, EntityListing(name="TWO@"))
+    assert ["one@email.com"] == await _emails(registry, admin, EntityListing(offset=1, limit=1))
     for unseen in (UUID(two.id), uuid4()):
         with pytest.raises(NotFound):
             await registry.users.get(one, unseen)
@@ -151,7 +151,7 @@ async def test_a_user_changes_their_own_metadata(registry: Registry, user: MakeU
 async def test_a_thing_is_no_user(registry: Registry) -> None:
     thing = Principal(PrincipalKind.THING, str(uuid4()), "thing")
     with pytest.raises(Forbidden):
-        await registry.users.list(thing, Listing())
+        await registry.users.list(thing, EntityListing())
 
 
 async def test_closed_registration_is_for_admins(database: Database, admin: Principal) -> None:
@@ -227,5 +227,5 @@ async def test_a_database_of_another_deployment_is_refused(
         pass
 
 
-async def _emails(registry: Registry, caller: Principal, listing: Listing) -> list[str]:
+async def _emails(registry: Registry, caller: Principal, listing: EntityListing) -> list[str]:
     return [u.email for u in (await registry.users.list(caller, listing)).items]

@@ -20,7 +20,7 @@ from gateway.dialects.mainflux.fields import (
     with_metadata,
 )
 from gateway.identity.channels import Channels
-from gateway.identity.records import Channel, ChannelDraft
+from gateway.identity.records.channels import Channel, ChannelDraft
 from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.context import GATEWAY

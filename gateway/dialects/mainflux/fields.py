@@ -13,10 +13,11 @@ from uuid import UUID
 from aiohttp import web
 
 from gateway.dialects.mainflux.query import Paging, paging_of, query_value
-from gateway.identity.records import Listing, Order, Page
+from gateway.identity.records.paging import EntityListing, EntityOrder
 from gateway.identity.things import check_external_id
 from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed, NotFound
+from gateway.model.paging import Page
 from gateway.web.context import GATEWAY
 from gateway.web.uploads.body import parse_json, read_json
 
@@ -83,17 +84,17 @@ def metadata_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return as_object(body.get("metadata") or {}, "metadata")
 
 
-def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, Listing]:
+def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, EntityListing]:
     """What a list request asks for: as it was worded, and as the registry takes it.
 
     ``name`` is the parameter that holds a part of the name. Raises ``BadQuery``.
     """
-    paging = paging_of(request, orders=(Order.NAME, Order.ID))
+    paging = paging_of(request, orders=(EntityOrder.NAME, EntityOrder.ID))
     metadata = query_value(request, "metadata")
-    return paging, Listing(
+    return paging, EntityListing(
         offset=paging.offset,
         limit=paging.limit,
-        order=Order(paging.order or Order.CREATED),
+        order=EntityOrder(paging.order or EntityOrder.CREATED),
         descending=paging.descending,
         name=query_value(request, name),
         metadata=as_object(parse_json(metadata), "metadata") if metadata else {},
@@ -108,12 +109,12 @@ def role_of(text: str) -> GroupRole:
         raise Malformed("a role is viewer, editor, admin or owner") from exc
 
 
-def shown_page(page: Page[Any], listing: Listing) -> dict[str, object]:
+def shown_page(page: Page[Any], listing: EntityListing) -> dict[str, object]:
     """The fields that every list answer begins with."""
     return {"total": page.total, "offset": listing.offset, "limit": listing.limit or 0}
 
 
-def shown_listing(page: Page[Any], listing: Listing, paging: Paging) -> dict[str, object]:
+def shown_listing(page: Page[Any], listing: EntityListing, paging: Paging) -> dict[str, object]:
     """The same for a list that names its order."""
     return {
         **shown_page(page, listing),

@@ -29,7 +29,7 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.dialects.mainflux.query import BadQuery, query_value
 from gateway.identity.groups import Groups
-from gateway.identity.records import Candidate, Group, GroupDraft, Member, MemberKind
+from gateway.identity.records.groups import Candidate, Group, GroupDraft, Member, MemberKind
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import GroupRole, Principal
 from gateway.model.label import check_label

@@ -12,7 +12,7 @@ from uuid import UUID
 from aiohttp import web
 
 from gateway.dialects.mainflux.fields import entity_id, path_id, read_object, text_of
-from gateway.identity.records import Thing
+from gateway.identity.records.things import Thing
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
 from gateway.web.authentication import CALLERS
 from gateway.web.dialect import Route

@@ -16,7 +16,7 @@ from gateway.dialects.mainflux.fields import (
     shown_time,
 )
 from gateway.identity.keys import LONGEST_SECONDS, Keys
-from gateway.identity.records import ApiKey, KeyType
+from gateway.identity.records.keys import ApiKey, KeyType
 from gateway.model.errors import Malformed
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route

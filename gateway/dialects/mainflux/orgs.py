@@ -26,10 +26,13 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.dialects.mainflux.groups import shown_group
 from gateway.identity.orgs import Orgs
-from gateway.identity.records import Listing, Member, Org, OrgDraft, Page
+from gateway.identity.records.groups import Member
+from gateway.identity.records.orgs import Org, OrgDraft
+from gateway.identity.records.paging import EntityListing
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Malformed
 from gateway.model.label import check_label
+from gateway.model.paging import Page
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
@@ -157,7 +160,7 @@ async def _permitted(request: web.Request, needed: GroupRole) -> tuple[Principal
     return caller, org
 
 
-def _orgs_page(page: Page[Org], listing: Listing) -> web.StreamResponse:
+def _orgs_page(page: Page[Org], listing: EntityListing) -> web.StreamResponse:
     shown = [_shown(org) for org in page.items]
     return json_reply({**shown_page(page, listing), "name": listing.name, "orgs": shown})
 

@@ -22,7 +22,7 @@ from gateway.dialects.mainflux.fields import (
     with_metadata,
 )
 from gateway.dialects.mainflux.groups import shown_group
-from gateway.identity.records import Thing, ThingDraft
+from gateway.identity.records.things import Thing, ThingDraft
 from gateway.identity.registry import Registry
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import Principal

@@ -17,7 +17,7 @@ from gateway.dialects.mainflux.fields import (
     text_of,
     with_metadata,
 )
-from gateway.identity.records import User
+from gateway.identity.records.users import User
 from gateway.identity.users import Users
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route

@@ -11,9 +11,12 @@ from uuid import UUID
 
 from gateway.database.pool import Queries, Row
 from gateway.database.statements import ordered
-from gateway.identity.records import Channel, Listing, Page, Thing
+from gateway.identity.records.channels import Channel
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.things import Thing
 from gateway.identity.rights import Right
 from gateway.identity.rows.things import thing_of
+from gateway.model.paging import Page
 
 
 async def add_channels(queries: Queries, owner: UUID, channels: Sequence[Channel]) -> None:
@@ -47,7 +50,9 @@ async def channels_to_change(
     return frozenset(row["id"] for row in rows)
 
 
-async def list_channels(queries: Queries, viewer: UUID | None, listing: Listing) -> Page[Channel]:
+async def list_channels(
+    queries: Queries, viewer: UUID | None, listing: EntityListing
+) -> Page[Channel]:
     """One page."""
     asked = (viewer, listing.name.lower(), listing.metadata)
     total = await queries.value("count_channels", *asked)
@@ -89,7 +94,7 @@ async def connected(queries: Queries, channel_id: UUID, thing_id: UUID) -> bool:
 
 
 async def list_channels_of_thing(
-    queries: Queries, thing_id: UUID, user: UUID | None, listing: Listing
+    queries: Queries, thing_id: UUID, user: UUID | None, listing: EntityListing
 ) -> Page[Channel]:
     """A page of the thing's channels, in order of connection."""
     total = await queries.value("count_channels_of_thing", thing_id, user)
@@ -99,7 +104,7 @@ async def list_channels_of_thing(
 
 
 async def list_things_of_channel(
-    queries: Queries, channel_id: UUID, user: UUID | None, listing: Listing
+    queries: Queries, channel_id: UUID, user: UUID | None, listing: EntityListing
 ) -> Page[Thing]:
     """A page of the channel's things, in order of connection."""
     total = await queries.value("count_things_of_channel", channel_id, user)

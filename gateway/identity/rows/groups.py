@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.identity.records import Group, GroupDraft, Listing, Member, MemberKind, Page
+from gateway.identity.records.groups import Group, GroupDraft, Member, MemberKind
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.rows.things import thing_of
 from gateway.model.access import GroupRole
+from gateway.model.paging import Page
 
 
 async def add_group(queries: Queries, group_id: UUID, owner_id: UUID, draft: GroupDraft) -> None:
@@ -50,7 +52,7 @@ async def find_role(
     return True, None if row["role"] is None else GroupRole(row["role"])
 
 
-async def list_groups(queries: Queries, member: UUID | None, listing: Listing) -> Page[Group]:
+async def list_groups(queries: Queries, member: UUID | None, listing: EntityListing) -> Page[Group]:
     """A page of the groups that the user is in, or of all."""
     asked = (member, listing.name.lower(), listing.metadata)
     total = await queries.value("count_groups", *asked)
@@ -60,7 +62,7 @@ async def list_groups(queries: Queries, member: UUID | None, listing: Listing) -
 
 
 async def list_groups_of_thing(
-    queries: Queries, thing_id: UUID, member: UUID | None, listing: Listing
+    queries: Queries, thing_id: UUID, member: UUID | None, listing: EntityListing
 ) -> Page[Group]:
     """A page of the thing's groups that the user is in too, or of all."""
     total = await queries.value("count_groups_of_thing", thing_id, member)
@@ -118,7 +120,7 @@ async def unassign(queries: Queries, group_id: UUID, ids: Sequence[UUID]) -> Non
 
 
 async def list_members(
-    queries: Queries, group_id: UUID, kind: MemberKind, listing: Listing
+    queries: Queries, group_id: UUID, kind: MemberKind, listing: EntityListing
 ) -> Page[Member]:
     """One page: things first, then users, each in order of assignment."""
     total = await queries.value("count_members", group_id, str(kind))

@@ -6,8 +6,11 @@ from typing import cast
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.identity.records import ApiKey, KeyType, Listing, Page, User
+from gateway.identity.records.keys import ApiKey, KeyType
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.users import User
 from gateway.identity.rows.users import user_of
+from gateway.model.paging import Page
 
 
 async def add_key(queries: Queries, key: ApiKey, parent: UUID | None) -> ApiKey:
@@ -39,7 +42,7 @@ async def find_key(queries: Queries, key_id: UUID, owner: UUID | None) -> ApiKey
     return _key(row) if row else None
 
 
-async def list_keys(queries: Queries, owner: UUID, listing: Listing) -> Page[ApiKey]:
+async def list_keys(queries: Queries, owner: UUID, listing: EntityListing) -> Page[ApiKey]:
     """A page of the user's keys, in order of issue."""
     total = await queries.value("count_keys", owner)
     rows = await queries.rows("list_keys", owner, listing.limit, listing.offset)

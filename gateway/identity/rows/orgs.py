@@ -7,9 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.identity.records import Group, Listing, Member, Org, OrgDraft, Page
+from gateway.identity.records.groups import Group, Member
+from gateway.identity.records.orgs import Org, OrgDraft
+from gateway.identity.records.paging import EntityListing
 from gateway.identity.rows.groups import group_of
 from gateway.model.access import GroupRole
+from gateway.model.paging import Page
 
 
 async def add_org(queries: Queries, org_id: UUID, owner_id: UUID, draft: OrgDraft) -> None:
@@ -40,7 +43,7 @@ async def find_role(queries: Queries, org_id: UUID, user_id: UUID) -> tuple[bool
     return True, None if row["role"] is None else GroupRole(row["role"])
 
 
-async def list_orgs(queries: Queries, member: UUID | None, listing: Listing) -> Page[Org]:
+async def list_orgs(queries: Queries, member: UUID | None, listing: EntityListing) -> Page[Org]:
     """A page of the orgs that the user is in, or of all."""
     asked = (member, listing.name.lower(), listing.metadata)
     total = await queries.value("count_orgs", *asked)
@@ -84,7 +87,7 @@ async def unassign_users(queries: Queries, org_id: UUID, user_ids: Sequence[UUID
     await queries.run("unassign_from_org", org_id, user_ids)
 
 
-async def list_members(queries: Queries, org_id: UUID, listing: Listing) -> Page[Member]:
+async def list_members(queries: Queries, org_id: UUID, listing: EntityListing) -> Page[Member]:
     """A page of the org's users, in order of assignment."""
     part = listing.name.lower()
     total = await queries.value("count_org_members", org_id, part)
@@ -105,7 +108,7 @@ async def unassign_groups(queries: Queries, org_id: UUID, group_ids: Sequence[UU
     await queries.run("unassign_groups_from_org", org_id, group_ids)
 
 
-async def list_groups(queries: Queries, org_id: UUID, listing: Listing) -> Page[Group]:
+async def list_groups(queries: Queries, org_id: UUID, listing: EntityListing) -> Page[Group]:
     """A page of the org's groups, in order of assignment."""
     part = listing.name.lower()
     total = await queries.value("count_org_groups", org_id, part)

@@ -11,8 +11,10 @@ from uuid import UUID
 
 from gateway.database.pool import Queries, Row
 from gateway.database.statements import ordered
-from gateway.identity.records import Listing, Page, Thing
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.things import Thing
 from gateway.identity.rights import Right
+from gateway.model.paging import Page
 
 
 async def add_things(
@@ -64,7 +66,7 @@ async def things_to_change(
     return frozenset(row["id"] for row in rows)
 
 
-async def list_things(queries: Queries, viewer: UUID | None, listing: Listing) -> Page[Thing]:
+async def list_things(queries: Queries, viewer: UUID | None, listing: EntityListing) -> Page[Thing]:
     """One page."""
     asked = (viewer, listing.name.lower(), listing.metadata)
     total = await queries.value("count_things", *asked)

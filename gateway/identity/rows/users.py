@@ -7,7 +7,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.identity.records import Listing, Page, User
+from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.users import User
+from gateway.model.paging import Page
 
 
 async def add_user(
@@ -42,7 +44,7 @@ async def find_users(
     )
 
 
-async def list_users(queries: Queries, only: UUID | None, listing: Listing) -> Page[User]:
+async def list_users(queries: Queries, only: UUID | None, listing: EntityListing) -> Page[User]:
     """A page of all users, or of the ``only`` one."""
     part = listing.name.lower()
     total = await queries.value("count_users", only, part, listing.metadata)

@@ -11,7 +11,7 @@ from gateway.messaging.records import Delivery, Format
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LeasedWebhook:
     """A webhook that is ours to deliver to for as long as the lease is renewed."""
 
     webhook_id: UUID
@@ -31,15 +31,15 @@ class RetryPolicy:
 
 async def claim_webhooks(
     queries: Queries, lease: UUID, seconds: float, *, busy: Collection[str], limit: int
-) -> list[Claim]:
+) -> list[LeasedWebhook]:
     """Take up to ``limit`` webhooks that something waits for, none on a busy host."""
     rows = await queries.rows("claim_webhooks", lease, seconds, list(busy), limit)
-    return [Claim(row["id"], row["host"], lease) for row in rows]
+    return [LeasedWebhook(row["id"], row["host"], lease) for row in rows]
 
 
-async def next_delivery(queries: Queries, claim: Claim, seconds: float) -> Delivery | None:
+async def next_delivery(queries: Queries, leased: LeasedWebhook, seconds: float) -> Delivery | None:
     """The first that waits, and the lease for longer; ``None``: there is none, or no lease."""
-    row = await queries.row("next_delivery", claim.webhook_id, claim.lease, seconds)
+    row = await queries.row("next_delivery", leased.webhook_id, leased.lease, seconds)
     if row is None:
         return None
     return Delivery(
@@ -60,25 +60,25 @@ async def finish(queries: Queries, delivery: Delivery) -> None:
 
 
 async def fail(
-    queries: Queries, claim: Claim, delivery: Delivery, error: str, patience: RetryPolicy
+    queries: Queries, leased: LeasedWebhook, delivery: Delivery, error: str, retries: RetryPolicy
 ) -> None:
     """It did not: the webhook rests, its lease ends, and what ran out of time is given up."""
     await queries.run(
         "fail_delivery",
         delivery.id,
         delivery.webhook_id,
-        claim.lease,
+        leased.lease,
         error,
-        patience.attempts,
-        patience.give_up_seconds,
-        patience.first_pause_seconds,
-        patience.longest_pause_seconds,
+        retries.attempts,
+        retries.give_up_seconds,
+        retries.first_pause_seconds,
+        retries.longest_pause_seconds,
     )
 
 
-async def release(queries: Queries, claim: Claim) -> None:
+async def release(queries: Queries, leased: LeasedWebhook) -> None:
     """Somebody else may deliver to the webhook."""
-    await queries.run("release_webhook", claim.webhook_id, claim.lease)
+    await queries.run("release_webhook", leased.webhook_id, leased.lease)
 
 
 async def remove_dead(queries: Queries, seconds: float) -> None:

@@ -63,7 +63,7 @@ async def chunks(request: web.Request, limits: Limits, *, limit_bytes: int) -> A
     _check_coding(request)
     invite_body(request)
     received = 0
-    with Pace(request, limits) as pace:
+    with MinimumRate(request, limits) as pace:
         while chunk := await _next_chunk(request, declared, received):
             received += len(chunk)
             if received > limit_bytes:
@@ -97,7 +97,7 @@ def parse_json(text: bytes | str) -> object:
     return value
 
 
-class Pace:
+class MinimumRate:
     """Ends a body that stalls, or that comes slower than the floor.
 
     One timer looks at the count from time to time, so that a fast body pays nothing.

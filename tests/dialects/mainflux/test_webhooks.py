@@ -236,7 +236,7 @@ async def test_a_name_that_came_to_mean_us_is_not_called(
             " select id, 'file.uploaded', '{}' from webhooks"
         )
     patience = RetryPolicy(2, 3600, 0.05, 0.1)
-    async with delivering(database, DeliveryPolicy(1, 4, private_targets=False, patience=patience)):
+    async with delivering(database, DeliveryPolicy(1, 4, private_targets=False, retries=patience)):
         async with asyncio.timeout(30):
             path = f"/webhooks/{thing['id']}"
             while (await user.ask("GET", path)).json["webhooks"][0]["dead"] == 0:
