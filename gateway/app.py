@@ -19,7 +19,8 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.blobs.port import BlobReader, BlobStore
-from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.catalogue.postgres_blobs import PostgresBlobLedger
+from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.changes import listening
 from gateway.database.pool import open_database
 from gateway.filestore import Filestore
@@ -71,7 +72,8 @@ class Stores:
     """Bytes and rows, open."""
 
     blobs: BlobStore
-    catalogue: PostgresCatalogue
+    files: PostgresFiles
+    ledger: PostgresBlobLedger
     registry: Registry
     messaging: Messaging
 
@@ -96,16 +98,14 @@ async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]
             grace_seconds=settings.garbage_grace_seconds,
         ) as registry,
     ):
-        catalogue = PostgresCatalogue(
-            database, garbage_grace_seconds=settings.garbage_grace_seconds
-        )
+        files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
         messaging = messaging_on(
             database,
             retention_days=settings.message_retention_days,
             dead_letter_days=settings.webhook_dead_letter_days,
             private_targets=settings.webhook_private_targets,
         )
-        yield Stores(blobs, catalogue, registry, messaging)
+        yield Stores(blobs, files, PostgresBlobLedger(database), registry, messaging)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
         gateway = Gateway(
-            files=Filestore(stores.blobs, stores.catalogue, hook, listeners),
+            files=Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners),
             limits=limits_of(settings),
             uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
             stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
@@ -274,9 +274,7 @@ async def serve(
     """
     settings = deployment.settings
     async with open_stores(deployment, dsn) as stores:
-        readiness = health.Readiness(
-            {"database": stores.catalogue.probe, "disk": stores.blobs.probe}
-        )
+        readiness = health.Readiness({"database": stores.ledger.probe, "disk": stores.blobs.probe})
         async with (
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
             delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
@@ -299,7 +297,7 @@ async def _serve_until_told(
     stop = _stop_signal()
     async with sweeping(
         stores.blobs,
-        stores.catalogue,
+        stores.ledger,
         stores.messaging,
         grace_periods(settings),
         interval_seconds=settings.sweep_interval_seconds,

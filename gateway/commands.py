@@ -21,7 +21,7 @@ async def check(deployment: Deployment, dsn: str) -> int:
     """Report rows without their bytes (status 1) and bytes without a row."""
     _check_store_is_shared(deployment.settings)
     async with open_stores(deployment, dsn) as stores:
-        report = await upkeep.check(stores.blobs, stores.catalogue)
+        report = await upkeep.check(stores.blobs, stores.ledger)
     _print(
         {
             "rows": report.rows,
@@ -38,7 +38,7 @@ async def sweep(deployment: Deployment, dsn: str) -> int:
     _check_store_is_shared(deployment.settings)
     async with open_stores(deployment, dsn) as stores:
         grace = grace_periods(deployment.settings)
-        report = await upkeep.sweep(stores.blobs, stores.catalogue, grace)
+        report = await upkeep.sweep(stores.blobs, stores.ledger, grace)
         await stores.messaging.tidy()
     _print({"incoming": report.incoming, "orphans": report.orphans, "garbage": report.garbage})
     return 0
@@ -48,7 +48,7 @@ async def scrub(deployment: Deployment, dsn: str) -> int:
     """Hash every blob again; status 1 if one is damaged."""
     _check_store_is_shared(deployment.settings)
     async with open_stores(deployment, dsn) as stores:
-        report = await upkeep.scrub(stores.blobs, stores.catalogue)
+        report = await upkeep.scrub(stores.blobs, stores.ledger)
     _print({"blobs": report.blobs, "damaged": report.damaged})
     return 1 if report.damaged else 0
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from gateway.blobs.port import BlobReader, BlobStore, BlobWriter
-from gateway.catalogue.port import Catalogue, Listing, Page
+from gateway.catalogue.port import BlobLedger, Files, Listing, Page
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
 from gateway.model.change import ChangeListener, FileChanged
@@ -32,7 +32,7 @@ from gateway.model.errors import (
     Failure,
     NotFound,
 )
-from gateway.model.file import Blob, Draft, FileRecord, Scope
+from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
 
 T = TypeVar("T")
 
@@ -46,13 +46,15 @@ class Mode(Enum):
     CREATE = "create"
     REPLACE = "replace"
     PUT = "put"
+    FILL = "fill"  # the file whose id the draft has
 
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
     """One upload, received whole and about to become a file.
 
-    ``expected`` is the id of the blob that must still be current (If-Match).
+    ``expected`` is the id of the blob that must still be current (If-Match); ``NO_BLOB``: the
+    file must still be without one.
     """
 
     access: Access
@@ -68,12 +70,14 @@ class Filestore:
     def __init__(
         self,
         blobs: BlobStore,
-        catalogue: Catalogue,
+        files: Files,
+        ledger: BlobLedger,
         hook: AuthHook,
         audience: ChangeListener,
     ) -> None:
         self._blobs = blobs
-        self._catalogue = catalogue
+        self._files = files
+        self._ledger = ledger
         self._hook = hook
         self._audience = audience
         self._commits: set[asyncio.Task[Any]] = set()
@@ -97,33 +101,85 @@ class Filestore:
 
     async def find(self, scope: Scope, name: str) -> FileRecord:
         """The file of that name. Raises ``NotFound``."""
-        record = await self._catalogue.find(scope, name)
-        if record is None:
-            raise NotFound()
-        return record
+        return _found(await self._files.find(scope, name))
+
+    async def find_in(self, scopes: Sequence[Scope], name: str) -> FileRecord:
+        """The file of that name in the first of these scopes that has one. Raises ``NotFound``."""
+        return _found(await self._files.find_in(scopes, name))
+
+    async def find_by_id(self, file_id: UUID) -> FileRecord:
+        """The file, wherever it is now. Raises ``NotFound``."""
+        return _found(await self._files.find_by_id(file_id))
 
     async def open(self, record: FileRecord) -> BlobReader:
-        """The file's bytes. Raises ``BlobMissing`` if they are gone or not whole."""
-        return await self._blobs.open(record.blob)
+        """The file's bytes. Raises ``BlobMissing`` if they are gone or not whole.
+
+        Raises ``NotFound`` if the file has none.
+        """
+        return await self._blobs.open(record.content)
 
     def locate(self, record: FileRecord) -> str | None:
         """Where a front server finds the bytes, below the permanent blobs, if it can at all."""
         front = self._blobs.front_served
-        return None if front is None else front.locate(record.blob)
+        return None if front is None else front.locate(record.content)
 
     async def list(self, listing: Listing) -> Page:
         """One page of a scope's files."""
-        return await self._catalogue.list(listing)
+        return await self._files.list(listing)
+
+    async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:
+        """The files that a dialect's own statement yields, which bounds their number."""
+        return await self._files.select(statement, *values)
+
+    def stream(self, statement: str, *values: object) -> AsyncGenerator[FileRecord, None]:
+        """The same for any number of files; to be closed, for it holds a connection."""
+        return self._files.stream(statement, *values)
+
+    async def create(self, access: Access, draft: Draft) -> FileRecord:
+        """A file without bytes: an upload that is awaited, a directory.
+
+        Raises ``Conflict``, ``NotFound``.
+        """
+        return await self._uncancelled(self._files.add(draft, None, creator=access.principal.id))
 
     async def amend(
-        self, access: Access, attributes: Mapping[str, Any], *, expected: UUID | None = None
+        self,
+        access: Access,
+        attributes: Mapping[str, Any],
+        *,
+        expected: UUID | None = None,
+        file_id: UUID | None = None,
     ) -> FileRecord:
-        """Merge ``attributes`` into the file's own. Raises ``NotFound``, ``PreconditionFailed``."""
-        return await self._uncancelled(self._amend(access, attributes, expected))
+        """Merge ``attributes`` into the file's own. Raises ``NotFound``, ``PreconditionFailed``.
 
-    async def remove(self, access: Access, *, expected: UUID | None = None) -> None:
+        With ``file_id`` it is that file, whatever its name and scope are by now.
+        """
+        return await self._uncancelled(self._amend(access, attributes, expected, file_id))
+
+    async def transfer(
+        self,
+        access: Access,
+        record: FileRecord,
+        scope: Scope,
+        name: str | None = None,
+        *,
+        expected: UUID | None = None,
+    ) -> FileRecord:
+        """Give the file to another scope, or another name, or both; its bytes stay.
+
+        Raises ``NotFound``, ``PreconditionFailed``, ``Conflict`` if the name is taken there.
+        """
+        return await self._uncancelled(self._transfer(access, record, scope, name, expected))
+
+    async def remove(
+        self, access: Access, *, expected: UUID | None = None, file_id: UUID | None = None
+    ) -> None:
         """Remove the row at once; the sweeper removes the bytes. Raises as ``amend``."""
-        await self._uncancelled(self._remove(access, expected))
+        await self._uncancelled(self._remove(access, expected, file_id))
+
+    async def remove_many(self, access: Access, file_ids: Sequence[UUID]) -> int:
+        """Remove a page of files in one transaction; how many of them there were."""
+        return await self._uncancelled(self._remove_many(access, file_ids))
 
     async def drain(self, timeout_seconds: float) -> None:
         """Wait for commits under way; call when no new request is accepted."""
@@ -152,49 +208,94 @@ class Filestore:
     async def _commit(self, deposit: Deposit, blob: Blob) -> FileRecord:
         draft, creator = deposit.draft, deposit.access.principal.id
         if deposit.mode is Mode.CREATE:
-            return await self._catalogue.add(draft, blob, creator=creator)
+            return await self._files.add(draft, blob, creator=creator)
         expected = deposit.expected
         if deposit.mode is Mode.REPLACE:
-            return await self._catalogue.replace(draft, blob, creator=creator, expected=expected)
+            return await self._files.replace(draft, blob, creator=creator, expected=expected)
+        if deposit.mode is Mode.FILL:
+            assert draft.id is not None, "it says which file to fill"
+            return await self._files.fill(
+                draft.id,
+                blob,
+                creator=creator,
+                expected=expected,
+                content_type=draft.content_type,
+                attributes=draft.attributes,
+            )
         return await _until_no_conflict(
-            lambda: self._catalogue.put(draft, blob, creator=creator, expected=expected)
+            lambda: self._files.put(draft, blob, creator=creator, expected=expected)
         )
 
     async def _resolve(self, blob: Blob) -> FileRecord:
         """COMMIT's answer was lost: the row decides, and the blob stays either way."""
         _log.warning("commit outcome unknown", extra={"blob_id": str(blob.id)})
-        record = await self._catalogue.committed(blob.id)
+        record = await self._ledger.committed(blob.id)
         if record is None:
             raise CatalogueUnavailable()
         return record
 
     async def _amend(
-        self, access: Access, attributes: Mapping[str, Any], expected: UUID | None
+        self,
+        access: Access,
+        attributes: Mapping[str, Any],
+        expected: UUID | None,
+        file_id: UUID | None,
     ) -> FileRecord:
+        at, actor = file_id or FileName(access.scope, access.name), access.principal.id
         try:
-            return await self._catalogue.amend(
-                access.scope, access.name, attributes, expected=expected
-            )
+            return await self._files.amend(at, attributes, actor=actor, expected=expected)
         finally:
             self._audience.on_change(FileChanged(access.scope, access.name))
 
-    async def _remove(self, access: Access, expected: UUID | None) -> None:
-        creator = access.principal.id
+    async def _transfer(
+        self,
+        access: Access,
+        record: FileRecord,
+        scope: Scope,
+        name: str | None,
+        expected: UUID | None,
+    ) -> FileRecord:
+        actor = access.principal.id
         try:
-            await self._catalogue.remove(
-                access.scope, access.name, creator=creator, expected=expected
+            return await self._files.transfer(
+                record.id, scope, name, actor=actor, expected=expected
             )
+        finally:
+            self._audience.on_change(FileChanged(record.scope, record.name))
+            self._audience.on_change(FileChanged(scope, record.name if name is None else name))
+
+    async def _remove(self, access: Access, expected: UUID | None, file_id: UUID | None) -> None:
+        at, actor = file_id or FileName(access.scope, access.name), access.principal.id
+        try:
+            await self._files.remove(at, actor=actor, expected=expected)
         except CommitUnknown:
-            if await self._catalogue.find(access.scope, access.name) is not None:
+            if await self._is_there(at):
                 raise
         finally:
             self._audience.on_change(FileChanged(access.scope, access.name))
+
+    async def _remove_many(self, access: Access, file_ids: Sequence[UUID]) -> int:
+        removed = await self._files.remove_many(file_ids, actor=access.principal.id)
+        for at in removed:
+            self._audience.on_change(FileChanged(at.scope, at.name))
+        return len(removed)
+
+    async def _is_there(self, at: FileName | UUID) -> bool:
+        if isinstance(at, UUID):
+            return await self._files.find_by_id(at) is not None
+        return await self._files.find(at.scope, at.name) is not None
 
     async def _uncancelled(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return await asyncio.shield(task)
+
+
+def _found(record: FileRecord | None) -> FileRecord:
+    if record is None:
+        raise NotFound()
+    return record
 
 
 async def _until_no_conflict(attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -1,17 +1,24 @@
-"""The port to rows about files: what every catalogue promises.
+"""The ports to rows about files, and to the ledger of their blobs: what every catalogue promises.
 
 Every change is one transaction, durable when the call returns. An exception other than
-``CommitUnknown`` means that nothing changed.
+``CommitUnknown`` means that nothing changed. Every change is in the audit, and those who keep
+what it makes stale are told.
+
+A file is found by its name in a scope, or by its id, which it keeps for life: when its bytes
+are replaced, when its name changes, when it changes hands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from gateway.model.file import Blob, Draft, FileRecord, Scope
+from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+
+# As an ``expected`` blob: the file must have none yet. No blob ever has this id.
+NO_BLOB: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +68,48 @@ class Garbage:
     scope: Scope
 
 
-class Catalogue(Protocol):
-    """Rows about files."""
+class FileLookups(Protocol):
+    """Finding files."""
 
     async def find(self, scope: Scope, name: str) -> FileRecord | None:
         """The file of that name, or ``None``."""
 
+    async def find_in(self, scopes: Sequence[Scope], name: str) -> FileRecord | None:
+        """The file of that name in the first of these scopes that has one, or ``None``."""
+
+    async def find_by_id(self, file_id: UUID) -> FileRecord | None:
+        """The file, wherever it is now, or ``None``."""
+
     async def list(self, listing: Listing) -> Page:
         """One page."""
 
-    async def add(self, draft: Draft, blob: Blob, *, creator: str) -> FileRecord:
-        """A new file.
+    async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:
+        """What a dialect's own statement yields, which has the columns of ``file_rows``.
 
-        Raises ``Conflict`` if the name is taken, ``NotFound`` if the scope is gone.
+        ``statement`` is its registered name, ``<dialect>/<name>``. All of it is in memory:
+        the statement bounds its number of rows.
+        """
+
+    def stream(self, statement: str, *values: object) -> AsyncGenerator[FileRecord, None]:
+        """The same for any number of rows, as of one moment, in memory that does not grow.
+
+        It holds a connection until it is exhausted or closed (``contextlib.aclosing``). Raises
+        ``CatalogueUnavailable`` if too many are under way.
+        """
+
+
+class FileChanges(Protocol):
+    """Changing files. ``at`` is a file's name or its id.
+
+    ``expected`` is the id of the blob that the file must have at that moment, ``NO_BLOB`` if
+    it must have none, ``None`` for whichever it has; ``PreconditionFailed`` if it is another.
+    What names no file is ``NotFound``.
+    """
+
+    async def add(self, draft: Draft, blob: Blob | None, *, creator: str) -> FileRecord:
+        """A new file, with its bytes or without any.
+
+        Raises ``Conflict`` if the name or the id is taken, ``NotFound`` if the scope is gone.
         """
 
     async def replace(
@@ -81,8 +117,7 @@ class Catalogue(Protocol):
     ) -> FileRecord:
         """New bytes under an existing name; the old blob is condemned.
 
-        ``draft.attributes`` are merged into the old ones. Raises ``NotFound`` if there
-        is no such file, ``PreconditionFailed`` if ``expected`` is not its blob's id.
+        ``draft.attributes`` are merged into the old ones.
         """
 
     async def put(
@@ -93,20 +128,65 @@ class Catalogue(Protocol):
         Raises ``Conflict`` if the name was taken at the same moment: try again.
         """
 
+    async def fill(
+        self,
+        file_id: UUID,
+        blob: Blob,
+        *,
+        creator: str,
+        expected: UUID | None,
+        content_type: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> FileRecord:
+        """The first bytes of a file that has none, or new ones; the old blob is condemned.
+
+        ``attributes`` are merged into the old ones; ``content_type`` of ``None`` is kept.
+        """
+
     async def amend(
         self,
-        scope: Scope,
-        name: str,
+        at: FileName | UUID,
         attributes: Mapping[str, Any],
         *,
+        actor: str,
         expected: UUID | None = None,
     ) -> FileRecord:
-        """Merge ``attributes`` into the file's own. Raises as ``replace``."""
+        """Merge ``attributes`` into the file's own."""
+
+    async def transfer(
+        self,
+        file_id: UUID,
+        scope: Scope,
+        name: str | None = None,
+        *,
+        actor: str,
+        expected: UUID | None = None,
+    ) -> FileRecord:
+        """Give the file to another scope, or another name, or both; its bytes stay where they lie.
+
+        Its date of modification is now that of its coming, so that it is later than that of
+        anything that had the name before. Raises ``Conflict`` if the name is taken there,
+        ``NotFound`` if the scope is gone.
+        """
 
     async def remove(
-        self, scope: Scope, name: str, *, creator: str, expected: UUID | None = None
+        self, at: FileName | UUID, *, actor: str, expected: UUID | None = None
     ) -> None:
-        """Remove the row and condemn its blob. Raises as ``replace``."""
+        """Remove the row and condemn its blob."""
+
+    async def remove_many(self, file_ids: Sequence[UUID], *, actor: str) -> Sequence[FileName]:
+        """Remove these files in one transaction; those that were there.
+
+        The caller takes them a page at a time.
+        """
+
+
+class Files(FileLookups, FileChanges, Protocol):
+    """Rows about files."""
+
+
+class BlobLedger(Protocol):
+    """Which blobs are live, which may go, and which never became part of a file."""
 
     async def committed(self, blob_id: UUID) -> FileRecord | None:
         """The file that points at the blob, asked on a fresh connection."""
@@ -121,16 +201,16 @@ class Catalogue(Protocol):
     async def due_garbage(self, limit: int) -> Sequence[Garbage]:
         """Condemned blobs whose grace is over."""
 
-    async def forget(self, blob_ids: Sequence[UUID]) -> None:
+    async def purge(self, blob_ids: Sequence[UUID]) -> None:
         """The bytes of these condemned blobs are gone."""
 
     async def blobs_after(self, after: UUID, limit: int) -> Sequence[Blob]:
         """Live blobs in order of id, for the checker."""
 
-    async def known(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
+    async def which_exist(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Which of these ids are of a file, or were; what was claimed as an orphan is not."""
 
-    async def tidy(self) -> None:
+    async def expire(self) -> None:
         """Drop what only mattered for a moment."""
 
     async def probe(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -22,6 +22,8 @@ from gateway.database.statements import SqlFolder, read_statements
 from gateway.model.errors import CatalogueUnavailable, CommitUnknown, Conflict, NotFound
 
 Row = Mapping[str, Any]
+
+_PREFETCHED: Final = 500  # rows of a stream that are in memory at a time
 
 _UNAVAILABLE: Final = (
     OSError,
@@ -139,6 +141,8 @@ class Database:
         self._pool = pool
         self._statements = statements
         self._wait_seconds = wait_seconds
+        # Half of the connections at most: who reads slowly must not keep everybody waiting.
+        self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -213,6 +217,33 @@ class Database:
         """Execute; the number of rows affected."""
         async with self.session() as session:
             return await session.run(statement, *args)
+
+    async def stream(self, statement: str, *args: object) -> AsyncGenerator[Row, None]:
+        """All rows, however many, as of one moment; a few at a time, off a cursor of the server.
+
+        Close it (``contextlib.aclosing``): it holds a connection until then. Raises
+        ``CatalogueUnavailable`` if it does not get one of those that may be held so.
+        """
+        async with self._stream_place(), self.session() as session:
+            with database_errors():
+                async with session.connection.transaction(
+                    isolation="repeatable_read", readonly=True
+                ):
+                    text = self._statements[statement]
+                    async for row in session.connection.cursor(text, *args, prefetch=_PREFETCHED):
+                        yield cast(Row, row)
+
+    @contextlib.asynccontextmanager
+    async def _stream_place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._streams.acquire()
+        except TimeoutError as exc:
+            raise CatalogueUnavailable() from exc
+        try:
+            yield
+        finally:
+            self._streams.release()
 
     async def _acquire(self) -> Any:
         with database_errors():

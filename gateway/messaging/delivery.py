@@ -78,16 +78,19 @@ class Poster:
 
     async def post(self, delivery: Delivery) -> Failed | None:
         """Send it; ``None`` if the receiver took it."""
-        content_type, body = rendered(delivery)
+        wording = rendered(delivery)
         headers = {
-            "Content-Type": content_type,
+            "Content-Type": wording.content_type,
             "X-Webhook-Id": str(delivery.webhook_id),
-            "X-Webhook-Event": delivery.event,
+            "X-Webhook-Event": wording.event,
             "X-Webhook-Delivery": str(delivery.id),
         }
         try:
             async with self._session.post(
-                URL(delivery.url), data=io.BytesIO(body), headers=headers, allow_redirects=False
+                URL(delivery.url),
+                data=io.BytesIO(wording.body),
+                headers=headers,
+                allow_redirects=False,
             ) as reply:
                 await _skip(reply)
                 return _judged(reply.status)

@@ -1,12 +1,15 @@
 """What is queued for webhooks, and what they are sent in the format that they want.
 
 Pure: messages and queued text in, bytes out.
+
+What happened to a file is queued as it is, by the statement that changed it (the function
+``tell_of_file`` of the schema); only here does it get the words of the webhooks' API.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
@@ -15,8 +18,20 @@ from gateway.messaging.records import Delivery, Format, Origin
 from gateway.messaging.senml import Record, shown_pack
 
 SENT: Final = "messages"
+FILES: Final = "files"
 _SENML_TYPE: Final = "application/senml+json"
 _JSON_TYPE: Final = "application/json"
+_FILE_EVENTS: Final = {"created": "uploaded", "replaced": "replaced", "removed": "deleted"}
+_FILE_FIELDS: Final = ("name", "size", "time", "sha256", "content_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One delivery in its webhook's words. ``event`` is what its header says that it is."""
+
+    event: str
+    content_type: str
+    body: bytes
 
 
 def queued(origin: Origin, records: Sequence[Record]) -> str:
@@ -25,16 +40,32 @@ def queued(origin: Origin, records: Sequence[Record]) -> str:
     return orjson.dumps(body).decode()
 
 
-def rendered(delivery: Delivery) -> tuple[str, bytes]:
-    """The content type and the bytes to send."""
-    if delivery.event != SENT:
-        return _JSON_TYPE, delivery.body.encode()
+def rendered(delivery: Delivery) -> Rendered:
+    """What to send."""
+    if delivery.event == SENT:
+        return _rendered_messages(delivery)
+    if delivery.event == FILES:
+        return _rendered_file_event(delivery)
+    # Queued by an earlier release, which worded it then.
+    return Rendered(delivery.event, _JSON_TYPE, delivery.body.encode())
+
+
+def _rendered_messages(delivery: Delivery) -> Rendered:
     body: dict[str, Any] = orjson.loads(delivery.body)
     records = [Record(**record) for record in body.pop("records")]
     if delivery.format is Format.SENML:
-        return _SENML_TYPE, orjson.dumps(shown_pack(records))
+        return Rendered(SENT, _SENML_TYPE, orjson.dumps(shown_pack(records)))
     origin = Origin(**body)
-    return _JSON_TYPE, orjson.dumps([shown_message(origin, record) for record in records])
+    shown = [shown_message(origin, record) for record in records]
+    return Rendered(SENT, _JSON_TYPE, orjson.dumps(shown))
+
+
+def _rendered_file_event(delivery: Delivery) -> Rendered:
+    told: dict[str, Any] = orjson.loads(delivery.body)
+    event = _FILE_EVENTS[told["event"]]
+    known = {field: told[field] for field in _FILE_FIELDS if told[field] is not None}
+    body = {"event": event, "thing_id": str(delivery.thing_id), **known}
+    return Rendered(f"file.{event}", _JSON_TYPE, orjson.dumps(body))
 
 
 def shown_message(origin: Origin, record: Record) -> dict[str, object]:

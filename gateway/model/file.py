@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from gateway.model.digest import Digest
-from gateway.model.errors import Malformed
+from gateway.model.errors import Malformed, NotFound
 
 _SCOPE_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _NAME_BYTES: Final = 255
@@ -33,7 +33,7 @@ _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a name is unique, and the folder its blobs live in.
+    """Where a name is unique, and the folder that new blobs are put in.
 
     ``kind`` is one of the product's plural nouns (``things``, ``groups``, ``users``,
     ``applications`` ...), ``owner`` the id of one of them.
@@ -64,18 +64,25 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an upload wants to be called and to carry, before its bytes are sealed."""
+    """What a file is to be called and to carry, before it has its bytes.
+
+    ``scope`` is where its name will live; where its bytes lie the blob says. ``id`` is that of
+    the file that is filled, or that the new one is to have; ``None`` means a new one.
+    """
 
     scope: Scope
     name: str
     content_type: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One committed file.
 
+    ``scope`` is where its name lives, ``blob.scope`` where its bytes lie: a file may change
+    hands. ``blob`` of ``None`` is a file without bytes: an upload that is awaited, a directory.
     ``created_at`` is when the name came to be, ``modified_at`` when its bytes last
     changed (strictly later, in whole seconds, than for any earlier bytes of that name:
     it is a strong validator), ``updated_at`` when anything of the row changed.
@@ -84,13 +91,28 @@ class FileRecord:
     id: UUID
     scope: Scope
     name: str
-    blob: Blob
+    blob: Blob | None
     content_type: str
     attributes: Mapping[str, Any]
     creator: str
     created_at: datetime
     modified_at: datetime
     updated_at: datetime
+
+    @property
+    def content(self) -> Blob:
+        """Its bytes. Raises ``NotFound`` if it has none."""
+        if self.blob is None:
+            raise NotFound()
+        return self.blob
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What a file is found by: a name, in the scope where it lives."""
+
+    scope: Scope
+    name: str
 
 
 def check_name(name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.blobs.port import BlobStore
-from gateway.catalogue.port import Catalogue
+from gateway.catalogue.port import BlobLedger
 from gateway.messaging.service import Messaging
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
@@ -21,7 +21,7 @@ _log: Final = logging.getLogger(__name__)
 @contextlib.asynccontextmanager
 async def sweeping(
     blobs: BlobStore,
-    catalogue: Catalogue,
+    ledger: BlobLedger,
     messaging: Messaging,
     grace: GracePeriods,
     *,
@@ -31,20 +31,20 @@ async def sweeping(
     if interval_seconds == 0:
         yield
         return
-    async with running(_sweep_for_ever(blobs, catalogue, messaging, grace, interval_seconds)):
+    async with running(_sweep_for_ever(blobs, ledger, messaging, grace, interval_seconds)):
         yield
 
 
 async def _sweep_for_ever(
     blobs: BlobStore,
-    catalogue: Catalogue,
+    ledger: BlobLedger,
     messaging: Messaging,
     grace: GracePeriods,
     interval_seconds: float,
 ) -> None:
     while True:
         try:
-            report = await sweep(blobs, catalogue, grace)
+            report = await sweep(blobs, ledger, grace)
             await messaging.tidy()
             _log.info(
                 "swept",

@@ -22,7 +22,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.blobs.port import BlobStore, Inventory, StoredBlob
-from gateway.catalogue.port import Catalogue
+from gateway.catalogue.port import BlobLedger
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob
@@ -82,45 +82,45 @@ class ScrubReport:
     damaged: list[UUID] = field(default_factory=list)
 
 
-async def sweep(blobs: BlobStore, catalogue: Catalogue, graces: GracePeriods) -> SweepReport:
+async def sweep(blobs: BlobStore, ledger: BlobLedger, graces: GracePeriods) -> SweepReport:
     """Remove stale parts, blobs that no row names, and condemned blobs whose grace is over."""
     report, inventory = SweepReport(), _inventory_of(blobs)
     if inventory is None:
         report.listed = False
     else:
         report.incoming = await inventory.clear_incoming(older_than_seconds=graces.incoming_seconds)
-        orphans = _old_orphans(inventory, catalogue, graces.orphan_seconds)
-        report.orphans = await _remove_orphans(orphans, blobs, catalogue)
-    report.garbage = await _sweep_garbage(blobs, catalogue)
-    await catalogue.tidy()
+        orphans = _old_orphans(inventory, ledger, graces.orphan_seconds)
+        report.orphans = await _remove_orphans(orphans, blobs, ledger)
+    report.garbage = await _sweep_garbage(blobs, ledger)
+    await ledger.expire()
     return report
 
 
-async def check(blobs: BlobStore, catalogue: Catalogue) -> CheckReport:
+async def check(blobs: BlobStore, ledger: BlobLedger) -> CheckReport:
     """Compare rows with bytes; change nothing.
 
     A blob whose row is just being committed may show as an orphan.
     """
     report, inventory = CheckReport(), _inventory_of(blobs)
-    async for blob in _live_blobs(catalogue):
+    async for blob in _live_blobs(ledger):
         report.rows += 1
         size = await _size_of(blobs, inventory, blob)
-        if size != blob.size and await _is_live(catalogue, blob):
+        if size != blob.size and await _is_live(ledger, blob):
             (report.missing if size is None else report.wrong_size).append(blob.id)
     if inventory is None:
         report.listed = False
         return report
     async for page in _pages(inventory):
-        report.orphans += [stored.id for stored in await _unknown(catalogue, page)]
+        report.orphans += [stored.id for stored in await _unknown(ledger, page)]
     return report
 
 
-async def scrub(blobs: BlobStore, catalogue: Catalogue) -> ScrubReport:
+async def scrub(blobs: BlobStore, ledger: BlobLedger) -> ScrubReport:
     """Read every live blob and compare its digest with its row."""
     report = ScrubReport()
-    async for blob in _live_blobs(catalogue):
+    async for blob in _live_blobs(ledger):
         report.blobs += 1
-        if not await _is_intact(blobs, blob) and await _is_live(catalogue, blob):
+        if not await _is_intact(blobs, blob) and await _is_live(ledger, blob):
             report.damaged.append(blob.id)
     return report
 
@@ -145,30 +145,30 @@ async def _size_of(blobs: BlobStore, inventory: Inventory | None, blob: Blob) ->
 
 
 async def _old_orphans(
-    inventory: Inventory, catalogue: Catalogue, grace_seconds: float
+    inventory: Inventory, ledger: BlobLedger, grace_seconds: float
 ) -> AsyncIterator[StoredBlob]:
     limit = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     async for page in _pages(inventory):
         old = [stored for stored in page if stored.modified_at < limit]
-        for stored in await _unknown(catalogue, old):
+        for stored in await _unknown(ledger, old):
             yield stored
 
 
 async def _remove_orphans(
-    orphans: AsyncIterator[StoredBlob], blobs: BlobStore, catalogue: Catalogue
+    orphans: AsyncIterator[StoredBlob], blobs: BlobStore, ledger: BlobLedger
 ) -> int:
     removed = 0
     async for stored in orphans:
-        if await catalogue.condemn_orphan(stored.id, stored.scope):
+        if await ledger.condemn_orphan(stored.id, stored.scope):
             with _one_blob(stored.id):
                 await blobs.remove(stored.scope, stored.id)
                 removed += 1
     return removed
 
 
-async def _sweep_garbage(blobs: BlobStore, catalogue: Catalogue) -> int:
+async def _sweep_garbage(blobs: BlobStore, ledger: BlobLedger) -> int:
     removed = 0
-    while due := await catalogue.due_garbage(_PAGE):
+    while due := await ledger.due_garbage(_PAGE):
         gone = []
         for garbage in due:
             with _one_blob(garbage.blob_id):
@@ -176,7 +176,7 @@ async def _sweep_garbage(blobs: BlobStore, catalogue: Catalogue) -> int:
                 gone.append(garbage.blob_id)
         if not gone:
             break  # what is left cannot be removed now; the next sweep tries again
-        await catalogue.forget(gone)
+        await ledger.purge(gone)
         removed += len(gone)
     return removed
 
@@ -207,14 +207,14 @@ async def _is_intact(blobs: BlobStore, blob: Blob) -> bool:
         reader.close()
 
 
-async def _is_live(catalogue: Catalogue, blob: Blob) -> bool:
+async def _is_live(ledger: BlobLedger, blob: Blob) -> bool:
     """Whether the blob was not removed while it was being read."""
-    return await catalogue.committed(blob.id) is not None
+    return await ledger.committed(blob.id) is not None
 
 
-async def _live_blobs(catalogue: Catalogue) -> AsyncIterator[Blob]:
+async def _live_blobs(ledger: BlobLedger) -> AsyncIterator[Blob]:
     after = _FIRST
-    while page := await catalogue.blobs_after(after, _PAGE):
+    while page := await ledger.blobs_after(after, _PAGE):
         for blob in page:
             yield blob
         after = page[-1].id
@@ -230,6 +230,6 @@ async def _pages(inventory: Inventory) -> AsyncIterator[list[StoredBlob]]:
     yield page
 
 
-async def _unknown(catalogue: Catalogue, page: list[StoredBlob]) -> list[StoredBlob]:
-    known = await catalogue.known([stored.id for stored in page])
-    return [stored for stored in page if stored.id not in known]
+async def _unknown(ledger: BlobLedger, page: list[StoredBlob]) -> list[StoredBlob]:
+    existing = await ledger.which_exist([stored.id for stored in page])
+    return [stored for stored in page if stored.id not in existing]

@@ -49,7 +49,7 @@ async def decide(request: web.Request, gateway: Gateway, resolved: ResolvedRead)
     Raises what the hook says.
     """
     place = gateway.files.locate(resolved.record)
-    empty = resolved.record.blob.size == 0
+    empty = resolved.record.content.size == 0
     if place is None or empty or FastWay.EDGE not in gateway.ways:
         return refusal()  # nginx cannot read it, or we differ about ranges of nothing
     word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
@@ -58,7 +58,7 @@ async def decide(request: web.Request, gateway: Gateway, resolved: ResolvedRead)
     headers = {
         **resolved.headers,
         BLOB_HEADER: place,
-        SIZE_HEADER: str(resolved.record.blob.size),
+        SIZE_HEADER: str(resolved.record.content.size),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
     }
     pace = gateway.pace_of(resolved.access)

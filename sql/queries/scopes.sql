@@ -10,6 +10,11 @@ insert into scopes (kind, owner) values ($1, $2);
 -- $1 kind  $2 owner
 select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::text, 0));
 
+-- name: hold_scope
+-- Waits for rows that refer to the scope and are committing, whatever locks their writer took.
+-- $1 kind  $2 owner
+select kind from scopes where kind = $1 and owner = $2 for update;
+
 -- name: add_scopes
 -- $1 kind  $2 owners
 insert into scopes (kind, owner) select $1, unnest($2::text[]);
@@ -24,11 +29,15 @@ insert into audit (event, kind, owner, name, actor) select $1, $2, unnest($3::te
 delete from scopes where kind = $1 and owner = $2;
 
 -- name: condemn_scope
--- Only after close_scope: what committed while that waited must be condemned as well.
+-- The blobs of the scope's files, wherever they lie; those that lie in its folder and are of
+-- files that moved away live on. Only after close_scope and hold_scope: what committed while that waited must
+-- be condemned as well; and before remove_scope, which takes the rows.
 -- $1 kind  $2 owner  $3 grace in seconds
 update blobs
    set condemned_until = now() + make_interval(secs => $3)
- where kind = $1 and owner = $2 and condemned_until is null;
+  from files
+ where files.kind = $1 and files.owner = $2 and blobs.id = files.blob_id
+   and blobs.condemned_until is null;
 
 -- name: note_scope
 -- $1 event  $2 kind  $3 owner  $4 actor

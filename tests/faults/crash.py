@@ -29,7 +29,7 @@ import aiohttp
 import asyncpg
 
 from gateway.blobs.disk.store import open_disk_store
-from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
@@ -263,18 +263,18 @@ class Crash:
 
     async def _look(self, *, last: bool = False) -> None:
         """No row without its blob; and, at the end, no byte damaged and nothing left over."""
-        catalogue = PostgresCatalogue(self._database, garbage_grace_seconds=0)
+        ledger = PostgresBlobLedger(self._database)
         async with open_disk_store(self._folder / "data") as blobs:
-            report = await check(blobs, catalogue)
+            report = await check(blobs, ledger)
             if not report.sound:
                 raise Violated(f"rows without their blob: {report}")
             if not last:
                 return
-            if damaged := (await scrub(blobs, catalogue)).damaged:
+            if damaged := (await scrub(blobs, ledger)).damaged:
                 raise Violated(f"damaged: {damaged}")
             left = {stored.id async for stored in blobs.walk()}
             parts = list((self._folder / "data" / "incoming").iterdir())
-            report = await check(blobs, catalogue)
+            report = await check(blobs, ledger)
             if len(left) != report.rows or parts:
                 garbage = left - set(report.orphans)
                 raise Violated(

@@ -98,8 +98,8 @@ async def _opened(dsn: str, data_dir: Path, headers: dict[str, str]) -> AsyncIte
 
 
 async def assert_sound(stores: Stores) -> None:
-    assert (await check(stores.blobs, stores.catalogue)).sound
-    assert [] == (await scrub(stores.blobs, stores.catalogue)).damaged
+    assert (await check(stores.blobs, stores.ledger)).sound
+    assert [] == (await scrub(stores.blobs, stores.ledger)).damaged
 
 
 async def test_of_two_hundred_posts_of_one_name_exactly_one_is_created(pair: Pair) -> None:
@@ -163,8 +163,8 @@ async def test_readers_see_one_version_each_while_it_is_replaced(pair: Pair) -> 
 
     async def keep_house() -> None:
         while not done:
-            await sweep(pair.stores.blobs, pair.stores.catalogue, GracePeriods(3600, 3600))
-            assert (await check(pair.stores.blobs, pair.stores.catalogue)).sound
+            await sweep(pair.stores.blobs, pair.stores.ledger, GracePeriods(3600, 3600))
+            assert (await check(pair.stores.blobs, pair.stores.ledger)).sound
 
     await asyncio.gather(write(), keep_house(), *(read(turn) for turn in range(4)))
     assert len(seen) > 3
@@ -177,7 +177,7 @@ async def test_a_sweep_without_grace_breaks_no_promise(pair: Pair) -> None:
 
     async def sweep_wildly() -> None:
         while not done:
-            await sweep(pair.stores.blobs, pair.stores.catalogue, GracePeriods(-1, -1))
+            await sweep(pair.stores.blobs, pair.stores.ledger, GracePeriods(-1, -1))
 
     async def client(number: int) -> list[str]:
         kept = []

@@ -73,7 +73,7 @@ async def settled(connection: asyncpg.Connection) -> None:
 
 
 async def assert_every_row_has_its_blob(house: House) -> None:
-    report = await check(house.stores.blobs, house.stores.catalogue)
+    report = await check(house.stores.blobs, house.stores.ledger)
     assert ([], []) == (report.missing, report.wrong_size)
 
 
@@ -93,7 +93,7 @@ async def test_a_new_file_whose_commit_is_unknown_is_looked_up(
     if status == 503:
         assert said.is_worded_failure
         assert "1" == said.headers["Retry-After"]
-        await sweep(house.stores.blobs, house.stores.catalogue, NO_GRACE)
+        await sweep(house.stores.blobs, house.stores.ledger, NO_GRACE)
         assert [] == house.blobs()
     await assert_every_row_has_its_blob(house)
     assert 201 == (await house.ask("POST", "next.bin", NEW)).status
@@ -120,7 +120,7 @@ async def test_a_replacement_whose_connection_is_lost_is_whole_or_nothing(
     assert (NEW if status == 200 else OLD) == (await house.ask("GET", "fw.bin")).body
     if text != COMMIT:
         assert before == house.blobs()
-    await sweep(house.stores.blobs, house.stores.catalogue, NO_GRACE)
+    await sweep(house.stores.blobs, house.stores.ledger, NO_GRACE)
     await assert_every_row_has_its_blob(house)
     assert 200 == (await house.ask("PUT", "fw.bin", NEW)).status
 
@@ -213,7 +213,7 @@ async def test_an_exhausted_pool_is_a_503(
         database_connections=1,
         database_wait_seconds=0.2,
     ) as house:
-        async with house.stores.catalogue._database.session():
+        async with house.stores.files._database.session():
             said = await house.ask("POST", "fw.bin", NEW)
         assert (503, "1") == (said.status, said.headers["Retry-After"])
         assert ([], []) == (house.parts(), house.blobs())
@@ -252,7 +252,7 @@ async def test_connections_that_die_at_random_lose_nothing_that_was_acknowledged
     assert acknowledged
     for name, content in acknowledged.items():
         assert content == await read_back(house, name)
-    await sweep(house.stores.blobs, house.stores.catalogue, NO_GRACE)
+    await sweep(house.stores.blobs, house.stores.ledger, NO_GRACE)
     await assert_every_row_has_its_blob(house)
 
 
@@ -302,11 +302,11 @@ async def test_an_upload_cancelled_at_any_moment_is_whole_or_nothing(
                 commit.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await asyncio.gather(*house.gateway.files._commits, return_exceptions=True)
-        record = await house.stores.catalogue.find(scope, f"f{n}")
+        record = await house.stores.files.find(scope, f"f{n}")
         outcomes.add(record is not None)
         if record is not None:
             assert len(content) == await inventory_of(house.stores.blobs).size_of(
-                scope, record.blob.id
+                scope, record.content.id
             )
     assert {True, False} == outcomes
     assert [] == house.parts()

@@ -283,9 +283,9 @@ async def test_a_sweep_that_was_killed_after_its_claim_is_finished_by_the_next(
     async with stores.blobs.stage(SCOPE) as writer:
         await writer.write(b"an orphan")
         orphan = await writer.seal()
-    assert await stores.catalogue.condemn_orphan(orphan.id, SCOPE)
-    assert [orphan.id] == (await check(stores.blobs, stores.catalogue)).orphans
-    assert 1 == (await sweep(stores.blobs, stores.catalogue, GracePeriods(-1, -1))).orphans
+    assert await stores.ledger.condemn_orphan(orphan.id, SCOPE)
+    assert [orphan.id] == (await check(stores.blobs, stores.ledger)).orphans
+    assert 1 == (await sweep(stores.blobs, stores.ledger, GracePeriods(-1, -1))).orphans
     assert [] == house.blobs()
     with pytest.raises(GatewayError):
-        await stores.catalogue.add(Draft(SCOPE, "late", "a/b"), orphan, creator="me")
+        await stores.files.add(Draft(SCOPE, "late", "a/b"), orphan, creator="me")

@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from gateway.catalogue.postgres import PostgresCatalogue
+from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.pool import Database
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
 from gateway.model.digest import Digest
 from gateway.model.errors import NotFound
-from gateway.model.file import Blob, Draft, Scope
+from gateway.model.file import Blob, Draft, FileName, Scope
 from tests.identity.conftest import MakeUser, make_group, make_thing
 
 
@@ -149,12 +149,12 @@ async def test_a_removal_amid_uploads_and_removals_deadlocks_with_none_of_them(
     """
     Every one of them either succeeds or finds nothing there, and nothing stays alive behind.
     """
-    catalogue = PostgresCatalogue(database, garbage_grace_seconds=60)
+    files = PostgresFiles(database, garbage_grace_seconds=60)
     caller = await user("test@email.com")
     for _ in range(3):
         owner = Owner("things", (await make_thing(registry, caller)).id, caller)
         scope = Scope("things", str(owner.id))
-        churning = [asyncio.create_task(_churn(catalogue, scope, f"{n}.bin")) for n in range(16)]
+        churning = [asyncio.create_task(_churn(files, scope, f"{n}.bin")) for n in range(16)]
         await asyncio.sleep(0.05)
         try:
             await owner.remove(registry)
@@ -167,13 +167,13 @@ async def test_a_removal_amid_uploads_and_removals_deadlocks_with_none_of_them(
     )
 
 
-async def _churn(catalogue: PostgresCatalogue, scope: Scope, name: str) -> None:
+async def _churn(files: PostgresFiles, scope: Scope, name: str) -> None:
     """Adds, replaces and removes one file until its scope is gone, which raises."""
     draft = Draft(scope, name, "text/plain")
     while True:
-        await catalogue.add(draft, _blob(scope), creator="me")
-        await catalogue.replace(draft, _blob(scope), creator="me")
-        await catalogue.remove(scope, name, creator="me")
+        await files.add(draft, _blob(scope), creator="me")
+        await files.replace(draft, _blob(scope), creator="me")
+        await files.remove(FileName(scope, name), actor="me")
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -48,7 +48,7 @@ def resolved(blob: OpenBlob) -> Resolved[OpenBlob]:
     principal = Principal(PrincipalKind.THING, "one", "thing")
     access = Access(principal, Action.READ, "mainflux", SCOPE, record.name)
     seen = asyncio.get_running_loop().time()
-    validators = Validators(record.blob.digest.etag, now)
+    validators = Validators(record.content.digest.etag, now)
     return Resolved(access, record, validators, SharedReader(blob), {}, b"", seen)
 
 

@@ -192,7 +192,7 @@ def _shown(record: FileRecord) -> Mapping[str, object]:
         "file_id": record.name,
         "content_type": record.content_type,
         "file_status": "uploaded",
-        "file_size": record.blob.size,
+        "file_size": record.content.size,
         "user_id": record.attributes["user_id"],
         "user_role": record.attributes["user_role"],
         "created_at": record.created_at.astimezone(UTC).isoformat(timespec="microseconds"),

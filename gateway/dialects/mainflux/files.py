@@ -244,7 +244,7 @@ def _created(record: FileRecord) -> Mapping[str, object]:
     return {
         "name": record.name,
         "content_type": record.content_type,
-        "size": record.blob.size,
+        "size": record.content.size,
         owner: record.scope.owner,
     }
 
@@ -270,7 +270,7 @@ def _shown(record: FileRecord) -> Mapping[str, object]:
     return {
         "name": record.name,
         "content_type": record.content_type,
-        "size": record.blob.size,
+        "size": record.content.size,
         "class": attributes.get("class", ""),
         "format": attributes.get("format", ""),
         "time": attributes.get("time"),

@@ -21,12 +21,13 @@ async def add_scopes(queries: Queries, kind: str, owners: Sequence[str], *, acto
 
 
 async def remove_scope(queries: Queries, scope: Scope, *, actor: str, grace_seconds: float) -> None:
-    """End the scope: its files' rows go, its blobs are condemned for after the grace.
+    """End the scope: its files' rows go, their blobs are condemned for after the grace.
 
-    The order is the point: first the uploads that are committing are waited for, and only
-    then are all the blobs to condemn visible.
+    The order is the point: first the uploads that are committing are waited for, only then
+    are all the rows visible, and while they are there they say which blobs to condemn.
     """
     await queries.row("close_scope", scope.kind, scope.owner)
-    await queries.run("remove_scope", scope.kind, scope.owner)
+    await queries.row("hold_scope", scope.kind, scope.owner)
     await queries.run("condemn_scope", scope.kind, scope.owner, grace_seconds)
+    await queries.run("remove_scope", scope.kind, scope.owner)
     await queries.run("note_scope", "removed", scope.kind, scope.owner, actor)

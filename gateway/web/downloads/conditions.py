@@ -18,8 +18,9 @@ def expected_blob(request: web.Request, record: FileRecord | None) -> UUID | Non
     Raises ``PreconditionFailed`` if the request's conditions do not hold now.
     """
     conditions = conditions_of(request)
-    validators = validators_of(record) if record is not None else None
+    blob = None if record is None else record.blob
+    validators = None if record is None or blob is None else validators_of(record)
     if evaluate(conditions, validators, method=request.method) is not Outcome.PROCEED:
         raise PreconditionFailed()
     conditional = conditions.if_match or conditions.if_unmodified_since
-    return record.blob.id if record is not None and conditional else None
+    return blob.id if blob is not None and conditional else None

@@ -60,7 +60,7 @@ class _Answer:
     @property
     def head(self) -> bytes:
         """The response's head."""
-        return partial_head(self.span, self.resolved.record.blob.size, self.resolved.lines)
+        return partial_head(self.span, self.resolved.record.content.size, self.resolved.lines)
 
 
 class FastPath:
@@ -96,7 +96,7 @@ class FastPath:
 
         The end of a file is not: whether it arrives may have to be known.
         """
-        size = resolved.record.blob.size
+        size = resolved.record.content.size
         version = resolved.validators.etag
         if not resolved.plain or self._gateway.pace_of(resolved.access) is not None:
             return None
@@ -136,7 +136,7 @@ class FastPath:
 
     def _remember(self, answer: _Answer) -> None:
         resolved, span = answer.resolved, answer.span
-        size, version = resolved.record.blob.size, resolved.validators.etag
+        size, version = resolved.record.content.size, resolved.validators.etag
         self._gateway.downloads.answer(resolved.download, version, span, size)
 
     def _rest_sent(self, answer: _Answer, transport: Transport, rest: asyncio.Future[None]) -> None:

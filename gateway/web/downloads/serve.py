@@ -153,7 +153,7 @@ def _choose(
         header = None
     if header is not None and _would_mix(request, gateway, resolved, conditions, header):
         raise PreconditionFailed()
-    return parse_range(header, record.blob.size, ranges.policy)
+    return parse_range(header, record.content.size, ranges.policy)
 
 
 def _would_mix(
@@ -182,7 +182,7 @@ def _check_pin(request: web.Request, record: FileRecord) -> None:
     """
     pins = request.query.getall(PIN_PARAMETER, ()) if "?" in request.raw_path else ()
     for pin in pins:
-        if parse_sha256_text(pin).value != record.blob.digest.raw:
+        if parse_sha256_text(pin).value != record.content.digest.raw:
             raise PreconditionFailed()
 
 
@@ -217,7 +217,7 @@ def conditions_of(request: web.Request) -> Conditions:
 
 def validators_of(record: FileRecord) -> Validators:
     """What identifies the record's bytes."""
-    return Validators(record.blob.digest.etag, record.modified_at)
+    return Validators(record.content.digest.etag, record.modified_at)
 
 
 def _range_header(request: web.Request, ranges: RangeRules) -> str | None:
@@ -234,7 +234,7 @@ async def _send(
     request: web.Request, gateway: Gateway, resolved: ResolvedRead, chosen: ByteRange | None
 ) -> web.StreamResponse:
     record, asked_for = resolved.record, _digest_asked_for(request, resolved.record)
-    size = record.blob.size
+    size = record.content.size
     if request.method == "HEAD":
         length = {"Content-Length": str(size)}
         return web.Response(headers={**resolved.headers, **asked_for, **length})
@@ -269,7 +269,7 @@ def _digest_asked_for(request: web.Request, record: FileRecord) -> dict[str, str
     """The digest in its old form (RFC 3230) for whoever asks: aria2, which then checks it."""
     if "sha-256" not in request.headers.get("Want-Digest", "").lower():
         return {}
-    return {"Digest": record.blob.digest.legacy_digest}
+    return {"Digest": record.content.digest.legacy_digest}
 
 
 def _goes_by_accel(
@@ -285,7 +285,7 @@ def _goes_by_accel(
         return False
     if FastWay.ACCEL not in gateway.ways:
         return False
-    if record.blob.size == 0 or not request.app[CALLERS].proxies.trusts(request):
+    if record.content.size == 0 or not request.app[CALLERS].proxies.trusts(request):
         return False
     if any(name in request.headers for name in _JUDGED_AGAIN):
         return False
@@ -301,11 +301,11 @@ def _file_headers(record: FileRecord) -> dict[str, str]:
     headers = _validator_headers(validators_of(record))
     headers["Content-Type"] = record.content_type
     headers["Accept-Ranges"] = "bytes"
-    headers["Repr-Digest"] = record.blob.digest.repr_digest
+    headers["Repr-Digest"] = record.content.digest.repr_digest
     headers["Content-Disposition"] = attachment(record.name)
     headers["X-Content-Type-Options"] = "nosniff"
-    if record.blob.md5 is not None:
-        headers["x-MD5"] = record.blob.md5
+    if record.content.md5 is not None:
+        headers["x-MD5"] = record.content.md5
     return headers
 
 

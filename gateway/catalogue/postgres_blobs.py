@@ -1,0 +1,65 @@
+"""The ledger of blobs in PostgreSQL.
+
+Knows the statements of ``sql/queries/blobs.sql``; does not know what a blob's bytes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from gateway.catalogue.port import Garbage
+from gateway.catalogue.postgres_rows import blob_of, record_of
+from gateway.database.pool import Database
+from gateway.model.errors import CatalogueUnavailable
+from gateway.model.file import Blob, FileRecord, Scope
+
+_TOMBSTONE_SECONDS: Final = 7 * 86400.0
+
+
+class PostgresBlobLedger:
+    """Which blobs are live, which may go, and which never became part of a file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def committed(self, blob_id: UUID) -> FileRecord | None:
+        """The file that points at the blob."""
+        row = await self._database.row("find_file_of_blob", blob_id)
+        return None if row is None else record_of(row)
+
+    async def condemn_orphan(self, blob_id: UUID, scope: Scope) -> bool:
+        """Claim a blob without a row for removal."""
+        claimed = await self._database.run(
+            "condemn_orphan", blob_id, scope.kind, scope.owner, _TOMBSTONE_SECONDS
+        )
+        return claimed == 1
+
+    async def due_garbage(self, limit: int) -> Sequence[Garbage]:
+        """Condemned blobs whose grace is over."""
+        rows = await self._database.rows("due_garbage", limit)
+        return [Garbage(r["id"], Scope(r["kind"], r["owner"])) for r in rows]
+
+    async def purge(self, blob_ids: Sequence[UUID]) -> None:
+        """The bytes of these condemned blobs are gone."""
+        await self._database.run("purge_blobs", list(blob_ids))
+
+    async def blobs_after(self, after: UUID, limit: int) -> Sequence[Blob]:
+        """Live blobs in order of id."""
+        rows = await self._database.rows("live_blobs_after", after, limit)
+        return [blob_of(row) for row in rows]
+
+    async def which_exist(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """Which of these ids are of a file, or were."""
+        rows = await self._database.rows("existing_blobs", list(blob_ids))
+        return frozenset(row["id"] for row in rows)
+
+    async def expire(self) -> None:
+        """Drop what only mattered for a moment."""
+        await self._database.run("drop_old_vacancies")
+
+    async def probe(self) -> None:
+        """Raise ``CatalogueUnavailable`` unless the database answers and can be written."""
+        if await self._database.value("probe_catalogue"):
+            raise CatalogueUnavailable()
