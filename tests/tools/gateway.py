@@ -37,11 +37,14 @@ class GatewayDied(RuntimeError):
 class GatewayProcess:
     """One gateway: a data directory, a database and a port that outlive its processes."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], port: int) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], port: int, module: str = "gateway"
+    ) -> None:
         self.data_dir = folder / "data"
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self.log_file = folder / "gateway.log"
+        self._module = module
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
@@ -65,7 +68,7 @@ class GatewayProcess:
         """Start it and wait until ``/ready`` says so."""
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway", "serve"),
+                *(sys.executable, "-m", self._module, "serve"),
                 cwd=ROOT,
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -123,16 +126,17 @@ class GatewayProcess:
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    folder: Path, *, database_server: str | None, **settings: object
+    folder: Path, *, database_server: str | None, module: str = "gateway", **settings: object
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that is ready; what is left of it has ended when the block does.
 
     ``database_server`` is a DSN that may create databases (the fixture ``postgres_server``): the gateway gets
     a migrated one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
-    named as their variables without ``GATEWAY_`` and win over what the tools choose.
+    named as their variables without ``GATEWAY_`` and win over what the tools choose. ``module`` is run in
+    place of the service's own.
     """
     port = free_port()
-    gateway = GatewayProcess(folder, {}, port)
+    gateway = GatewayProcess(folder, {}, port, module)
     chosen: dict[str, object] = {
         "host": HOST,
         "port": port,
