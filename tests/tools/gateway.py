@@ -126,7 +126,7 @@ class GatewayProcess:
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    folder: Path, *, database_server: str | None, module: str = "gateway", **settings: object
+    folder: Path, *, database_server: str | None, module: object = "gateway", **settings: object
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that is ready; what is left of it has ended when the block does.
 
@@ -136,7 +136,7 @@ async def running_gateway(
     place of the service's own.
     """
     port = free_port()
-    gateway = GatewayProcess(folder, {}, port, module)
+    gateway = GatewayProcess(folder, {}, port, str(module))
     chosen: dict[str, object] = {
         "host": HOST,
         "port": port,
