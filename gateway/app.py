@@ -49,7 +49,9 @@ from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
 from gateway.web.rendering import error_response
+from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
+from gateway.web.server.options import Options
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
 from gateway.wiring import (
@@ -273,6 +275,7 @@ async def serve(
     Raises ``StartupFailed`` with the reason if a start-up check fails.
     """
     settings = deployment.settings
+    raise_descriptor_limit()
     async with open_stores(deployment, dsn) as stores:
         readiness = health.Readiness({"database": stores.ledger.probe, "disk": stores.blobs.probe})
         async with (
@@ -280,7 +283,6 @@ async def serve(
             delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
             listening(dsn, ChangeListeners(app[CALLERS].listeners, deliverer)),
         ):
-            raise_descriptor_limit()
             if settings.store == "memory":
                 _log.warning("blobs are kept in memory: they end with this process")
             server = await start_server(app, deployment, sock)
@@ -310,9 +312,13 @@ async def _serve_until_told(
 
 
 def raise_descriptor_limit() -> None:
-    """Take as many descriptors as the system grants: each device holds one, or two."""
+    """Take as many descriptors as the system grants: each device holds one, or two.
+
+    Raises ``StartupFailed`` if they are too few to begin with.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    ceiling_of(most)
 
 
 async def start_server(
@@ -323,16 +329,22 @@ async def start_server(
     A hook is asked every time, so with one no answer is given before there is a handler.
     """
     settings, first, send_at_once = deployment.settings, deployment.dialects[0], None
-    if settings.hook_url is None and FastWay.FAST_PATH in settings.fast_ways:
+    ways = settings.fast_ways
+    if settings.hook_url is None and FastWay.FAST_PATH in ways:
         send_at_once = FastPath(app[GATEWAY], app[MIDDLEWARE]).send
+    options = Options(
+        lambda error: error_response(error, first, ""),
+        keepalive_seconds=settings.keepalive_seconds,
+        send_at_once=send_at_once,
+        past_parser=FastWay.BYPASS in ways,
+        on_change=metrics.connections.inc,
+    )
     return await listen(
         app,
         sock,
-        lambda error: error_response(error, first, ""),
-        keepalive_seconds=settings.keepalive_seconds,
+        options,
         shutdown_seconds=settings.shutdown_seconds,
-        send_at_once=send_at_once,
-        past_parser=FastWay.BYPASS in settings.fast_ways,
+        plain=FastWay.CONNECTION not in ways,
     )
 
 

@@ -18,6 +18,7 @@ FLOORS = [
     {"database", "traffic"},
     {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
+    {"web/server"},
     {"web"},
     {"dialects"},
     {"wiring", "banner"},
@@ -26,6 +27,8 @@ FLOORS = [
     {"__main__"},
 ]
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# A room within another that has a floor of its own.
+INNER_ROOMS = {room for room in HEIGHT if "/" in room}
 
 # Who may come to the database, to HTTP, to files, to the environment.
 DATABASE_ROOMS = (
@@ -42,6 +45,18 @@ HTTP_ROOMS = (
     "identity/hook.py",
     "messaging/delivery.py",
 )
+# Who may touch what aiohttp, aiofastnet and uvloop call private or do not document.
+INSIDE_ROOM = "web/server/"
+INSIDE_MODULES = {
+    *("aiohttp.base_protocol", "aiohttp.http_parser", "aiohttp.http_writer", "aiohttp.streams"),
+    *("aiohttp.web_protocol", "aiohttp.web_server"),
+}
+INSIDE_NAMES = {
+    *("get_read_buffer_limits", "message_consumed", "output_size", "set_read_chunk_size"),
+    *("total_bytes", "requests_count"),
+}
+LOOP_ROOMS = (INSIDE_ROOM, "__main__.py")
+
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
 # database server, its workers' socket, its log.
 FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/")
@@ -77,7 +92,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def room_of(path: str) -> str:
-    return path.partition("/")[0].removesuffix(".py")
+    inner = "/".join(path.split("/")[:2])
+    return inner if inner in INNER_ROOMS else path.partition("/")[0].removesuffix(".py")
+
+
+def room_of_module(name: str) -> str:
+    """The room of a module by its dotted name, without its first part."""
+    return room_of(name.partition(".")[2].replace(".", "/"))
 
 
 def is_adapter(path: str) -> bool:
@@ -100,7 +121,7 @@ def climbing(path: str, names: set[str]) -> Iterator[str]:
             yield f"relative import {name}"
         if not name.startswith("gateway."):
             continue
-        other = name.split(".")[1]
+        other = room_of_module(name)
         if other in {room, "__version__"}:
             continue
         if HEIGHT.get(other, len(FLOORS)) >= HEIGHT[room]:
@@ -146,6 +167,53 @@ def reading_environment(tree: ast.AST, names: set[str]) -> Iterator[str]:
                 yield f"os.{attr}"
 
 
+def own_private_names(tree: ast.AST) -> set[str]:
+    """Private names that a module gives: functions, classes, variables, attributes, slots."""
+    found = set[str]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Assign(targets=[ast.Name(id="__slots__")]):
+                found |= {str(n.value) for n in ast.walk(node) if isinstance(n, ast.Constant)}
+    return found
+
+
+def is_private(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
+def touching_inside(tree: ast.AST, names: set[str]) -> Iterator[str]:
+    """Private names of foreign objects, and what aiohttp does not document.
+
+    A private name is foreign unless it is looked up on ``self`` or ``cls``, or the module gives
+    it itself. A base class's private name is foreign, too: ``super()`` is not ``self``.
+    """
+    own = own_private_names(tree)
+    modules = {name.rpartition(".")[0] for name in names} | names
+    yield from (f"imports {name}" for name in sorted(modules & INSIDE_MODULES))
+    yield from (f"imports {n}" for n in names if is_private(n.rpartition(".")[2]) and "." in n)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                continue
+            case ast.Attribute(attr=name) if is_private(name) and name not in own:
+                yield f"private .{name}"
+            case ast.Attribute(attr=name) if name in INSIDE_NAMES:
+                yield f"undocumented .{name}"
+            case ast.Attribute(value=ast.Name(id="request"), attr="writer"):
+                yield "undocumented request.writer"
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"),
+                args=[_, ast.Constant(value=name), *_],
+            ) if (is_private(name) and name not in own) or name in INSIDE_NAMES:
+                yield f"private {name!s} by its name"
+
+
 def violations(path: str, source: str) -> list[str]:
     """What ``source``, as the file ``path`` of the package, does against the rules."""
     tree = ast.parse(source)
@@ -161,6 +229,10 @@ def violations(path: str, source: str) -> list[str]:
         found += [f"imports {n}" for n in names if n.startswith("os.") and n[3:] in FILE_CALLS]
         # SQL is package data, read through importlib.resources, which has methods of the same name.
         found += touching_files(tree) if path not in DATABASE_ROOMS else []
+    if not path.startswith(INSIDE_ROOM):
+        found += touching_inside(tree, names)
+    if "aiofastnet" in roots and not allowed(path, LOOP_ROOMS):
+        found.append("imports aiofastnet")
     if path not in ENVIRONMENT_ROOMS:
         found += [f"reads the environment: {name}" for name in reading_environment(tree, names)]
     return found
@@ -219,6 +291,25 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("app.py", "import os\nos.environ['X']", id="environ"),
         pytest.param("app.py", "import os\nos.getenv('X')", id="getenv"),
         pytest.param("database/embedded.py", "from os import environ", id="environ imported"),
+        pytest.param("web/server/plain.py", "import gateway.web.metrics", id="server looks up"),
+        pytest.param("web/server/plain.py", "from gateway.web import edge", id="server and web"),
+        pytest.param("web/server/plain.py", "import gateway.dialects", id="server and dialects"),
+        pytest.param("filestore.py", "import gateway.web.server.tcp", id="engine and server"),
+        pytest.param("web/edge.py", "def f(r): r._eof_sent = True", id="private name"),
+        pytest.param("web/edge.py", "def f(r): return r.a.b()._x", id="private name far away"),
+        pytest.param("web/edge.py", "def f(): return super()._x()", id="private name of a base"),
+        pytest.param(
+            "web/edge.py",
+            "class A:\n def f(self): return self.other._x",
+            id="private name of an attribute",
+        ),
+        pytest.param("web/edge.py", "def f(r): getattr(r, '_x')", id="private name as text"),
+        pytest.param("web/edge.py", "from asyncio import _x", id="private name imported"),
+        pytest.param("app.py", "import aiohttp.web_protocol", id="module not documented"),
+        pytest.param("web/edge.py", "from aiohttp.streams import StreamReader", id="streams"),
+        pytest.param("web/edge.py", "async def f(request): request.writer", id="writer"),
+        pytest.param("web/edge.py", "def f(r): r.content.set_read_chunk_size(1)", id="reading"),
+        pytest.param("web/edge.py", "from aiofastnet import Transport", id="aiofastnet"),
     ],
 )
 def test_a_planted_violation_is_seen(path: str, source: str) -> None:
@@ -239,6 +330,11 @@ def test_a_planted_violation_is_seen(path: str, source: str) -> None:
         pytest.param("dialects/__init__.py", "from gateway.dialects import hasura", id="registry"),
         pytest.param("settings/sources.py", "import os\nos.environ.get('X')", id="settings"),
         pytest.param("web/downloads/serve.py", "import os\nos.urandom(3)", id="os that is no file"),
+        pytest.param("web/downloads/serve.py", "import gateway.web.server.tcp", id="web and server"),
+        pytest.param("web/server/plain.py", "import gateway.web.server.tcp", id="within server"),
+        pytest.param("web/server/plain.py", "from aiohttp import web_protocol\ndef f(x): x._y", id="server"),
+        pytest.param("web/edge.py", "class A:\n def f(self): self._x = 1\ndef g(a): return a._x", id="own private name"),
+        pytest.param("web/edge.py", "class A:\n __slots__ = ('_x',)\ndef g(a): return a._x", id="own slot"),
     ],
 )  # fmt: skip
 def test_what_is_meant_is_allowed(path: str, source: str) -> None:

@@ -22,6 +22,12 @@ from pydantic_settings import NoDecode
 class FastWay(StrEnum):
     """A way by its name; what it says is what the way leaves out."""
 
+    CONNECTION = "connection"
+    """aiohttp's connection is taken apart: heads are rendered by us, files sent by the kernel.
+
+    ``bypass`` and ``fast-path`` stand on it. Without it everything has a plain handler.
+    """
+
     BYPASS = "bypass"
     """A large body is read from the socket into its own memory, past the HTTP parser."""
 

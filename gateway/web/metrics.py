@@ -39,6 +39,7 @@ _seconds: Final = Histogram(
 uploads_in_flight: Final = Gauge(
     "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
 )
+connections: Final = Gauge("gateway_connections", "Connections open.", multiprocess_mode="livesum")
 received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes received.")
 _sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")

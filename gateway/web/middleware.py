@@ -30,7 +30,7 @@ from gateway.model.errors import (
 from gateway.web import edge, metrics
 from gateway.web.dialect import Dialect
 from gateway.web.rendering import error_response, translate
-from gateway.web.server.exchange import RequestHead
+from gateway.web.server.exchange import RequestHead, end_after_upgrade
 from gateway.web.server.response import SERVER
 from gateway.web.uploads.body import check_expectation
 
@@ -75,6 +75,7 @@ class RequestMiddleware:
         try:
             response = await self._answer(request, handler, dialect, identifier)
             status = response.status
+            end_after_upgrade(request, response)
             if not response.prepared:
                 response.headers["Server"] = SERVER
             return response

@@ -22,7 +22,7 @@ from aiohttp.test_utils import make_mocked_request
 from multipart import MultipartSegment, PushMultipartParser
 
 from gateway.model.errors import GatewayError
-from gateway.web.server.bypass import BodyReceiver
+from gateway.web.server.bodies import BodyReceiver
 from gateway.web.uploads.multipart import FramingLimits, MultipartParser, PartBegins, PartEnds
 
 BOUNDARY = "b-0"

@@ -20,6 +20,7 @@ from aiohttp import web
 from gateway.model.errors import GatewayError
 from gateway.web.server.bypass import LEAST_BYTES
 from gateway.web.server.connection import Connection
+from gateway.web.server.options import Options
 from tests.tools.ports import HOST
 
 MIB = 1024 * 1024
@@ -53,7 +54,7 @@ async def converse(handler: Handler, client: Client) -> None:
     server = web.Server(handler)
 
     def connect() -> Connection:
-        return Connection(server, word, keepalive_seconds=60)
+        return Connection(server, Options(word, keepalive_seconds=60))
 
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(connect, HOST, 0)

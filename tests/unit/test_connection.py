@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.model.errors import GatewayError
 from gateway.web.server.connection import Connection
+from gateway.web.server.options import Options
 
 HEAD = b"PUT /f HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 1000\r\n\r\nsome"
 
@@ -56,7 +57,7 @@ async def test_a_body_ends_with_its_connection_however_far_its_handler_is(steps:
         return web.Response()
 
     server = web.Server(handler)
-    connection = Connection(server, word, keepalive_seconds=1)
+    connection = Connection(server, Options(word, keepalive_seconds=1))
     connection.connection_made(Wire())
     await asyncio.sleep(0)
     connection.data_received(HEAD)

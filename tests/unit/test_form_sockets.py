@@ -18,6 +18,7 @@ from gateway.model.errors import GatewayError
 from gateway.web.server.bypass import LEAST_BYTES
 from gateway.web.server.connection import Connection
 from gateway.web.server.exchange import received_ahead
+from gateway.web.server.options import Options
 from tests.tools.forms import (
     CONTENT_TYPE,
     EXAMPLES,
@@ -92,7 +93,7 @@ async def _connection(
     web_server = web.Server(handler)
 
     def connect() -> Connection:
-        return Connection(web_server, refuse, keepalive_seconds=60)
+        return Connection(web_server, Options(refuse, keepalive_seconds=60))
 
     listener = await asyncio.get_running_loop().create_server(connect, HOST, 0)
     async with listener:

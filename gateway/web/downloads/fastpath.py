@@ -14,9 +14,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from aiofastnet import Transport
 from multidict import istr
 
 from gateway.blobs.port import Descriptor
@@ -29,6 +28,9 @@ from gateway.web.downloads.serve import ACCEL_HEADER, CONDITIONAL
 from gateway.web.edge import EDGE_HEADER
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
 from gateway.web.server.exchange import RequestHead, Sent
+
+if TYPE_CHECKING:
+    from gateway.web.server.exchange import Transport
 
 MOST_BYTES: Final = 256 * 1024
 """What is larger takes its time anyway, and is sent in slices so that others get their turn."""

@@ -1,83 +1,84 @@
 """What is left of a large body, received in large pieces past aiohttp's parser.
 
-aiohttp gets a body in bytes that the loop allocated, and copies them; here the socket is read
-into the very memory that is hashed and written.
+Theory of operation. aiohttp gets a body in bytes that the loop allocated, and copies them. Once the
+head of a request has said that much is still to come, the connection takes the socket from the
+parser: it declares itself a buffered protocol (the transport asks at ``set_protocol``), and from
+then on the transport reads into ``get_buffer``, the very memory that is hashed and written. A full
+piece goes to the body's stream, whose reader cannot tell. With the last byte the connection
+declares itself unbuffered again and goes on with a new parser, since the old one still waits for
+that body. Nothing may be left in the old one: so no body is taken while reading is paused, when a
+parser holds bytes back.
+
+Knows aiofastnet's transport. Does not know what a body means.
 
 Rule: not a byte more than the body's is taken, and pieces are handed over whole.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
-from aiohttp import hdrs, web
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler
+from aiofastnet import Transport
+from aiohttp.web import Server
+
+from gateway.web.server.bodies import BodyReceiver, request_parser
+from gateway.web.server.options import READ_BUFFER_BYTES, Options
+from gateway.web.server.receipts import TellingConnection
 
 LEAST_BYTES: Final = 256 * 1024
 """Less is not worth the change of hands."""
 
-_FIRST_PIECE_BYTES: Final = 16 * 1024
 
+class ReceivingConnection(TellingConnection):
+    """A connection that receives large bodies by itself."""
 
-class BodyReceiver:
-    """``left`` bytes on their way into ``body``."""
+    __slots__ = ("_receiver",)
 
-    __slots__ = ("_body", "_filled", "_left", "_piece", "_size")
-
-    def __init__(self, body: StreamReader, left: int) -> None:
-        self._body = body
-        self._left = left
-        self._filled = 0
-        self._size = _FIRST_PIECE_BYTES
-        self._piece = bytearray()
+    def __init__(self, server: Server, options: Options) -> None:
+        super().__init__(server, options)
+        self._receiver: BodyReceiver | None = None
 
     @property
-    def filled(self) -> int:
-        """Bytes that came and were not handed over yet."""
-        return self._filled
+    def received_ahead(self) -> int:
+        """Bytes of a body that came and that its reader cannot see yet."""
+        return 0 if self._receiver is None else self._receiver.filled
 
-    def room(self) -> memoryview:
-        """Where the next bytes belong, never empty while any are missing.
+    def is_buffered_protocol(self) -> bool:
+        """Whether the transport is to read into ``get_buffer`` (aiofastnet asks)."""
+        return self._receiver is not None
 
-        A piece is as long as the body's reader wants to read ahead, but no more than twice as
-        long as the one before: a client must send much to be given much memory.
+    def get_buffer(self, _: int) -> memoryview:
+        """Where the transport puts what it reads."""
+        assert self._receiver is not None, "asked while there is one"
+        return self._receiver.room()
+
+    def buffer_updated(self, count: int) -> None:
+        """The transport has read ``count`` bytes into the buffer."""
+        assert self._receiver is not None, "told while there is one"
+        if self._receiver.take(count):
+            self._body_received()
+        else:
+            self._end_if_reset()
+
+    def _receive_past_parser(self) -> None:
+        """Receive the rest of a large body by ourselves.
+
+        Not while reading is paused: the parser may hold bytes back then.
         """
-        if not self._piece:
-            ahead, _ = self._body.get_read_buffer_limits()
-            self._piece = bytearray(min(ahead, self._size, self._left))
-            self._size *= 2
-        return memoryview(self._piece)[self._filled :]
+        body, length, transport = self._unfinished_body, self._newest_length, self.transport
+        if body is None or length is None or self._receiver is not None or self._reading_paused:
+            return
+        left = length - body.total_bytes
+        if left >= LEAST_BYTES and isinstance(transport, Transport):
+            self._receiver = BodyReceiver(body, left)
+            transport.set_protocol(self)
 
-    def take(self, count: int) -> bool:
-        """``count`` bytes have come into the room; whether they were the body's last."""
-        self._filled += count
-        if self._filled < len(self._piece):
-            return False
-        piece, self._piece, self._filled = self._piece, bytearray(), 0
-        self._left -= len(piece)
-        self._body.feed_data(piece)  # type: ignore[arg-type]  # any bytes do
-        return self._left == 0
-
-
-def length_of_body(message: RawRequestMessage) -> int | None:
-    """How many bytes follow ``message``, if it says so; the parser has checked how."""
-    text = message.headers.get(hdrs.CONTENT_LENGTH)
-    return None if text is None or message.chunked or message.upgrade else int(text)
-
-
-def request_parser(connection: RequestHandler, read_bufsize: int) -> HttpRequestParser:
-    """A parser as aiohttp makes one for a connection, to be used on its loop."""
-    return HttpRequestParser(
-        connection,
-        asyncio.get_running_loop(),
-        read_bufsize,
-        max_line_size=connection.max_line_size,
-        max_field_size=connection.max_field_size,
-        max_headers=connection.max_headers,
-        payload_exception=web.RequestPayloadError,
-        auto_decompress=False,
-        max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
-    )
+    def _body_received(self) -> None:
+        """Go back to the parser: a new one, for the old one still waits for that body."""
+        body, transport = self._newest_body, self.transport
+        assert body is not None, "its last bytes came"
+        assert transport is not None, "they came from there"
+        self._receiver = self._newest_length = None
+        self._parser = request_parser(self, READ_BUFFER_BYTES)
+        transport.set_protocol(self)
+        body.feed_eof()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from aiofastnet import Transport
+    from aiofastnet import Transport as Transport  # noqa: PLC0414 - others name it, too
     from multidict import CIMultiDictProxy
     from yarl import URL
 
@@ -113,6 +113,18 @@ def ending_with_client(request: web.Request) -> AbstractContextManager[None]:
     """End the block with ``ConnectionResetError`` as soon as the client is seen to be gone."""
     connection = request.protocol
     return connection.ending_the_block() if isinstance(connection, OwnConnection) else nullcontext()
+
+
+def end_after_upgrade(request: web.Request, response: web.StreamResponse) -> None:
+    """Close the connection after a request for another protocol, which nobody here speaks.
+
+    Or what is behind it would be taken for a request of ours. Our connections know by themselves.
+    """
+    if isinstance(request.protocol, OwnConnection):
+        return
+    tokens = request.headers.get("Connection", "").lower()
+    if request.method == "CONNECT" or ("Upgrade" in request.headers and "upgrade" in tokens):
+        response.force_close()
 
 
 def invite_body(request: web.Request) -> None:

@@ -1,30 +1,30 @@
-"""The HTTP server: aiohttp's, with its options really applied and its refusals worded.
+"""The HTTP server: aiohttp's application on connections of ours, or plain ones.
 
-aiohttp drops every option of a connection, with no more than a warning, if one of them is
-unknown to it; so connections are made here, where a wrong option is an error.
+Theory of operation. ``AppRunner`` prepares the application and its ``web.Server``, which knows the
+open connections and ends them. What aiohttp calls a site is left out: it would make connections
+whose options are dropped, with no more than a warning, if one of them is unknown; here they are
+made by hand. Of which kind they are is decided once, before the first: ``inside`` is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp.http_parser
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+import aiofastnet
+from aiohttp import http_parser, web
 
 from gateway.model.errors import Failure
-from gateway.web.server.connection import (
-    LINGERING_SECONDS,
-    READ_BUFFER_BYTES,
-    Connection,
-    Word,
-)
-from gateway.web.server.exchange import SendAtOnce
+from gateway.web.server import inside
+from gateway.web.server.acceptor import Acceptor, Connect, ceiling_of, descriptor_limit
+from gateway.web.server.options import Options
+from gateway.web.server.plain import PlainConnection
 
-_BACKLOG: Final = 4096
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -32,62 +32,70 @@ class HttpServer:
     """A listening application."""
 
     runner: web.AppRunner
-    listener: asyncio.Server
+    acceptor: Acceptor
 
     async def stop(self) -> None:
         """Accept nothing more, let requests under way finish, then close."""
-        self.listener.close()
+        self.acceptor.close()
         await self.runner.cleanup()
 
 
 async def listen(
     app: web.Application,
     sock: socket.socket,
-    word: Word,
+    options: Options,
     *,
-    keepalive_seconds: float,
     shutdown_seconds: float,
-    send_at_once: SendAtOnce | None = None,
-    past_parser: bool = True,
+    plain: bool = False,
 ) -> HttpServer:
-    """Serve ``app`` on ``sock``; ``past_parser`` lets large bodies be received past aiohttp's.
+    """Serve ``app`` on ``sock``, on ``plain`` connections if told so or if ours are not safe.
 
-    Raises ``Failure`` if aiohttp is not what we rely on.
+    Raises ``Failure`` if HTTP cannot be served as it must be, or descriptors are too few.
     """
     check_parser()
+    ceiling = ceiling_of(descriptor_limit())
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     server = runner.server
     assert server is not None, "set up"
+    kind = PlainConnection if plain else safe_kind()
+    acceptor = Acceptor(sock, _connector(server, kind, options), ceiling=ceiling)
+    acceptor.start()
+    return HttpServer(runner, acceptor)
 
-    def connect() -> Connection:
-        return Connection(
-            server,
-            word,
-            keepalive_seconds=keepalive_seconds,
-            send_at_once=send_at_once,
-            past_parser=past_parser,
-        )
 
-    check_connection(connect(), keepalive_seconds=keepalive_seconds)
+def safe_kind() -> type[PlainConnection]:
+    """Our connections if everything they rely on is there; else plain ones, and a warning."""
+    lacking = inside.lacking()
+    if not lacking:
+        # Not before: where something is missing, this import may fail.
+        from gateway.web.server.connection import Connection
+
+        return Connection
+    _log.warning(
+        "serving plainly, for this release of aiohttp or aiofastnet is not known",
+        extra={"lacking": lacking},
+    )
+    return PlainConnection
+
+
+def _connector(server: web.Server, kind: type[PlainConnection], options: Options) -> Connect:
+    """Makes a connection of an accepted socket: on aiofastnet's transport, plain on the loop's."""
     loop = asyncio.get_running_loop()
-    return HttpServer(runner, await loop.create_server(connect, sock=sock, backlog=_BACKLOG))
+
+    def protocol() -> PlainConnection:
+        return kind(server, options)
+
+    def connect(accepted: socket.socket) -> Awaitable[object]:
+        if kind is PlainConnection:
+            return loop.connect_accepted_socket(protocol, accepted)
+        return aiofastnet.connect_accepted_socket(loop, protocol, accepted)
+
+    return connect
 
 
 def check_parser() -> None:
-    """Raise ``Failure`` if HTTP would be parsed in Python, which differs from the C parser."""
-    if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
+    """Raise ``Failure`` if HTTP would be parsed in Python: not as the C parser does."""
+    in_python = getattr(http_parser, "HttpRequestParserPy", None)
+    if getattr(http_parser, "HttpRequestParser", None) is in_python:
         raise Failure("aiohttp's C parser is missing; install a wheel that has it")
-
-
-def check_connection(connection: RequestHandler, *, keepalive_seconds: float) -> None:
-    """Raise ``Failure`` unless a live connection has the options it was given."""
-    applied = {
-        "_keepalive_timeout": keepalive_seconds,
-        "_lingering_time": LINGERING_SECONDS,
-        "_read_bufsize": READ_BUFFER_BYTES,
-        "access_log": None,
-    }
-    for name, value in applied.items():
-        if getattr(connection, name) != value:
-            raise Failure(f"the server option {name} was not applied")

@@ -1,0 +1,37 @@
+"""What every connection of a server is given: one value that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.errors import GatewayError
+from gateway.web.server.exchange import SendAtOnce
+
+LINGERING_SECONDS: Final = 2.0
+READ_BUFFER_BYTES: Final = 64 * 1024
+
+RenderError = Callable[[GatewayError], web.StreamResponse]
+
+
+def _unobserved(_: int) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How connections behave.
+
+    ``render_error`` words what never reaches a handler. ``send_at_once`` is the fast path, if
+    there is one; ``past_parser`` lets large bodies be received past aiohttp's parser.
+    ``on_change`` is told 1 when a connection begins and -1 when it ends.
+    """
+
+    render_error: RenderError
+    keepalive_seconds: float
+    send_at_once: SendAtOnce | None = None
+    past_parser: bool = True
+    on_change: Callable[[int], object] = _unobserved

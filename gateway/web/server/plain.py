@@ -1,0 +1,73 @@
+"""A connection as aiohttp means it to be used: slower, and without anything private.
+
+Theory of operation. This is what serves where aiohttp, aiofastnet or uvloop are not what
+``inside`` lists, or where an operator asks for it. Every body passes the parser, every request
+gets a task and a response that aiohttp renders, nothing is known of what the client received.
+Only documented options are set and only public methods are overridden; an option that this
+aiohttp does not know any more is left out.
+
+Rule: what is answered is the same as over a ``connection.Connection``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.model.errors import Failure, Malformed
+from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Options
+
+_SERVER_FAULT: Final = 500
+
+
+class PlainConnection(RequestHandler):
+    """aiohttp's connection. What never reaches a handler is refused in our words."""
+
+    __slots__ = ("_options",)
+
+    def __init__(self, server: web.Server, options: Options) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **handler_options(options))
+        self._options = options
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As aiohttp does, and it is counted."""
+        super().connection_made(transport)
+        self._options.on_change(1)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As aiohttp does, and it is counted."""
+        super().connection_lost(exc)
+        self._options.on_change(-1)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that could not be parsed; the connection ends with it."""
+        del exc, message
+        if getattr(request.writer, "output_size", 1) > 0:
+            raise ConnectionError("failed after the response had begun")
+        failed = status >= _SERVER_FAULT
+        response = self._options.render_error(Failure() if failed else Malformed())
+        response.force_close()
+        return response
+
+
+def handler_options(options: Options) -> dict[str, Any]:
+    """The options of a ``RequestHandler``, as far as aiohttp has them."""
+    wanted = {
+        "keepalive_timeout": options.keepalive_seconds,
+        "lingering_time": LINGERING_SECONDS,
+        "read_bufsize": READ_BUFFER_BYTES,
+        "auto_decompress": False,  # what is stored is what was sent
+        "access_log": None,  # the middleware logs
+    }
+    known = inspect.signature(RequestHandler).parameters
+    return {name: value for name, value in wanted.items() if name in known}
