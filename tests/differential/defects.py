@@ -22,7 +22,7 @@ from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.resolved import ReadCache
 from gateway.web import edge
 from gateway.web.downloads import fastpath, serve
-from gateway.web.server.bypass import BodyReceiver
+from gateway.web.server.bodies import BodyReceiver
 
 Work = Callable[..., Any]
 
