@@ -326,7 +326,7 @@ async def start_server(
 ) -> HttpServer:
     """Listen. What cannot even be parsed is worded by the first dialect.
 
-    A hook is asked every time, so with one no answer is given before there is a handler.
+    A hook is asked every time, so with one no response is given before there is a handler.
     """
     settings, first, send_at_once = deployment.settings, deployment.dialects[0], None
     ways = settings.fast_ways

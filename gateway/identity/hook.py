@@ -1,7 +1,7 @@
 """The auth hook: the deployment's own word on every access, asked over HTTP.
 
 Knows the question's form (that of Hasura's filestore webhook, and some headers of our own)
-and how little of an answer to believe. Does not know what the dialects' rules said.
+and how little of a response to believe. Does not know what the dialects' rules said.
 
 Rule: it fails closed. 200 allows and 403 denies; whatever else comes, or does not come, is
 ``HookUnavailable``. The client's cookies are never passed on, and no more of a reply is

@@ -1,6 +1,6 @@
 """The registry: everybody the gateway knows, kept in PostgreSQL.
 
-One service per noun; this module puts them together and answers, as a ``Directory``,
+One service per noun; this module puts them together and says, as a ``Directory``,
 what the file routes ask.
 """
 

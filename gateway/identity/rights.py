@@ -1,6 +1,6 @@
 """Whose rows a caller may touch: the one rule that every service of the registry follows.
 
-Rule: what the caller may not see is answered like what does not exist; what they may see
+Rule: what the caller may not see is refused like what does not exist; what they may see
 but not change, with ``Forbidden``. An admin of the gateway owns everything; a thing owns
 nothing. What roles and policies add to ownership is in the database (``thing_grants``).
 """

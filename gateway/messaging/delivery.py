@@ -71,7 +71,7 @@ class Failed:
 
 
 class Poster:
-    """Posts deliveries, one request each: no redirect is followed, no long answer read."""
+    """Posts deliveries, one request each: no redirect is followed, no long response read."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -247,7 +247,7 @@ def _judged(status: int) -> Failed | None:
 
 
 async def _skip(reply: aiohttp.ClientResponse) -> None:
-    """Take a short answer; of a longer one, no more than that."""
+    """Take a short response; of a longer one, no more than that."""
     left = _REPLY_BYTES
     while left > 0 and (chunk := await reply.content.read(left)):
         left -= len(chunk)

@@ -1,6 +1,6 @@
 """Byte ranges: which bytes of a file a ``Range`` header asks for.
 
-Knows RFC 9110, sections 14.1 to 14.2, and the gateway's table of answers to bad ranges.
+Knows RFC 9110, sections 14.1 to 14.2, and the gateway's table of responses to bad ranges.
 Does not know requests, nor whether the range is to be honoured at all (the method and
 ``If-Range`` decide that first).
 

@@ -178,7 +178,7 @@ class QuotaExceeded(Refusal):
 
 
 class Interrupted(GatewayError):
-    """The client left before its request was complete; nobody reads an answer."""
+    """The client left before its request was complete; nobody reads a response."""
 
     sentence = "the client went away"
 

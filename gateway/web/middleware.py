@@ -2,7 +2,7 @@
 
 Knows which route belongs to which dialect. Does not know what any handler does.
 
-Rule: exactly one answer and one log line for each request, however it ends.
+Rule: exactly one response and one log line for each request, however it ends.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from gateway.web.uploads.body import check_expectation
 _log: Final = logging.getLogger("gateway.request")
 
 CLIENT_LEFT: Final = 499
-"""The status that is logged and counted if there was nobody to answer any more."""
+"""The status that is logged and counted if there was nobody to respond to any more."""
 
 
 class RequestMiddleware:
-    """The one middleware: turns whatever a handler does into one worded, logged answer."""
+    """The one middleware: turns whatever a handler does into one worded, logged response."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class RequestMiddleware:
 
     @web.middleware
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The middleware: ``handler``'s answer, or what became of it in our words."""
+        """The middleware: ``handler``'s response, or what became of it in our words."""
         started = time.perf_counter()
         identifier = self._next_identifier()
         dialect = self._dialect_of(request)
@@ -73,7 +73,7 @@ class RequestMiddleware:
         self._under_way += 1
         status = CLIENT_LEFT
         try:
-            response = await self._answer(request, handler, dialect, identifier)
+            response = await self._respond(request, handler, dialect, identifier)
             status = response.status
             end_after_upgrade(request, response)
             if not response.prepared:
@@ -110,7 +110,7 @@ class RequestMiddleware:
     def _next_identifier(self) -> str:
         return f"{self._run_id}{next(self._counter):x}"
 
-    async def _answer(
+    async def _respond(
         self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
     ) -> web.StreamResponse:
         try:
@@ -122,7 +122,7 @@ class RequestMiddleware:
         except web.HTTPException as exc:
             error = translate(exc)
         except ConnectionError:
-            raise  # the client left while its answer was being written
+            raise  # the client left while its response was being written
         except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
             error = Failure()
             error.__cause__ = exc
@@ -157,7 +157,7 @@ class RequestMiddleware:
 def _body_consumed(request: web.Request) -> bool:
     """Whether the connection is at the end of this request.
 
-    If not, it is closed after the answer: what follows is not a next request.
+    If not, it is closed after the response: what follows is not a next request.
     """
     return not request.can_read_body or request.content.is_eof()
 

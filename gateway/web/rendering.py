@@ -1,8 +1,8 @@
-"""From errors to answers: one table of statuses, worded by the request's dialect.
+"""From errors to responses: one table of statuses, worded by the request's dialect.
 
 Knows every error of the model and every exception that aiohttp raises by itself.
 
-Rule: whatever goes wrong, the answer is in the dialect's form, says nothing of our
+Rule: whatever goes wrong, the response is in the dialect's form, says nothing of our
 insides, and a 5xx carries the request id that the log line has.
 """
 

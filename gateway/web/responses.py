@@ -1,4 +1,4 @@
-"""Small answers: JSON, and nothing."""
+"""Small responses: JSON, and nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Hasura filestore: ``/v1/file/<file_id>``, one space of ids for the whole deployment.
 
-The answers are those of the published page, to the letter. What it leaves open: a form with
+The responses are those of the published page, to the letter. What it leaves open: a form with
 one part ``file`` is taken like a raw body, and the conditions of RFC 9110 are honoured.
 """
 

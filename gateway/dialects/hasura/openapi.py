@@ -22,7 +22,7 @@ from gateway.web.openapi.vocabulary import (
     Schema,
     Security,
     header,
-    json_answer,
+    json_response,
     named,
     record,
 )
@@ -77,49 +77,49 @@ _RANGE: Final = header(
     "Instead of Range; if both are there they must agree.",
 )
 _BODY: Final[Mapping[str, Schema]] = {ANY_BYTES: BYTES, FORM: named("HasuraForm")}
-_STORED: Final = {200: json_answer("The file is stored, durably", named("HasuraFile"))}
+_STORED: Final = {200: json_response("The file is stored, durably", named("HasuraFile"))}
 _REFUSALS: Final = (401, 403)
 
 _CREATE: Final = Operation(
     "Upload a new file",
-    _STORED,
-    (*_REFUSALS, 412),
-    _WRITERS,
-    (*WRITE_CONDITIONS, *CLAIMS),
-    _BODY,
+    responses=_STORED,
+    refusals=(*_REFUSALS, 412),
+    credentials=_WRITERS,
+    parameters=(*WRITE_CONDITIONS, *CLAIMS),
+    body=_BODY,
 )
 _CREATE_ANEW: Final = Operation(
     "Upload a new file under an id of the gateway's",
-    _STORED,
-    (*_REFUSALS, 412),
-    _WRITERS,
-    (*WRITE_CONDITIONS, *CLAIMS),
-    _BODY,
+    responses=_STORED,
+    refusals=(*_REFUSALS, 412),
+    credentials=_WRITERS,
+    parameters=(*WRITE_CONDITIONS, *CLAIMS),
+    body=_BODY,
 )
 _UPSERT: Final = Operation(
     "Upload a file, new or not",
-    _STORED,
-    (*_REFUSALS, 404, 412),
-    _WRITERS,
-    (*WRITE_CONDITIONS, *CLAIMS),
-    _BODY,
+    responses=_STORED,
+    refusals=(*_REFUSALS, 404, 412),
+    credentials=_WRITERS,
+    parameters=(*WRITE_CONDITIONS, *CLAIMS),
+    body=_BODY,
 )
 _DOWNLOAD: Final = Operation(
     "Download a file, or one range of it",
-    DOWNLOADED,
-    (*_REFUSALS, 404, 412),
-    _READERS,
-    (*DOWNLOAD, _RANGE),
+    responses=DOWNLOADED,
+    refusals=(*_REFUSALS, 404, 412),
+    credentials=_READERS,
+    parameters=(*DOWNLOAD, _RANGE),
     description="A range outside the file is a 400 here, as Hasura's clients expect.",
 )
 _REMOVE: Final = Operation(
     "Remove a file",
-    {200: json_answer("Removed", named("HasuraDeleted"))},
-    (*_REFUSALS, 404, 412),
-    _WRITERS,
-    WRITE_CONDITIONS,
+    responses={200: json_response("Removed", named("HasuraDeleted"))},
+    refusals=(*_REFUSALS, 404, 412),
+    credentials=_WRITERS,
+    parameters=WRITE_CONDITIONS,
 )
-_NO_ID: Final = Operation("Says that the file's id is missing", {})
+_NO_ID: Final = Operation("Says that the file's id is missing", responses={})
 
 DESCRIPTION: Final = Description(
     chapters=(

@@ -110,7 +110,7 @@ def role_of(text: str) -> GroupRole:
 
 
 def shown_page(page: Page[Any], listing: EntityListing) -> dict[str, object]:
-    """The fields that every list answer begins with."""
+    """The fields that every list response begins with."""
     return {"total": page.total, "offset": listing.offset, "limit": listing.limit or 0}
 
 
@@ -129,7 +129,7 @@ def shown_time(moment: datetime) -> str:
 
 
 def with_metadata(shown: dict[str, object], metadata: Mapping[str, Any]) -> Shown:
-    """``shown`` with its metadata, which an answer leaves out when there is none."""
+    """``shown`` with its metadata, which a response leaves out when there is none."""
     return {**shown, "metadata": metadata} if metadata else shown
 
 

@@ -16,17 +16,17 @@ from typing import Final
 from gateway.web.openapi.vocabulary import (
     JSON,
     TEXT,
-    Answer,
     Chapter,
     Description,
     Operation,
     Parameter,
+    Response,
     Schema,
     Security,
 )
 
 Described = tuple[str, Description, bool]
-"""A name, what it says of itself, and whether its routes answer under the prefix too."""
+"""A name, what it says of itself, and whether its routes are found under the prefix too."""
 
 _TITLE: Final = "Filestore Gateway"
 _SUMMARY: Final = "Publish a firmware image once; every device gets exactly those bytes."
@@ -133,9 +133,9 @@ def _parameter(parameter: Parameter) -> dict[str, object]:
 def _responses(
     name: str, description: Description, method: str, operation: Operation
 ) -> dict[str, object]:
-    answers = {
-        str(status): _answer(answer, empty=method == "HEAD")
-        for status, answer in operation.answers.items()
+    responses = {
+        str(status): _response(response, empty=method == "HEAD")
+        for status, response in operation.responses.items()
     }
     refused = {
         str(status): _refusal(status, description.refusal, empty=True)
@@ -143,20 +143,22 @@ def _responses(
         else {"$ref": f"#/components/responses/{name}{status}"}
         for status in sorted(_refusals(description, operation))
     }
-    return {**answers, **refused}
+    return {**responses, **refused}
 
 
 def _refusals(description: Description, operation: Operation) -> set[int]:
     reading = description.reading_body if operation.body is not None else ()
-    return {*description.always, *reading, *operation.refusals} - set(operation.answers)
+    return {*description.always, *reading, *operation.refusals} - set(operation.responses)
 
 
-def _answer(answer: Answer, *, empty: bool) -> dict[str, object]:
-    written: dict[str, object] = {"description": answer.description}
-    if answer.content and not empty:
-        written["content"] = {media: {"schema": s} for media, s in answer.content.items()}
-    if answer.headers:
-        written["headers"] = {n: {"required": True, "schema": s} for n, s in answer.headers.items()}
+def _response(response: Response, *, empty: bool) -> dict[str, object]:
+    written: dict[str, object] = {"description": response.description}
+    if response.content and not empty:
+        written["content"] = {media: {"schema": s} for media, s in response.content.items()}
+    if response.headers:
+        written["headers"] = {
+            n: {"required": True, "schema": s} for n, s in response.headers.items()
+        }
     return written
 
 
@@ -165,7 +167,7 @@ def _refusal(status: int, body: Schema, *, empty: bool = False) -> dict[str, obj
     if status >= _SERVER_FAULT:
         headers["X-Request-Id"] = TEXT
     meaning = _MEANINGS.get(status, HTTPStatus(status).phrase)
-    return _answer(Answer(meaning, {JSON: body} if body else {}, headers), empty=empty)
+    return _response(Response(meaning, {JSON: body} if body else {}, headers), empty=empty)
 
 
 def _components(described: Sequence[Described]) -> dict[str, object]:

@@ -13,8 +13,8 @@ from gateway.web.openapi.vocabulary import (
     BYTES,
     COUNT,
     TEXT,
-    Answer,
     Parameter,
+    Response,
     Schema,
     header,
     query,
@@ -44,7 +44,7 @@ DOWNLOAD: Final[tuple[Parameter, ...]] = (
     *READ_CONDITIONS,
     RANGE,
     IF_RANGE,
-    header("Want-Digest", TEXT, "With `SHA-256` the answer has a Digest (RFC 3230) too."),
+    header("Want-Digest", TEXT, "With `SHA-256` the response has a Digest (RFC 3230) too."),
     query(
         "sha256",
         {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
@@ -73,9 +73,9 @@ _CONTENT_RANGE: Final[Mapping[str, Schema]] = {
     "Content-Range": {"type": "string", "pattern": "^bytes [0-9]+-[0-9]+/[0-9]+$"},
 }
 
-DOWNLOADED: Final[Mapping[int, Answer]] = {
-    200: Answer("The whole file", {ANY_BYTES: BYTES}, _FILE_HEADERS),
-    206: Answer("One range of it", {ANY_BYTES: BYTES}, {**_FILE_HEADERS, **_CONTENT_RANGE}),
-    304: Answer("The client has these bytes already", headers=_VALIDATORS),
+DOWNLOADED: Final[Mapping[int, Response]] = {
+    200: Response("The whole file", {ANY_BYTES: BYTES}, _FILE_HEADERS),
+    206: Response("One range of it", {ANY_BYTES: BYTES}, {**_FILE_HEADERS, **_CONTENT_RANGE}),
+    304: Response("The client has these bytes already", headers=_VALIDATORS),
 }
 UPLOAD_REFUSALS: Final = (409, 507)

@@ -1,4 +1,4 @@
-"""What a route accepts and answers, as values: the words in which a dialect describes itself.
+"""What a route accepts and returns, as values: the words in which a dialect describes itself.
 
 Knows JSON Schema and HTTP's nouns; ``openapi`` knows how the document is put together.
 
@@ -9,7 +9,7 @@ parameter or a constant here; the statuses that a status table implies are never
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
 Schema = Mapping[str, object]
@@ -30,7 +30,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What comes back with one status. Without ``content`` (schema by media type): no body."""
 
     description: str
@@ -52,14 +52,15 @@ Credentials = tuple[tuple[Security, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: what it does, takes and answers.
+    """One route: what it does, takes and returns.
 
     ``refusals`` are statuses whose bodies are the dialect's refusal, beside those that
-    every route, and every route with a body, may answer.
+    every route, and every route with a body, may return.
     """
 
     summary: str
-    answers: Mapping[int, Answer]
+    _: KW_ONLY
+    responses: Mapping[int, Response]
     refusals: tuple[int, ...] = ()
     credentials: Credentials = ()
     parameters: tuple[Parameter, ...] = ()
@@ -113,11 +114,11 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None
     }
 
 
-def json_answer(
+def json_response(
     description: str, schema: Schema, headers: Mapping[str, Schema] | None = None
-) -> Answer:
+) -> Response:
     """A JSON body."""
-    return Answer(description, {JSON: schema}, headers or {})
+    return Response(description, {JSON: schema}, headers or {})
 
 
 def query(name: str, schema: Schema, description: str = "") -> Parameter:

@@ -9,10 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from gateway.web.openapi.vocabulary import (
     ANY_OBJECT,
     TEXT,
-    Answer,
     Chapter,
     Description,
     Operation,
+    Response,
     Schema,
     record,
 )
@@ -29,18 +29,19 @@ OPERATIONS: Final = Description(
             "For whoever keeps the gateway running.",
             {
                 "GET,HEAD /health": Operation(
-                    "The process is alive", {200: Answer("It is", {HEALTH_TYPE: _HEALTH})}
+                    "The process is alive",
+                    responses={200: Response("It is", {HEALTH_TYPE: _HEALTH})},
                 ),
                 "GET,HEAD /ready": Operation(
                     "Requests can be served now",
-                    {
-                        200: Answer("They can", {HEALTH_TYPE: _READY}),
-                        503: Answer("They cannot; the reasons", {HEALTH_TYPE: _READY}),
+                    responses={
+                        200: Response("They can", {HEALTH_TYPE: _READY}),
+                        503: Response("They cannot; the reasons", {HEALTH_TYPE: _READY}),
                     },
                 ),
                 "GET,HEAD /metrics": Operation(
                     "Metrics, in Prometheus' format",
-                    {200: Answer("All metrics", {CONTENT_TYPE_LATEST: TEXT})},
+                    responses={200: Response("All metrics", {CONTENT_TYPE_LATEST: TEXT})},
                 ),
             },
         ),

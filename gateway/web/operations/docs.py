@@ -17,7 +17,14 @@ import orjson
 from aiohttp import web
 
 from gateway.web.dialect import Handler, Route
-from gateway.web.openapi.vocabulary import ANY_OBJECT, JSON, TEXT, Answer, Operation, json_answer
+from gateway.web.openapi.vocabulary import (
+    ANY_OBJECT,
+    JSON,
+    TEXT,
+    Operation,
+    Response,
+    json_response,
+)
 
 HTML: Final = "text/html; charset=utf-8"
 _SCRIPT: Final = "text/javascript; charset=utf-8"
@@ -68,15 +75,16 @@ _CHANGES_WITH_RELEASES: Final = {"Cache-Control": "no-cache"}
 
 DESCRIBED: Final[Mapping[str, Operation]] = {
     "GET,HEAD /openapi.json": Operation(
-        "This document", {200: json_answer("OpenAPI 3.1", ANY_OBJECT), 304: Answer("Unchanged")}
+        "This document",
+        responses={200: json_response("OpenAPI 3.1", ANY_OBJECT), 304: Response("Unchanged")},
     ),
     "GET,HEAD /docs": Operation(
-        "This document as a page", {200: Answer("Swagger UI", {HTML: TEXT})}
+        "This document as a page", responses={200: Response("Swagger UI", {HTML: TEXT})}
     ),
     **{
         f"GET,HEAD /docs/{name}": Operation(
             "A file of that page",
-            {200: Answer("The file", {kind: TEXT}), 304: Answer("Unchanged")},
+            responses={200: Response("The file", {kind: TEXT}), 304: Response("Unchanged")},
         )
         for name, kind in {**_SHIPPED, "start.js": _SCRIPT}.items()
     },

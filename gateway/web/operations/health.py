@@ -46,7 +46,7 @@ class Readiness:
 async def health(request: web.Request) -> web.Response:
     """``GET /health``: the process is alive. Its clients know these fields."""
     del request
-    return _answer(
+    return _response(
         200,
         {
             "status": "pass",
@@ -65,12 +65,12 @@ def ready_handler(readiness: Readiness) -> Callable[[web.Request], Awaitable[web
         del request
         faults = await readiness.faults()
         status = {"status": "fail" if faults else "pass", "faults": faults}
-        return _answer(503 if faults else 200, status)
+        return _response(503 if faults else 200, status)
 
     return ready
 
 
-def _answer(status: int, value: object) -> web.Response:
+def _response(status: int, value: object) -> web.Response:
     return web.Response(
         status=status, body=orjson.dumps(value), headers={"Content-Type": HEALTH_TYPE}
     )

@@ -1,1 +1,1 @@
-"""What the Mainflux routes accept and answer: one module per noun, beside its handlers."""
+"""What the Mainflux routes accept and return: one module per noun, beside its handlers."""

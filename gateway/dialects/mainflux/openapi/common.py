@@ -10,7 +10,7 @@ from gateway.web.openapi.vocabulary import (
     COUNT,
     TEXT,
     UUID,
-    Answer,
+    Response,
     Schema,
     array,
     query,
@@ -42,8 +42,8 @@ LISTING: Final = (
 )
 NAMED_LISTING: Final = (*LISTING, query("name", TEXT, "A part of the name, in either case."))
 
-EMPTY: Final = Answer("Done")
-REMOVED: Final = Answer("Removed")
+EMPTY: Final = Response("Done")
+REMOVED: Final = Response("Removed")
 LOCATION: Final[Mapping[str, Schema]] = {"Location": TEXT}
 
 SCHEMAS: Final[Mapping[str, Schema]] = {

@@ -33,7 +33,7 @@ from gateway.web.openapi.vocabulary import (
     Credentials,
     Operation,
     Schema,
-    json_answer,
+    json_response,
     named,
     query,
     record,
@@ -89,36 +89,46 @@ def _collection(path: str, readers: Credentials, writers: Credentials) -> Mappin
     return {
         f"POST {path}": Operation(
             "Upload a file",
-            {201: json_answer("The file is stored, durably", stored)},
-            (401, 403, 404, *UPLOAD_REFUSALS),
-            writers,
-            CLAIMS,
-            {FORM: named("FileForm")},
+            responses={201: json_response("The file is stored, durably", stored)},
+            refusals=(401, 403, 404, *UPLOAD_REFUSALS),
+            credentials=writers,
+            parameters=CLAIMS,
+            body={FORM: named("FileForm")},
         ),
         f"GET {path}": Operation(
             "List the files",
-            {200: json_answer("One page", named("FilePage"))},
-            (401, 403, 404),
-            readers,
-            _FILTERS,
+            responses={200: json_response("One page", named("FilePage"))},
+            refusals=(401, 403, 404),
+            credentials=readers,
+            parameters=_FILTERS,
         ),
         f"GET,HEAD {path}/{{name}}": _download("Download a file, or one range of it", readers),
         f"PUT {path}/{{name}}": Operation(
             "Replace a file's bytes, or amend its metadata",
-            {200: json_answer("The file as it is now", stored)},
-            (401, 403, 404, 412, *UPLOAD_REFUSALS),
-            writers,
-            (*WRITE_CONDITIONS, *CLAIMS),
-            {FORM: named("FileForm"), JSON: named("FileChange")},
+            responses={200: json_response("The file as it is now", stored)},
+            refusals=(401, 403, 404, 412, *UPLOAD_REFUSALS),
+            credentials=writers,
+            parameters=(*WRITE_CONDITIONS, *CLAIMS),
+            body={FORM: named("FileForm"), JSON: named("FileChange")},
         ),
         f"DELETE {path}/{{name}}": Operation(
-            "Remove a file", {204: REMOVED}, (401, 403, 404, 412), writers, WRITE_CONDITIONS
+            "Remove a file",
+            responses={204: REMOVED},
+            refusals=(401, 403, 404, 412),
+            credentials=writers,
+            parameters=WRITE_CONDITIONS,
         ),
     }
 
 
 def _download(summary: str, readers: Credentials) -> Operation:
-    return Operation(summary, DOWNLOADED, (401, 403, 404, 412, 416), readers, DOWNLOAD)
+    return Operation(
+        summary,
+        responses=DOWNLOADED,
+        refusals=(401, 403, 404, 412, 416),
+        credentials=readers,
+        parameters=DOWNLOAD,
+    )
 
 
 CHAPTER: Final = Chapter(

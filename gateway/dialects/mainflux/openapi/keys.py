@@ -15,7 +15,7 @@ from gateway.web.openapi.vocabulary import (
     Chapter,
     Operation,
     Schema,
-    json_answer,
+    json_response,
     named,
     record,
 )
@@ -49,26 +49,29 @@ CHAPTER: Final = Chapter(
     {
         "POST /keys": Operation(
             "Issue a key; its value is shown only now",
-            {201: json_answer("The key", named("IssuedKey"))},
-            (401,),
-            USER,
+            responses={201: json_response("The key", named("IssuedKey"))},
+            refusals=(401,),
+            credentials=USER,
             body={JSON: named("KeyDraft")},
         ),
         "GET /keys": Operation(
             "List the caller's own keys",
-            {200: json_answer("One page", named("KeyPage"))},
-            (401,),
-            USER,
-            (LIMIT, OFFSET),
+            responses={200: json_response("One page", named("KeyPage"))},
+            refusals=(401,),
+            credentials=USER,
+            parameters=(LIMIT, OFFSET),
         ),
         "GET /keys/{id}": Operation(
             "See a key",
-            {200: json_answer("The key, without its value", named("Key"))},
-            (401, 404),
-            USER,
+            responses={200: json_response("The key, without its value", named("Key"))},
+            refusals=(401, 404),
+            credentials=USER,
         ),
         "DELETE /keys/{id}": Operation(
-            "Revoke a key, and those issued with it", {204: REMOVED}, (401, 404), USER
+            "Revoke a key, and those issued with it",
+            responses={204: REMOVED},
+            refusals=(401, 404),
+            credentials=USER,
         ),
     },
 )

@@ -13,12 +13,12 @@ from gateway.web.openapi.vocabulary import (
     NUMBER,
     TEXT,
     UUID,
-    Answer,
     Chapter,
     Operation,
+    Response,
     Schema,
     array,
-    json_answer,
+    json_response,
     named,
     query,
     record,
@@ -65,9 +65,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
 
 _SEND: Final = Operation(
     "Send a SenML pack to a channel",
-    {202: Answer("Accepted: kept, and queued for the thing's webhooks")},
-    (401, 403, 404),
-    THING,
+    responses={202: Response("Accepted: kept, and queued for the thing's webhooks")},
+    refusals=(401, 403, 404),
+    credentials=THING,
     body={JSON: named("SenmlPack"), _SENML: named("SenmlPack")},
     description="Base fields are resolved, relative times count from now (RFC 8428). A pack is "
     "taken whole or refused whole.",
@@ -80,10 +80,10 @@ CHAPTER: Final = Chapter(
         "POST /http/channels/{id}/messages/{subtopic}": _SEND,
         "GET /channels/{id}/messages": Operation(
             "Read a channel's messages, the latest first",
-            {200: json_answer("One page", named("MessagePage"))},
-            (401, 403, 404),
-            USER_OR_THING,
-            (
+            responses={200: json_response("One page", named("MessagePage"))},
+            refusals=(401, 403, 404),
+            credentials=USER_OR_THING,
+            parameters=(
                 query("limit", {"type": "integer", "minimum": 0, "maximum": 1000, "default": 10}),
                 OFFSET,
                 query("format", {"const": "messages"}),

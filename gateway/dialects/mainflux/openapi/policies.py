@@ -14,7 +14,7 @@ from gateway.web.openapi.vocabulary import (
     Operation,
     Schema,
     array,
-    json_answer,
+    json_response,
     named,
     record,
 )
@@ -40,16 +40,16 @@ CHAPTER: Final = Chapter(
     {
         "POST /policies": Operation(
             "Grant every policy to every subject, or none",
-            {201: json_answer("Granted", record({}))},
-            (401, 403, 404),
-            USER,
+            responses={201: json_response("Granted", record({}))},
+            refusals=(401, 403, 404),
+            credentials=USER,
             body={JSON: named("Policies")},
         ),
         "PUT /policies": Operation(
             "Take every policy from every subject, or none",
-            {204: REMOVED},
-            (401, 403, 404),
-            USER,
+            responses={204: REMOVED},
+            refusals=(401, 403, 404),
+            credentials=USER,
             body={JSON: named("Policies")},
         ),
     },

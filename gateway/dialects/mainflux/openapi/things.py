@@ -23,7 +23,7 @@ from gateway.web.openapi.vocabulary import (
     Operation,
     Schema,
     array,
-    json_answer,
+    json_response,
     named,
     record,
 )
@@ -50,9 +50,9 @@ CHAPTER: Final = Chapter(
     {
         "POST /things": Operation(
             "Create one thing or several, all or none",
-            {201: json_answer("Created; one alone has a Location", named("Things"))},
-            (401, 403, 409),
-            USER,
+            responses={201: json_response("Created; one alone has a Location", named("Things"))},
+            refusals=(401, 403, 409),
+            credentials=USER,
             body={
                 JSON: {
                     "anyOf": [
@@ -64,33 +64,36 @@ CHAPTER: Final = Chapter(
         ),
         "GET /things": Operation(
             "List the things that the caller may see",
-            {200: json_answer("One page", named("ThingPage"))},
-            (401,),
-            USER,
-            NAMED_LISTING,
+            responses={200: json_response("One page", named("ThingPage"))},
+            refusals=(401,),
+            credentials=USER,
+            parameters=NAMED_LISTING,
         ),
         "GET /things/{id}": Operation(
             "See a thing, with its key",
-            {200: json_answer("The thing", named("Thing"))},
-            (401, 404),
-            USER,
+            responses={200: json_response("The thing", named("Thing"))},
+            refusals=(401, 404),
+            credentials=USER,
         ),
         "PUT /things/{id}": Operation(
             "Change what the body has",
-            {200: EMPTY},
-            (401, 403, 404, 409),
-            USER,
+            responses={200: EMPTY},
+            refusals=(401, 403, 404, 409),
+            credentials=USER,
             body={JSON: named("ThingChange")},
         ),
         "DELETE /things/{id}": Operation(
-            "Remove a thing and its files", {204: REMOVED}, (401, 403, 404), USER
+            "Remove a thing and its files",
+            responses={204: REMOVED},
+            refusals=(401, 403, 404),
+            credentials=USER,
         ),
         "GET /things/{id}/groups": Operation(
             "List the groups that the thing is in",
-            {200: json_answer("One page", named("GroupPage"))},
-            (401, 404),
-            USER,
-            NAMED_LISTING,
+            responses={200: json_response("One page", named("GroupPage"))},
+            refusals=(401, 404),
+            credentials=USER,
+            parameters=NAMED_LISTING,
         ),
     },
 )

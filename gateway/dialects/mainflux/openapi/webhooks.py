@@ -16,7 +16,7 @@ from gateway.web.openapi.vocabulary import (
     Operation,
     Schema,
     array,
-    json_answer,
+    json_response,
     named,
     record,
 )
@@ -55,9 +55,9 @@ CHAPTER: Final = Chapter(
     {
         "POST /webhooks/{id}": Operation(
             "Create one webhook or several for a thing, all or none",
-            {201: EMPTY},
-            (401, 403, 404),
-            USER,
+            responses={201: EMPTY},
+            refusals=(401, 403, 404),
+            credentials=USER,
             body={
                 JSON: {
                     "anyOf": [
@@ -72,25 +72,30 @@ CHAPTER: Final = Chapter(
         ),
         "GET /webhooks/{id}": Operation(
             "List the webhooks of a thing, or see one by its own id",
-            {200: json_answer("They", {"anyOf": [named("Webhooks"), named("Webhook")]})},
-            (401, 403, 404),
-            USER,
+            responses={
+                200: json_response("They", {"anyOf": [named("Webhooks"), named("Webhook")]})
+            },
+            refusals=(401, 403, 404),
+            credentials=USER,
         ),
         "PUT /webhooks/{id}": Operation(
             "Change what the body has",
-            {200: EMPTY},
-            (401, 403, 404),
-            USER,
+            responses={200: EMPTY},
+            refusals=(401, 403, 404),
+            credentials=USER,
             body={JSON: named("WebhookChange")},
         ),
         "DELETE /webhooks/{id}": Operation(
-            "Remove a webhook and what it was not told", {204: REMOVED}, (401, 403, 404), USER
+            "Remove a webhook and what it was not told",
+            responses={204: REMOVED},
+            refusals=(401, 403, 404),
+            credentials=USER,
         ),
         "PATCH /webhooks": Operation(
             "Remove several webhooks",
-            {204: REMOVED},
-            (401, 403, 404),
-            USER,
+            responses={204: REMOVED},
+            refusals=(401, 403, 404),
+            credentials=USER,
             body={JSON: record({"webhook_ids": {**array(TEXT), "minItems": 1}})},
         ),
     },
