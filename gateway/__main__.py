@@ -25,10 +25,10 @@ import uvloop
 from gateway import __version__, app
 from gateway import commands as chores
 from gateway.banner import greeting
-from gateway.database.embedded import EmbeddedFailed, embedded_server
+from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
-from gateway.model.errors import GatewayError
+from gateway.model.errors import GatewayError, StartupFailed
 from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
 from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, dialects: Sequence[Dialect] = DIALEC
     except BadSettings as exc:
         sys.stderr.writelines(f"filestore-gateway: {problem}\n" for problem in exc.problems)
         return 2
-    except (EmbeddedFailed, GatewayError, ListenFailed) as exc:
+    except (StartupFailed, GatewayError, ListenFailed) as exc:
         LOG.debug("failed", exc_info=exc)
         sys.stderr.write(f"filestore-gateway: {exc}\n")
         return 1

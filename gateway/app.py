@@ -95,6 +95,7 @@ async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]
         open_registry(
             database,
             load_secret(settings).encode(),
+            issuer=deployment.token_issuer,
             open_registration=settings.open_registration,
             token_seconds=settings.token_seconds,
             grace_seconds=settings.garbage_grace_seconds,

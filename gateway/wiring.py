@@ -15,6 +15,7 @@ from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobStore
 from gateway.database.statements import SqlFolder
 from gateway.identity import groups
+from gateway.identity.tokens import ISSUER
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.settings.core import Configuration, Settings, read_configuration
@@ -37,6 +38,11 @@ class Deployment:
     def settings(self) -> Settings:
         """The service's own settings."""
         return self.configuration.settings
+
+    @property
+    def token_issuer(self) -> str:
+        """What the registry's tokens name as their issuer."""
+        return next((d.token_issuer for d in self.dialects if d.token_issuer), ISSUER)
 
     @property
     def sql(self) -> tuple[SqlFolder, ...]:

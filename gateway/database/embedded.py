@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from gateway.model.errors import StartupFailed
+
 _log: Final = logging.getLogger(__name__)
 
 _START_SECONDS: Final = 60.0
@@ -62,7 +64,7 @@ log_min_messages = warning
 """
 
 
-class EmbeddedFailed(Exception):
+class EmbeddedFailed(StartupFailed):
     """There is no embedded server to be had; the message is for the operator."""
 
 

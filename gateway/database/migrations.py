@@ -14,7 +14,7 @@ import asyncpg
 
 from gateway.database.pool import database_errors
 from gateway.database.statements import SqlFolder, shared_folder
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 
 _LOCK: Final = 0x66_69_6C_65_73_74  # "filest": any constant that nobody else uses
 
@@ -31,7 +31,7 @@ async def migrate(
     It has the shared migrations, and those of these dialects' ``folders`` after them.
 
     Safe on several machines at once: an advisory lock lets one work and the others
-    find it done. Raises ``Failure`` if an applied migration was edited since, or if the
+    find it done. Raises ``StartupFailed`` if an applied migration was edited since, or if the
     database is newer than this gateway.
     """
     with database_errors():
@@ -84,7 +84,7 @@ async def _apply_missing(
 def check_applied(
     applied: Mapping[str, str], known: Mapping[str, str], mounted: Collection[str] = ("",)
 ) -> None:
-    """Raise ``Failure`` unless the applied migrations are ours, unedited.
+    """Raise ``StartupFailed`` unless the applied migrations are ours, unedited.
 
     Those of a dialect that is not ``mounted`` are its own affair.
     """
@@ -92,11 +92,11 @@ def check_applied(
         if name not in known:
             if name.rpartition("/")[0] not in mounted:
                 continue
-            raise Failure(
+            raise StartupFailed(
                 f"the database has migration {name}, which this gateway does not know: it is newer"
             )
         if known[name] != checksum:
-            raise Failure(f"migration {name} was edited after it was applied")
+            raise StartupFailed(f"migration {name} was edited after it was applied")
 
 
 def _checksum(text: str) -> str:

@@ -4,7 +4,7 @@ Knows the notation below; does not know what any statement is for.
 
 A folder has ``queries/*.sql`` and ``migrations/*.sql``. The shared one is ``gateway.sql``
 itself; each dialect may have one of its own, whose statements and migrations have the
-dialect's name before theirs: ``mainflux/list_waiting``, ``mainflux/0001_waiting.sql``.
+dialect's name before theirs: ``<name>/list_waiting``, ``<name>/0001_waiting.sql``.
 
 In a query file, ``-- name: find_file`` begins a statement. One that says ``{order}`` is a
 listing: it is a template, of which two statements are made for each order that somebody
@@ -29,7 +29,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 
 _NAME_LINE: Final = re.compile(r"^-- name: ([a-z0-9_]+)\n", re.MULTILINE)
 _ORDER_LINE: Final = re.compile(
@@ -96,14 +96,14 @@ def ordered(listing: str, order: str, *, descending: bool) -> str:
 def read_statements(folders: Sequence[SqlFolder] = ()) -> dict[str, str]:
     """Every named statement: the shared ones, and those of these dialects' folders.
 
-    Raises ``Failure`` if two have one name, or an order is not what it may be.
+    Raises ``StartupFailed`` if two have one name, or an order is not what it may be.
     """
     statements: dict[str, str] = {}
     orders: list[_Order] = []
     for folder in (shared_folder(), *folders):
         for name, text in _named(folder):
             if name in statements:
-                raise Failure(f"two statements are named {name}")
+                raise StartupFailed(f"two statements are named {name}")
             statements[name] = text
         orders += _orders(folder, statements)
     templates = {name: text for name, text in statements.items() if _SLOT in text}
@@ -130,9 +130,9 @@ def _orders(folder: SqlFolder, known: dict[str, str]) -> Iterator[_Order]:
                 own if own in known else listing, folder.own(name), expression, unique != ""
             )
             if _SLOT not in known.get(found.listing, ""):
-                raise Failure(f"the order {found.name} is for {listing}, which is no listing")
+                raise StartupFailed(f"the order {found.name} is for {listing}, which is no listing")
             if not _EXPRESSION.fullmatch(expression):
-                raise Failure(f"the order {found.name} is not by a column or an attribute")
+                raise StartupFailed(f"the order {found.name} is not by a column or an attribute")
             yield found
 
 
@@ -142,6 +142,6 @@ def _listings(templates: dict[str, str], orders: Sequence[_Order]) -> dict[str, 
         for direction in ("asc", "desc"):
             name = ordered(order.listing, order.name, descending=direction == "desc")
             if name in made:
-                raise Failure(f"two orders of {order.listing} are named {order.name}")
+                raise StartupFailed(f"two orders of {order.listing} are named {order.name}")
             made[name] = templates[order.listing].replace(_SLOT, order.by(direction))
     return made

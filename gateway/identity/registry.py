@@ -1,7 +1,7 @@
 """The registry: everybody the gateway knows, kept in PostgreSQL.
 
-One service per noun; this module puts them together and says, as a ``Directory``,
-what the file routes ask.
+One service per noun; this module puts them together and says what the
+file routes ask.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gateway.identity.orgs import Orgs
 from gateway.identity.policies import Policies
 from gateway.identity.secrets import Keyring, Passwords
 from gateway.identity.things import Things
-from gateway.identity.tokens import Tokens, utc_now
+from gateway.identity.tokens import ISSUER, Tokens, utc_now
 from gateway.identity.users import Users
 from gateway.model.access import GroupRole, Principal
-from gateway.model.errors import Failure, Forbidden
+from gateway.model.errors import Forbidden, StartupFailed
 
 
 class Registry:
-    """A ``Directory``, and the services that change what it knows."""
+    """Whose a credential is, what groups grant, and the services that change it."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ async def open_registry(
     database: Database,
     secret: bytes,
     *,
+    issuer: str = ISSUER,
     open_registration: bool = True,
     token_seconds: float = 36_000,
     grace_seconds: float = 3_600,
@@ -89,22 +90,22 @@ async def open_registry(
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
-    ``grace_seconds`` is how long the bytes of a removed thing's or group's files stay for
-    downloads that are under way. Raises ``Failure`` if the database belongs to a
-    deployment with another secret.
+    ``issuer`` is what its tokens name as theirs; no other is believed. ``grace_seconds`` is how
+    long the bytes of a removed thing's or group's files stay for downloads that are under way.
+    Raises ``StartupFailed`` if the database belongs to a deployment with another secret.
     """
     keyring = Keyring(secret)
     await _check_deployment(database, keyring)
     passwords = Passwords()
-    issuer = Tokens(keyring.token_key, lifetime_seconds=token_seconds, clock=clock)
+    tokens = Tokens(keyring.token_key, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
     try:
         yield Registry(
-            issuer,
-            Users(database, passwords, issuer, open_registration=open_registration),
+            tokens,
+            Users(database, passwords, tokens, open_registration=open_registration),
             Things(database, keyring, grace_seconds=grace_seconds),
             Groups(database, grace_seconds=grace_seconds),
             Channels(database),
-            Keys(database, issuer, login_seconds=token_seconds, clock=clock),
+            Keys(database, tokens, login_seconds=token_seconds, clock=clock),
             Orgs(database),
             Policies(database),
         )
@@ -115,4 +116,4 @@ async def open_registry(
 async def _check_deployment(database: Database, keyring: Keyring) -> None:
     await database.run("adopt_fingerprint", keyring.fingerprint)
     if await database.value("deployment_fingerprint") != keyring.fingerprint:
-        raise Failure("the database belongs to a deployment with another secret")
+        raise StartupFailed("the database belongs to a deployment with another secret")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.model.errors import Failure, Malformed, TooMany
+from gateway.model.errors import Failure, Malformed, StartupFailed, TooMany
 
 T = TypeVar("T")
 
@@ -42,12 +42,12 @@ _ARGON2_PASSES: Final = 2
 class Keyring:
     """The deployment's sub-keys, one per purpose, so that none can stand in for another.
 
-    ``secret`` is at least 32 random bytes. Raises ``Failure`` for fewer.
+    ``secret`` is at least 32 random bytes. Raises ``StartupFailed`` for fewer.
     """
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < SECRET_BYTES:
-            raise Failure(f"the deployment's secret is shorter than {SECRET_BYTES} bytes")
+            raise StartupFailed(f"the deployment's secret is shorter than {SECRET_BYTES} bytes")
         self.token_key: Final = _derive(secret, b"token signing")
         self._lookup_key: Final = _derive(secret, b"thing key lookup")
         self._cipher: Final = ChaCha20Poly1305(_derive(secret, b"thing key sealing"))

@@ -1,6 +1,6 @@
-"""Tokens of logins and of API keys: JWTs in the form that Mainflux clients know.
+"""Tokens of logins and of API keys: JWTs.
 
-Knows signing and expiry; does not know users.
+Knows signing and expiry; does not know users, nor who reads a token beside us.
 
 Rule: one algorithm, ours, whatever a token's header says. Claims are believed only after
 the signature holds, and even then only as far as the registry's row agrees.
@@ -19,7 +19,7 @@ import jwt
 
 from gateway.model.errors import Unauthenticated
 
-ISSUER: Final = "mainflux.auth"
+ISSUER: Final = "filestore-gateway"
 LOGIN: Final = 0
 _ALGORITHM: Final = "HS256"
 _LEEWAY_SECONDS: Final = 5
@@ -55,10 +55,12 @@ class Tokens:
         self,
         key: bytes,
         *,
+        issuer: str = ISSUER,
         lifetime_seconds: float = 36_000,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._key = key
+        self._issuer = issuer
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._clock = clock
 
@@ -74,7 +76,7 @@ class Tokens:
             **({"key_id": str(claims.key_id)} if claims.key_id else {}),
             "jti": str(claims.key_id or uuid4()),
             "iat": int(now.timestamp()),
-            "iss": ISSUER,
+            "iss": self._issuer,
             "sub": claims.email,
             "issuer_id": str(claims.user_id),
             "type": claims.type,
@@ -105,7 +107,7 @@ class Tokens:
             token,
             self._key,
             algorithms=[_ALGORITHM],
-            issuer=ISSUER,
+            issuer=self._issuer,
             # Times are ours to check, by the clock that was handed in.
             options={
                 "require": ["iat", "iss", "sub", "issuer_id", "type", "valid_from"],

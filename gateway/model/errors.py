@@ -2,9 +2,11 @@
 
 Knows no HTTP: statuses and wording belong to ``web`` and the dialects.
 
-Rule: ``str(error)`` is a sentence a client may read. It never holds a path, SQL,
-a token or another service's text (the auth hook's own denial message excepted);
-the cause is chained and only logged.
+Rule: ``str()`` of a refusal is a sentence its caller may read. It never holds a path, SQL, a
+token or another service's text (the auth hook's own denial message excepted). ``str()`` of a
+failure is for our log; a caller reads no more than the ``sentence`` of its kind, and that is
+seen to in one place, ``web.rendering``. Causes are chained and only logged. What ends a start
+is ``StartupFailed``, which is no member of this family: an operator reads it, never a caller.
 """
 
 from __future__ import annotations
@@ -36,18 +38,6 @@ class Malformed(Refusal):
     sentence = "malformed request"
 
 
-class MissingField(Malformed):
-    """A required header, parameter or form part is absent.
-
-    ``place`` is ``"header"``, ``"parameter"`` or ``"part"``; ``field`` its name.
-    """
-
-    def __init__(self, place: str, field: str) -> None:
-        super().__init__(f"missing {place}: {field}")
-        self.place = place
-        self.field = field
-
-
 class LengthMismatch(Malformed):
     """Fewer or more bytes arrived than were declared."""
 
@@ -63,7 +53,7 @@ class DigestMismatch(Malformed):
 class RangeMalformed(Malformed):
     """The Range header cannot be parsed."""
 
-    sentence = "failed to parse range/x-hasura-filestore-range header"
+    sentence = "failed to parse the range"
 
 
 class SeveralRanges(Malformed):
@@ -86,12 +76,6 @@ class TooLarge(Refusal):
     """A limit on the size of a body, part, header or name was exceeded."""
 
     sentence = "the body is too large"
-
-
-class UnsupportedMedia(Refusal):
-    """The content type or content coding is not accepted here."""
-
-    sentence = "unsupported content type"
 
 
 class TooSlow(Refusal):
@@ -134,22 +118,6 @@ class NotFound(Refusal):
     sentence = "entity not found"
 
 
-class NoRoute(NotFound):
-    """No resource has this path."""
-
-    sentence = "not found"
-
-
-class WrongMethod(Refusal):
-    """The resource exists but not with this method; ``allowed`` lists those it has."""
-
-    sentence = "method not allowed"
-
-    def __init__(self, allowed: tuple[str, ...]) -> None:
-        super().__init__()
-        self.allowed = allowed
-
-
 class Conflict(Refusal):
     """The name or id is taken."""
 
@@ -160,18 +128,6 @@ class PreconditionFailed(Refusal):
     """An If-Match, If-None-Match or If-Unmodified-Since did not hold."""
 
     sentence = "precondition failed"
-
-
-class ExpectationFailed(Refusal):
-    """An Expect header other than 100-continue."""
-
-    sentence = "expectation failed"
-
-
-class QuotaExceeded(Refusal):
-    """The owner's quota has no room for these bytes."""
-
-    sentence = "quota exceeded"
 
 
 # Nobody's fault.
@@ -187,7 +143,10 @@ class Interrupted(GatewayError):
 
 
 class Failure(GatewayError):
-    """The request was fine; the gateway could not serve it."""
+    """The request was fine; the gateway could not serve it.
+
+    ``sentence`` says so to the caller; a message of its own only reaches the log.
+    """
 
 
 class StorageFull(Failure):
@@ -223,3 +182,10 @@ class HookUnavailable(Failure):
     """The auth hook gave neither a yes nor a no; the gateway fails closed."""
 
     sentence = "unexpected status from filestore hook"
+
+
+# Before there is a caller.
+
+
+class StartupFailed(Exception):
+    """The gateway cannot begin to serve; the message tells its operator why."""

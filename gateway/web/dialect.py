@@ -112,9 +112,11 @@ class Dialect:
     OpenAPI document says of the routes; a test finds what it leaves out.
 
     ``settings`` is its group of settings, read and shown with all others. ``sql`` holds the
-    statements, orders and migrations of its own. At start ``prepare`` puts its state into the
-    application, then ``check`` raises ``StartupFailed`` if it could not serve, then
-    ``serving``, its work in the background, is entered; it is left after the last request.
+    statements, orders and migrations of its own. ``token_issuer`` is what its clients look for
+    in the registry's tokens; the first dialect that has one says it for all. At start
+    ``prepare`` puts its state into the application, then ``check`` raises ``StartupFailed`` if
+    it could not serve, then ``serving``, its work in the background, is entered; it is left
+    after the last request.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Dialect:
     settings: type[SettingsGroup] | None = None
     sql: SqlFolder | None = None
     nginx: NginxPart = field(default_factory=NginxPart)
+    token_issuer: str | None = None
     prepare: Callable[[DialectContext], None] = _keep_nothing
     check: Callable[[DialectContext], Awaitable[None]] = _check_nothing
     serving: Callable[[DialectContext], AbstractAsyncContextManager[None]] = _do_nothing

@@ -117,12 +117,14 @@ class RequestMiddleware:
             check_expectation(request)
             self._check_load(request)
             return await handler(request)
+        except Interrupted as exc:
+            raise ConnectionResetError(str(exc)) from exc
         except GatewayError as exc:
             error = exc
         except web.HTTPException as exc:
             error = translate(exc)
         except ConnectionError:
-            raise  # the client left while its response was being written
+            raise  # the client left while its request was read or its response written
         except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
             error = Failure()
             error.__cause__ = exc
@@ -140,7 +142,7 @@ class RequestMiddleware:
             _log_failure(error)
         asked_by_edge = edge.is_asked(request)
         response = edge.refusal() if asked_by_edge else error_response(error, dialect, identifier)
-        if isinstance(error, Interrupted) or not _body_consumed(request):
+        if not _body_consumed(request):
             response.force_close()
         return response
 

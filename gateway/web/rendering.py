@@ -3,7 +3,8 @@
 Knows every error of the model and every exception that aiohttp raises by itself.
 
 Rule: whatever goes wrong, the response is in the dialect's form, says nothing of our
-insides, and a 5xx carries the request id that the log line has.
+insides, and a 5xx carries the request id that the log line has. No dialect is shown more of a
+failure than its kind, so none can say more.
 """
 
 from __future__ import annotations
@@ -14,25 +15,24 @@ from typing import Final
 from aiohttp import web
 
 from gateway.model import errors
-from gateway.model.errors import GatewayError
+from gateway.model.errors import GatewayError, Refusal
+from gateway.web import errors as web_errors
 from gateway.web.dialect import Dialect
 
 STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Refusal: 400,
     errors.TooLarge: 413,
-    errors.UnsupportedMedia: 415,
+    web_errors.UnsupportedMedia: 415,
     errors.RangeUnsatisfiable: 416,
     errors.TooSlow: 408,
     errors.TooMany: 429,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
-    errors.WrongMethod: 405,
+    web_errors.WrongMethod: 405,
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
-    errors.ExpectationFailed: 417,
-    errors.QuotaExceeded: 507,
-    errors.Interrupted: 400,
+    web_errors.ExpectationFailed: 417,
     errors.Failure: 500,
     errors.StorageFull: 507,
     errors.StorageFailed: 500,
@@ -53,7 +53,7 @@ def status_of(error: GatewayError, overrides: Mapping[type[GatewayError], int]) 
 def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> web.Response:
     """The error as the dialect's response."""
     status = status_of(error, dialect.statuses)
-    rendered = dialect.render_error(error)
+    rendered = dialect.render_error(disclosed(error))
     response = web.Response(
         status=status,
         body=rendered.body,
@@ -65,18 +65,28 @@ def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> we
     return response
 
 
+def disclosed(error: GatewayError) -> GatewayError:
+    """What a caller may know of it: all of a refusal, of anything else its kind only."""
+    if isinstance(error, Refusal):
+        return error
+    kind = type(error)
+    bare = kind.__new__(kind)
+    GatewayError.__init__(bare)
+    return bare
+
+
 def translate(exc: web.HTTPException) -> GatewayError:
     """aiohttp's own refusals, in our words."""
     if isinstance(exc, web.HTTPMethodNotAllowed):
-        return errors.WrongMethod(tuple(sorted(exc.allowed_methods)))
+        return web_errors.WrongMethod(tuple(sorted(exc.allowed_methods)))
     return _FOREIGN.get(exc.status, errors.Malformed)()
 
 
 _FOREIGN: Final[Mapping[int, type[GatewayError]]] = {
-    404: errors.NoRoute,
+    404: web_errors.NoRoute,
     413: errors.TooLarge,
-    415: errors.UnsupportedMedia,
-    417: errors.ExpectationFailed,
+    415: web_errors.UnsupportedMedia,
+    417: web_errors.ExpectationFailed,
 }
 
 
@@ -84,7 +94,7 @@ def _add_standard_headers(response: web.Response, error: GatewayError) -> None:
     """Headers that HTTP asks for with a status, whatever the dialect."""
     if isinstance(error, errors.RangeUnsatisfiable) and response.status == 416:
         response.headers["Content-Range"] = f"bytes */{error.size}"
-    elif isinstance(error, errors.WrongMethod):
+    elif isinstance(error, web_errors.WrongMethod):
         response.headers["Allow"] = ", ".join(error.allowed)
     elif isinstance(error, errors.TooMany):
         response.headers["Retry-After"] = str(error.retry_after_seconds)

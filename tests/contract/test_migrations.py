@@ -10,7 +10,7 @@ import pytest
 
 from gateway.database.migrations import migrate
 from gateway.database.statements import SqlFolder
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 from tests.tools.gateway import new_database
 
 
@@ -68,7 +68,7 @@ async def test_a_database_that_is_not_ours_is_refused(
     dsn = await new_database(postgres_server)
     await migrate(dsn)
     await change(dsn, statement)
-    with pytest.raises(Failure, match=reason):
+    with pytest.raises(StartupFailed, match=reason):
         await migrate(dsn)
 
 
@@ -99,5 +99,5 @@ async def test_a_dialect_comes_to_a_database_that_exists_and_may_leave_it(
     assert ["toy/0001_sizes.sql"] == told
     await migrate(dsn)  # without it
     await change(dsn, "insert into schema_migrations (name, checksum) values ('toy/0002', '')")
-    with pytest.raises(Failure, match="toy/0002, which this gateway does not know"):
+    with pytest.raises(StartupFailed, match="toy/0002, which this gateway does not know"):
         await migrate(dsn, [toy])

@@ -12,7 +12,7 @@ from gateway.identity.secrets import (
     check_thing_key,
     new_thing_key,
 )
-from gateway.model.errors import Failure, Malformed, TooMany
+from gateway.model.errors import Failure, Malformed, StartupFailed, TooMany
 
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(32)
@@ -66,7 +66,7 @@ def test_no_two_purposes_share_a_key() -> None:
 
 
 def test_a_short_deployment_secret_is_refused() -> None:
-    with pytest.raises(Failure, match="shorter than 32 bytes"):
+    with pytest.raises(StartupFailed, match="shorter than 32 bytes"):
         Keyring(b"too short")
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from gateway.identity.tokens import Claims, Tokens
+from gateway.identity.tokens import ISSUER, Claims, Tokens
 from gateway.model.errors import Unauthenticated
 
 KEY = bytes(range(32))
@@ -44,7 +44,7 @@ def test_a_token_has_the_documented_claims() -> None:
     assert {
         "exp": 1772402400,
         "iat": 1772366400,
-        "iss": "mainflux.auth",
+        "iss": ISSUER,
         "sub": "test@email.com",
         "issuer_id": "d782b42b-e317-4cd7-9dd0-4e2ea0f349c8",
         "type": 0,

@@ -14,10 +14,10 @@ from gateway.identity.users import check_email
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import (
     Conflict,
-    Failure,
     Forbidden,
     Malformed,
     NotFound,
+    StartupFailed,
     Unauthenticated,
 )
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
@@ -220,7 +220,7 @@ async def test_the_admin_takes_over_an_account_with_the_admins_email(registry: R
 async def test_a_database_of_another_deployment_is_refused(
     registry: Registry, database: Database
 ) -> None:
-    with pytest.raises(Failure, match="another secret"):
+    with pytest.raises(StartupFailed, match="another secret"):
         async with open_registry(database, bytes(32)):
             pass
     async with open_registry(database, SECRET):

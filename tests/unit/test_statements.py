@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.database.statements import SqlFolder, ordered, read_statements
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 
 BASE = read_statements()
 
@@ -81,7 +81,7 @@ def test_a_dialect_adds_an_order_to_a_shared_listing(tmp_path: Path) -> None:
     ],
 )
 def test_an_order_by_anything_else_is_refused(tmp_path: Path, expression: str) -> None:
-    with pytest.raises(Failure, match="toy/x is not by a column or an attribute"):
+    with pytest.raises(StartupFailed, match="toy/x is not by a column or an attribute"):
         made(tmp_path, f"-- order: list_files x = {expression}\n")
 
 
@@ -103,5 +103,5 @@ def test_an_order_by_anything_else_is_refused(tmp_path: Path, expression: str) -
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    with pytest.raises(Failure, match=reason):
+    with pytest.raises(StartupFailed, match=reason):
         made(tmp_path, text)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from gateway.model.errors import Failure, StorageFailed, StorageFull
+from gateway.model.errors import StartupFailed, StorageFailed, StorageFull
 from gateway.model.file import Scope
 from gateway.settings.fastways import ALL_WAYS, FastWay
 
@@ -78,7 +78,7 @@ class Disk:
         return min(_BATCH_BYTES, max(_SMALLEST_BATCH_BYTES, share))
 
     def check_layout(self) -> None:
-        """Raise ``Failure`` unless a file can move from incoming to blobs by a link."""
+        """Raise ``StartupFailed`` unless a file can move from incoming to blobs by a link."""
         name = f"{_PROBE}{uuid4().hex}.part"
         try:
             os.close(os.open(name, STAGE_FLAGS, 0o640, dir_fd=self.incoming))
@@ -89,8 +89,8 @@ class Disk:
                 os.unlink(name, dir_fd=self.incoming)
         except OSError as exc:
             if exc.errno == errno.EXDEV:
-                raise Failure("incoming and blobs are not on one file system") from exc
-            raise Failure(f"the data directory is not usable: {exc.strerror}") from exc
+                raise StartupFailed("incoming and blobs are not on one file system") from exc
+            raise StartupFailed(f"the data directory is not usable: {exc.strerror}") from exc
 
     def check_room(self, expected_bytes: int) -> None:
         """Raise ``StorageFull`` unless ``expected_bytes`` fit above the watermark."""

@@ -21,7 +21,7 @@ from gateway.blobs.disk.publishing import Publisher
 from gateway.blobs.disk.reader import DiskReader
 from gateway.blobs.disk.writer import DiskWriter
 from gateway.blobs.port import StoredBlob
-from gateway.model.errors import BlobMissing, Failure, StorageFailed
+from gateway.model.errors import BlobMissing, StartupFailed, StorageFailed
 from gateway.model.file import Blob, Scope
 from gateway.settings.fastways import ALL_WAYS, FastWay
 
@@ -131,7 +131,7 @@ class DiskBlobStore:
             self._disk.check_room(0)
             try:
                 self._disk.check_layout()
-            except Failure as exc:
+            except StartupFailed as exc:
                 raise StorageFailed() from exc
 
     def _open(self, blob: Blob) -> DiskReader:
@@ -167,7 +167,7 @@ async def open_disk_store(
     """The store under ``root``, checked for being usable; closed at the end of the block.
 
     Uploads and downloads have ``threads`` threads each, and what only waits for the disk to
-    sync has more of its own. Raises ``Failure`` with the reason if the folder will not do.
+    sync has more of its own. Raises ``StartupFailed`` with the reason if the folder will not do.
     """
     disk = Disk(root, min_free_bytes=min_free_bytes, ways=ways)
     publisher = Publisher(disk, together=_PUBLISHERS, alone=_SEALERS_PER_THREAD * threads)

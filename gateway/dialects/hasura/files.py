@@ -21,20 +21,14 @@ from gateway.dialects.hasura.policy import ANONYMOUS_ROLE, POLICY, Policy
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.byterange import RangePolicy
-from gateway.model.errors import (
-    Conflict,
-    Forbidden,
-    Malformed,
-    MissingField,
-    NotFound,
-    PreconditionFailed,
-)
+from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope, check_id
 from gateway.web.authentication import CALLERS
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.serve import RangeRules, serve_file
+from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply
 from gateway.web.uploads.form import Upload

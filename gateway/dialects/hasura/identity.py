@@ -14,8 +14,9 @@ from typing import Final
 from aiohttp import web
 
 from gateway.model.access import Principal, PrincipalKind
-from gateway.model.errors import Forbidden, Malformed, MissingField
+from gateway.model.errors import Forbidden, Malformed
 from gateway.web.authentication import CALLERS, bearer
+from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
 
 USER_ID: Final = "X-Hasura-User-Id"

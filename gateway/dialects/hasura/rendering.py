@@ -13,17 +13,18 @@ from typing import Final
 import orjson
 
 from gateway.model import errors
-from gateway.model.errors import Failure, GatewayError, MissingField
+from gateway.model.errors import Failure, GatewayError, RangeMalformed
 from gateway.web.dialect import RenderedError
+from gateway.web.errors import MissingField
 from gateway.web.rendering import status_of
 
 STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Conflict: 400,
     errors.RangeUnsatisfiable: 400,
-    errors.QuotaExceeded: 403,
     errors.StorageFull: 500,
     errors.CatalogueUnavailable: 500,
 }
+_RANGE_MALFORMED: Final = "failed to parse range/x-hasura-filestore-range header"
 _CODES: Final = {401: "unauthorized", 403: "access_denied", 404: "not_found"}
 
 
@@ -38,6 +39,8 @@ def _message(error: GatewayError) -> str:
     """What is said of it. Of our own faults, and of the hook's, nothing."""
     if isinstance(error, Failure):
         return GatewayError.sentence
+    if isinstance(error, RangeMalformed):
+        return _RANGE_MALFORMED
     if isinstance(error, MissingField) and error.place != "header":
         return f"missing parameter: {error.field}"
     return str(error)

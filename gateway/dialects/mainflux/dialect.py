@@ -38,6 +38,7 @@ def _prepare(context: DialectContext) -> None:
     context.app[ALLOWED_EXTENSIONS] = frozenset(own.allowed_extensions)
 
 
+_ISSUER: Final = "mainflux.auth"
 _COLLECTIONS: Final = ("files", "groupfiles", "groups/[^/]+/files")
 
 MAINFLUX: Final = Dialect(
@@ -61,5 +62,6 @@ MAINFLUX: Final = Dialect(
     description=DESCRIPTION,
     settings=MainfluxSettings,
     nginx=NginxPart(_COLLECTIONS, tuple(f"{path}/[^/]+" for path in _COLLECTIONS)),
+    token_issuer=_ISSUER,
     prepare=_prepare,
 )

@@ -22,13 +22,14 @@ from gateway.dialects.mainflux.query import paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
-from gateway.model.errors import Forbidden, Malformed, NotFound, UnsupportedMedia
+from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.serve import serve_file
+from gateway.web.errors import UnsupportedMedia
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import parse_json, read_json
 from gateway.web.uploads.form import Form

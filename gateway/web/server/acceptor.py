@@ -24,7 +24,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 
 LEAST_DESCRIPTORS: Final = 192
 """What a gateway needs beside its clients, and a few clients."""
@@ -43,10 +43,10 @@ Connect = Callable[[socket.socket], Awaitable[object]]
 def ceiling_of(limit: int) -> int:
     """The descriptor above which no connection is accepted: an eighth, at least 64, is reserved.
 
-    Raises ``Failure`` if ``limit``, the process's number of descriptors, is too small.
+    Raises ``StartupFailed`` if ``limit``, the process's number of descriptors, is too small.
     """
     if limit < LEAST_DESCRIPTORS:
-        raise Failure(
+        raise StartupFailed(
             f"{LEAST_DESCRIPTORS} open files are needed at least (ulimit -n), not {limit}"
         )
     return limit - max(_LEAST_RESERVE, limit // 8)

@@ -18,7 +18,7 @@ from typing import Final
 import aiofastnet
 from aiohttp import http_parser, web
 
-from gateway.model.errors import Failure
+from gateway.model.errors import StartupFailed
 from gateway.web.server import inside
 from gateway.web.server.acceptor import Acceptor, Connect, ceiling_of, descriptor_limit
 from gateway.web.server.options import Options
@@ -50,7 +50,7 @@ async def listen(
 ) -> HttpServer:
     """Serve ``app`` on ``sock``, on ``plain`` connections if told so or if ours are not safe.
 
-    Raises ``Failure`` if HTTP cannot be served as it must be, or descriptors are too few.
+    Raises ``StartupFailed`` if HTTP cannot be served as it must be, or descriptors are too few.
     """
     check_parser()
     ceiling = ceiling_of(descriptor_limit())
@@ -95,7 +95,7 @@ def _connector(server: web.Server, kind: type[PlainConnection], options: Options
 
 
 def check_parser() -> None:
-    """Raise ``Failure`` if HTTP would be parsed in Python: not as the C parser does."""
+    """Raise ``StartupFailed`` if HTTP would be parsed in Python: not as the C parser does."""
     in_python = getattr(http_parser, "HttpRequestParserPy", None)
     if getattr(http_parser, "HttpRequestParser", None) is in_python:
-        raise Failure("aiohttp's C parser is missing; install a wheel that has it")
+        raise StartupFailed("aiohttp's C parser is missing; install a wheel that has it")

@@ -17,17 +17,10 @@ import orjson
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.model.errors import (
-    ExpectationFailed,
-    Interrupted,
-    LengthMismatch,
-    Malformed,
-    TooLarge,
-    TooSlow,
-    UnsupportedMedia,
-)
+from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
 from gateway.web import metrics
 from gateway.web.context import Limits
+from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
 
 _JSON_DEPTH: Final = 32

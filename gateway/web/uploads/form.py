@@ -20,15 +20,11 @@ from aiohttp import web
 from gateway.blobs.port import BlobWriter
 from gateway.model.digest import Claim, claims_of, parse_sha256_text
 from gateway.model.disposition import parse_disposition
-from gateway.model.errors import (
-    Malformed,
-    MissingField,
-    TooLarge,
-    UnsupportedMedia,
-)
+from gateway.model.errors import Malformed, TooLarge
 from gateway.model.media import check_content_type, guess_content_type
 from gateway.web import metrics
 from gateway.web.context import Limits
+from gateway.web.errors import MissingField, UnsupportedMedia
 from gateway.web.uploads.body import chunks, declared_length
 from gateway.web.uploads.multipart import FramingLimits, MultipartParser, PartBegins, PartEnds
 

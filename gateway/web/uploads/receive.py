@@ -14,11 +14,11 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobWriter
 from gateway.model.digest import MD5, check_claims, claims_of
-from gateway.model.errors import MissingField
 from gateway.model.file import Scope
 from gateway.model.media import check_content_type
 from gateway.web import metrics
 from gateway.web.context import GATEWAY, Gateway
+from gateway.web.errors import MissingField
 from gateway.web.server.exchange import read_ahead
 from gateway.web.uploads.body import chunks, declared_length
 from gateway.web.uploads.form import Form, Stage, Upload, receive_form_parts
