@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from gateway.blobs.port import BlobReader, BlobStore, BlobWriter
-from gateway.catalogue.port import BlobLedger, Files, Listing, Page
+from gateway.catalogue.port import BlobLedger, Files, Listing
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
 from gateway.model.change import ChangeListener, FileChanged
@@ -33,6 +33,7 @@ from gateway.model.errors import (
     NotFound,
 )
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+from gateway.model.paging import Page
 
 T = TypeVar("T")
 
@@ -123,7 +124,7 @@ class Filestore:
         front = self._blobs.front_served
         return None if front is None else front.locate(record.content)
 
-    async def list(self, listing: Listing) -> Page:
+    async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page of a scope's files."""
         return await self._files.list(listing)
 

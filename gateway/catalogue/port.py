@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+from gateway.model.paging import Page
 
 # As an ``expected`` blob: the file must have none yet. No blob ever has this id.
 NO_BLOB: Final = UUID(int=0)
@@ -53,14 +54,6 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a listing, and how many files match in all."""
-
-    total: int
-    files: Sequence[FileRecord]
-
-
-@dataclass(frozen=True, slots=True)
 class Garbage:
     """A condemned blob whose bytes may now be removed."""
 
@@ -80,7 +73,7 @@ class FileLookups(Protocol):
     async def find_by_id(self, file_id: UUID) -> FileRecord | None:
         """The file, wherever it is now, or ``None``."""
 
-    async def list(self, listing: Listing) -> Page:
+    async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page."""
 
     async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:

@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from gateway.catalogue.port import NO_BLOB, Listing, Page
+from gateway.catalogue.port import NO_BLOB, Listing
 from gateway.catalogue.postgres_rows import record_of
 from gateway.database.pool import Database, Row, Session, Taken
 from gateway.database.statements import ordered
 from gateway.model.errors import Conflict, Failure, NotFound, PreconditionFailed
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+from gateway.model.paging import Page
 
 _USAGE_SLICES: Final = 16
 _LOCK_ATTEMPTS: Final = 5
@@ -65,7 +66,7 @@ class PostgresFiles:
         """The file, wherever it is now, or ``None``."""
         return await self._find("find_file_by_id", file_id)
 
-    async def list(self, listing: Listing) -> Page:
+    async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page."""
         scope = listing.scope
         matching = (scope.kind, scope.owner, listing.name, dict(listing.attributes))

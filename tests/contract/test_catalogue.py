@@ -372,7 +372,7 @@ async def test_uploads_and_the_end_of_their_scope_do_not_lock_each_other_out(
 
 async def names(catalogue: PostgresFiles, listing: Listing) -> tuple[int, list[str]]:
     page = await catalogue.list(listing)
-    return page.total, [record.name for record in page.files]
+    return page.total, [record.name for record in page.items]
 
 
 @pytest.fixture

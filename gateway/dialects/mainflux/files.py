@@ -16,14 +16,16 @@ from uuid import UUID
 
 from aiohttp import web
 
-from gateway.catalogue.port import BY_NAME, Listing, Order, Page
+from gateway.catalogue.port import BY_NAME, Listing, Order
 from gateway.dialects.mainflux.classes import class_of, format_of
+from gateway.dialects.mainflux.fields import as_object, path_id, read_object
 from gateway.dialects.mainflux.query import paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.model.paging import Page
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
@@ -31,7 +33,7 @@ from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import UnsupportedMedia
 from gateway.web.responses import empty_reply, json_reply
-from gateway.web.uploads.body import parse_json, read_json
+from gateway.web.uploads.body import parse_json
 from gateway.web.uploads.form import Form
 from gateway.web.uploads.receive import receive_form
 
@@ -128,11 +130,11 @@ async def _authorise(request: web.Request, action: Action) -> Access:
 
 async def _group_access(request: web.Request, action: Action) -> Access:
     if action is Action.READ and has_scheme(request, "thing"):
-        principal, group = await thing_key(request), _group_id(request)
+        principal, group = await thing_key(request), path_id(request)
         if group not in await request.app[CALLERS].registry.groups_of_thing(UUID(principal.id)):
             raise NotFound()
     else:
-        principal, group = await bearer(request), _group_id(request)
+        principal, group = await bearer(request), path_id(request)
         needed = GroupRole.VIEWER if action is Action.READ else GroupRole.EDITOR
         await _require_role(request, principal, group, needed)
     return _access(request, principal, action, Scope(GROUPS, str(group)), _name(request))
@@ -144,14 +146,6 @@ async def _require_role(
     role = await request.app[CALLERS].registry.group_role(user, group)
     if not role.includes(needed):
         raise Forbidden()
-
-
-def _group_id(request: web.Request) -> UUID:
-    """The group of the path; what is no UUID is unknown like any other."""
-    try:
-        return UUID(request.match_info["id"])
-    except ValueError as exc:
-        raise NotFound() from exc
 
 
 def _name(request: web.Request) -> str:
@@ -183,16 +177,13 @@ async def _replace(
 
 
 async def _amend(request: web.Request, access: Access, expected: UUID | None) -> web.StreamResponse:
-    gateway = request.app[GATEWAY]
-    body = await read_json(request, gateway.limits)
-    if not isinstance(body, dict):
-        raise Malformed("the body is not a JSON object")
+    body = await read_object(request)
     attributes: dict[str, Any] = {}
     if body.get("metadata") is not None:
-        attributes["metadata"] = _metadata(body["metadata"])
+        attributes["metadata"] = as_object(body["metadata"], "metadata")
     if body.get("time") is not None:
         attributes["time"] = _time(body["time"])
-    record = await gateway.files.amend(access, attributes, expected=expected)
+    record = await request.app[GATEWAY].files.amend(access, attributes, expected=expected)
     return json_reply(_created(record))
 
 
@@ -201,14 +192,8 @@ def _draft(form: Form, scope: Scope, name: str) -> Draft:
     attributes: dict[str, Any] = {"class": class_of(name), "format": format_of(name)}
     attributes["time"] = _time(form.fields["time"]) if "time" in form.fields else time.time()
     if form.fields.get("metadata"):
-        attributes["metadata"] = _metadata(parse_json(form.fields["metadata"]))
+        attributes["metadata"] = as_object(parse_json(form.fields["metadata"]), "metadata")
     return Draft(scope, name, form.file.content_type, attributes)
-
-
-def _metadata(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed("metadata is not a JSON object")
-    return value
 
 
 def _time(value: object) -> float:
@@ -228,7 +213,7 @@ def _listing(request: web.Request, scope: Scope) -> Listing:
         key: value for key in ("class", "format") if (value := query_value(request, key))
     }
     if metadata := query_value(request, "metadata"):
-        attributes["metadata"] = _metadata(parse_json(metadata))
+        attributes["metadata"] = as_object(parse_json(metadata), "metadata")
     return Listing(
         scope,
         offset=paging.offset,
@@ -250,8 +235,8 @@ def _created(record: FileRecord) -> Mapping[str, object]:
     }
 
 
-def _shown_page(listing: Listing, page: Page) -> Mapping[str, object]:
-    files = [_shown(record) for record in page.files]
+def _shown_page(listing: Listing, page: Page[FileRecord]) -> Mapping[str, object]:
+    files = [_shown(record) for record in page.items]
     shown: dict[str, object] = {
         "total": page.total,
         "offset": listing.offset,
