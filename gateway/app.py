@@ -43,6 +43,7 @@ from gateway.web import metrics
 from gateway.web.authentication import CALLERS, Callers
 from gateway.web.context import GATEWAY, MESSAGING, Gateway
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
+from gateway.web.downloads.context import DOWNLOADS, Downloads
 from gateway.web.downloads.fastpath import FastPath
 from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
@@ -117,6 +118,7 @@ class Services:
 
     callers: Callers
     gateway: Gateway
+    downloads: Downloads
     messaging: Messaging
 
 
@@ -134,21 +136,26 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         timeout_seconds=settings.hook_timeout_seconds,
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
+        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
         gateway = Gateway(
-            files=Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners),
+            files=files,
             limits=limits_of(settings),
             uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
-            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
+            store_md5=settings.md5,
+            ways=settings.fast_ways,
+        )
+        downloads = Downloads(
+            files=files,
             reads=reads,
-            downloads=ResumeGuard(remembered_downloads(settings)),
+            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
+            watch=ResumeGuard(remembered_downloads(settings)),
             accel=settings.accel,
             edge_seconds=settings.edge_seconds,
-            store_md5=settings.md5,
             bandwidth=bandwidth_limits(settings),
             ways=settings.fast_ways,
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
-        yield Services(callers, gateway, stores.messaging)
+        yield Services(callers, gateway, downloads, stores.messaging)
 
 
 @contextlib.asynccontextmanager
@@ -219,7 +226,8 @@ def build_app(
     )
     app = web.Application(middlewares=[frame.run])
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
-    app[GATEWAY], app[MIDDLEWARE] = services.gateway, frame
+    app[GATEWAY], app[DOWNLOADS] = services.gateway, services.downloads
+    app[MIDDLEWARE] = frame
     for dialect in dialects:
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler
@@ -332,7 +340,7 @@ async def start_server(
     settings, first, send_at_once = deployment.settings, deployment.dialects[0], None
     ways = settings.fast_ways
     if settings.hook_url is None and FastWay.FAST_PATH in ways:
-        send_at_once = FastPath(app[GATEWAY], app[MIDDLEWARE]).send
+        send_at_once = FastPath(app[DOWNLOADS], app[MIDDLEWARE]).send
     options = Options(
         lambda error: error_response(error, first, ""),
         keepalive_seconds=settings.keepalive_seconds,

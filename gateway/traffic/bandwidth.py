@@ -94,7 +94,7 @@ class Limit:
         return len(self._busy) + len(self._idle)
 
     @contextmanager
-    def joined(self, key: str) -> Iterator[Queue]:
+    def member(self, key: str) -> Iterator[Queue]:
         """Be one of those who share the key's bucket during the block."""
         self._idle.drop_expired()  # idle buckets that are full: as good as new ones
         queue = self._idle.take(key) or self._busy.get(key)
@@ -112,7 +112,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class Schedule:
     """The places of one download in the queues that it is in."""
 
     queues: tuple[Queue, ...]
@@ -137,11 +137,11 @@ class Pace:
         return min(limit.rate for limit, _ in self.limits)
 
     @contextmanager
-    def begun(self) -> Iterator[Turns]:
+    def begun(self) -> Iterator[Schedule]:
         """Take part during the block."""
         with ExitStack() as stack:
-            joined = (stack.enter_context(limit.joined(key)) for limit, key in self.limits)
-            yield Turns(tuple(joined))
+            joined = (stack.enter_context(limit.member(key)) for limit, key in self.limits)
+            yield Schedule(tuple(joined))
 
 
 class Bandwidth:

@@ -1,7 +1,24 @@
 """Resolved reads, kept for a moment: who asks for what, the row, the open blob.
 
 A device that fetches an image in thousands of small ranges is looked up once a moment, not
-thousands of times. Knows nothing of dialects or HTTP.
+thousands of times. Knows nothing of dialects, HTTP or how bytes are stored.
+
+Theory of operation. A read is resolved under a key: everything of the request that decides what
+it comes to. Three things race with that: the change of a row or a right (told by ``on_change``,
+from this process at once, from others through the database), the loss of that news, and other
+requests for the same key.
+
+- While a read is resolved, its ``resolving`` block takes note of every change. What was touched
+  meanwhile may have been read before or after the change, so ``keep`` refuses it: it is used
+  once, by the request that resolved it, whose reading began before the change did.
+- When the news is lost (``on_disconnected``) everything is dropped and nothing is kept; when it is
+  back (``on_connected``), reads whose resolving began in between are spoilt as well.
+- Whoever asks for a key that is being resolved waits for that (``resolved_by_another``), and then
+  looks again: it may not have been kept, and then it resolves for itself.
+
+The blob is opened when the first request needs bytes, and shared: the cache and each request that
+found the read hold the reader, and the last one to let go closes it. So a read can be dropped while
+it is being sent, and bytes go on flowing from the version that was there when it began.
 
 Rule: what is kept is never older than ``seconds`` nor than its caller's credential is valid,
 changes announced meanwhile are not in it, and nothing is kept at all while announcements
@@ -15,14 +32,14 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gateway.model.access import Access
 from gateway.model.change import Change, FileChanged, RightsChanged
-from gateway.model.file import FileRecord, Scope
+from gateway.model.file import Blob, FileRecord, Scope
 from gateway.model.precondition import Validators
 
 FileKey = tuple[Scope, str]
@@ -38,12 +55,27 @@ class Closable(Protocol):
 R = TypeVar("R", bound=Closable)
 
 
-@dataclass(slots=True)
 class SharedReader(Generic[R]):
-    """An open blob that several requests read; closed when the last one lets go."""
+    """A blob that several requests read: opened when the first needs it, closed by the last.
 
-    reader: R
-    holders: int = 1
+    Whoever made it holds it.
+    """
+
+    __slots__ = ("_opening", "holders", "opened")
+
+    def __init__(self, opened: R | None = None) -> None:
+        self.opened = opened
+        self.holders = 1
+        self._opening: asyncio.Lock | None = None
+
+    async def open(self, opener: Callable[[], Awaitable[R]]) -> R:
+        """What ``opener`` opens, once for all holders. Raises what it raises."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self.opened is None:
+                self.opened = await opener()
+        return self.opened
 
     def hold(self) -> None:
         """One more user of the descriptor."""
@@ -52,28 +84,38 @@ class SharedReader(Generic[R]):
     def release(self) -> None:
         """One user fewer."""
         self.holders -= 1
-        if self.holders == 0:
-            self.reader.close()
+        if self.holders == 0 and self.opened is not None:
+            self.opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a file as it is shown: its blob, its validators, and the headers of it.
+
+    ``lines`` are the headers, rendered.
+    """
+
+    blob: Blob
+    validators: Validators
+    headers: Mapping[str, str]
+    lines: bytes
 
 
 @dataclass(slots=True)
 class Resolved(Generic[R]):
-    """A read that our own rules allow: the access to ask the hook about, the row, the blob.
+    """A read that our own rules allow: the access to ask the hook about, the row, its version.
 
-    ``headers`` are those that every answer of the blob has; ``lines``, the same, rendered.
-    ``download`` is what the caller's download of the file is remembered under.
+    ``read_id`` tells the caller's reads of this file from all others, without the credential.
     ``seen`` is the loop's time before anything of it was looked up. It is ``plain`` if the path
     and the Authorization header are its whole key, and ranges are taken as everywhere.
     """
 
     access: Access
     record: FileRecord
-    validators: Validators
-    blob: SharedReader[R]
-    headers: Mapping[str, str]
-    lines: bytes
+    version: Version
+    reader: SharedReader[R]
     seen: float
-    download: bytes = b""
+    read_id: bytes = b""
     expires: float = 0.0
     plain: bool = False
 
@@ -90,7 +132,7 @@ class _Resolving:
 
 
 class ReadCache(Generic[R]):
-    """A bounded cache of resolved reads, least recently used out first; an ``ChangeListener``."""
+    """A bounded cache of resolved reads, least recently used out first; a ``ChangeListener``."""
 
     def __init__(self, *, seconds: float, entries: int) -> None:
         self._seconds = seconds
@@ -103,7 +145,7 @@ class ReadCache(Generic[R]):
         self._hearing = False
 
     def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved[R] | None:
-        """The read kept under ``key``, held for the caller, who releases its blob."""
+        """The read kept under ``key``, held for the caller, who releases its reader."""
         resolved = self._kept.get(key)
         if resolved is None:
             return None
@@ -114,7 +156,7 @@ class ReadCache(Generic[R]):
         if now - resolved.seen > max_age:
             return None
         self._kept.move_to_end(key)
-        resolved.blob.hold()
+        resolved.reader.hold()
         return resolved
 
     async def resolved_by_another(self, key: Hashable) -> bool:
@@ -153,7 +195,7 @@ class ReadCache(Generic[R]):
         while len(self._kept) >= self._capacity:
             self._drop(next(iter(self._kept)))
         resolved.expires = resolved.seen + seconds
-        resolved.blob.hold()
+        resolved.reader.hold()
         self._kept[key] = resolved
         self._keys_of.setdefault(_file_of(resolved), set()).add(key)
 
@@ -195,7 +237,7 @@ class ReadCache(Generic[R]):
         keys.discard(key)
         if not keys:
             del self._keys_of[_file_of(resolved)]
-        resolved.blob.release()
+        resolved.reader.release()
 
 
 def _file_of(resolved: Resolved[R]) -> FileKey:

@@ -1,8 +1,24 @@
-"""ResumeGuard that were begun and not received whole, lest one is continued with other bytes.
+"""Downloads that were begun and not received whole, lest one is continued with other bytes.
 
 Most clients resume by a bare offset, which names no version. Whoever began a file at its first
 byte and goes on where that download stopped is told when the file is another one by now.
 Knows offsets and the form of a ``Range``; does not know requests, nor how bytes are sent.
+
+Theory of operation. For each caller of each file (``read_id``) one ``Download`` is remembered: the
+version, and how far an unbroken run of bytes from the first one was handed out (``stop``). Two
+kinds of response move it on. One that runs to the end of the file moves it byte by byte, since it
+may be cut anywhere: its sender tells ``sent`` as bytes leave. One that stops short of the end is a
+piece of a client that reads in pieces, and counts as a whole, at once: such a client asks for the
+next piece only when it has this one.
+
+A later range continues the download if it begins where a client that holds any prefix of what
+was handed out could go on (``is_continued_by``). If the file's version is another one by then,
+that range would mix two files, and is refused until the caller begins at zero.
+
+The end is the hard part. The last byte left us; whether it arrived is known only when the
+connection says more (``acknowledged``). Until then the download counts as ended, because to
+refuse a client that has everything would be wrong for ever, while to serve one that has not is
+wrong for a moment.
 
 Rule: a request is only refused if it continues a download of other bytes. Whatever is not
 certain (who begins anew, who reads elsewhere, what was forgotten) is served.
@@ -28,23 +44,37 @@ _CONTINUATION: Final = re.compile("bytes=([0-9]{1,18})-([0-9]{0,18})", re.IGNORE
 class Download:
     """How far somebody came with one version of a file, from its first byte on.
 
-    ``piece`` is where the newest answer began, ``stop`` the furthest offset handed out.
+    ``piece`` is where the newest response began, ``stop`` the furthest offset handed out.
     ``ended`` is whether the last byte was, as far as is known.
     """
 
-    __slots__ = ("began", "ended", "piece", "stop", "version")
+    __slots__ = ("_begun", "_read_id", "began", "ended", "piece", "stop", "version")
 
-    def __init__(self, version: str, stop: int, began: float) -> None:
+    def __init__(
+        self, begun: dict[bytes, Download], read_id: bytes, version: str, stop: int, began: float
+    ) -> None:
+        self._begun = begun
+        self._read_id = read_id
         self.version = version
         self.piece = 0
         self.stop = stop
         self.began = began
         self.ended = False
 
-    def hand_out(self, start: int, stop: int) -> None:
+    def sent(self, start: int, stop: int) -> None:
         """The bytes from ``start`` up to ``stop`` leave; those apart from the rest do not count."""
         if start <= self.stop:
             self.stop = max(self.stop, stop)
+
+    def end(self) -> None:
+        """The last byte has left us."""
+        self.ended = True
+
+    def acknowledged(self, received: bool) -> None:
+        """It is known whether the client got all of it; then it is over, if it is the newest."""
+        self.ended = received
+        if received and self._begun.get(self._read_id) is self:
+            del self._begun[self._read_id]
 
     def is_continued_by(self, header: str) -> bool:
         """Whether a ``Range`` goes on with this download, or asks for its newest piece again.
@@ -72,30 +102,32 @@ class ResumeGuard:
     def __len__(self) -> int:
         return len(self._begun)
 
-    def key(self, credential: Hashable, scope: Scope, name: str) -> bytes:
-        """What a caller's download of a file is remembered under; the credential is not in it."""
+    def read_id(self, credential: Hashable, scope: Scope, name: str) -> bytes:
+        """What a caller's reads of a file are remembered under; the credential is not in it."""
         text = repr((credential, scope.kind, scope.owner, name))
         encoded = text.encode("utf-8", "backslashreplace")
         return hashlib.blake2b(encoded, digest_size=16, key=self._secret).digest()
 
-    def would_mix(self, key: bytes, version: str, header: str) -> bool:
+    def continues_other_version(self, read_id: bytes, version: str, header: str) -> bool:
         """Whether ``header``, answered with ``version``, would continue other bytes."""
-        download = self._begun.get(key)
+        download = self._begun.get(read_id)
         if download is None or download.version == version or download.ended:
             return False
         if self._clock() - download.began > REMEMBERED_SECONDS:
-            del self._begun[key]
+            del self._begun[read_id]
             return False
         return download.is_continued_by(header)
 
-    def answer(self, key: bytes, version: str, span: ByteRange, size: int) -> Download | None:
-        """Take note of an answer before it is sent: ``span`` of the ``size`` bytes of ``version``.
+    def record_response(
+        self, read_id: bytes, version: str, span: ByteRange, size: int
+    ) -> Download | None:
+        """Take note of a response before it is sent: ``span`` of ``size`` bytes of ``version``.
 
-        Returns the download if this answer is to end it; its sender says what it hands out.
+        Returns the download if this response is to end it; its sender says what leaves.
         """
         if span.start == 0:
-            return self._begin(key, version, span.stop, size)
-        download = self._begun.get(key)
+            return self._begin(read_id, version, span.stop, size)
+        download = self._begun.get(read_id)
         if download is None or download.version != version:
             return None
         if span.stop == size:
@@ -104,24 +136,18 @@ class ResumeGuard:
             return download
         if span.start in (download.stop, download.piece):
             download.piece, download.stop = span.start, span.stop
-            self._begun.move_to_end(key)
+            self._begun.move_to_end(read_id)
         return None
 
-    def settle(self, key: bytes, download: Download, received: bool) -> None:
-        """It is known whether a download that ended was received."""
-        download.ended = received
-        if received and self._begun.get(key) is download:
-            del self._begun[key]
-
-    def forget(self, key: bytes) -> None:
+    def forget(self, read_id: bytes) -> None:
         """The download may have ended, or begun anew, where it is not seen."""
-        self._begun.pop(key, None)
+        self._begun.pop(read_id, None)
 
-    def _begin(self, key: bytes, version: str, stop: int, size: int) -> Download | None:
+    def _begin(self, read_id: bytes, version: str, stop: int, size: int) -> Download | None:
         whole = stop == size
-        download = Download(version, 0 if whole else stop, self._clock())
-        self._begun[key] = download
-        self._begun.move_to_end(key)
+        download = Download(self._begun, read_id, version, 0 if whole else stop, self._clock())
+        self._begun[read_id] = download
+        self._begun.move_to_end(read_id)
         if len(self._begun) > self._entries:
             self._begun.popitem(last=False)
         return download if whole else None

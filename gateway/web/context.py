@@ -10,18 +10,10 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
 from gateway.messaging.service import Messaging
-from gateway.model.access import Access
 from gateway.settings.fastways import ALL_WAYS, FastWay
-from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.limits import ConcurrencyLimit
-from gateway.traffic.resolved import ReadCache, Resolved
-from gateway.traffic.resumes import ResumeGuard
-from gateway.web.server.stall import StallWatch
-
-ResolvedRead = Resolved[BlobReader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +33,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What uploads and downloads work with."""
+    """What uploads, and all who ask for files, work with."""
 
     files: Filestore
     limits: Limits
     uploads: ConcurrencyLimit
-    stalls: StallWatch
-    reads: ReadCache[BlobReader]
-    downloads: ResumeGuard
-    accel: str | None = None
-    edge_seconds: float = 0.0
     store_md5: bool = False
-    bandwidth: Bandwidth | None = None
     ways: frozenset[FastWay] = ALL_WAYS
-
-    def pace_of(self, access: Access) -> Pace | None:
-        """What limits how fast this read is answered; ``None``: nothing."""
-        return None if self.bandwidth is None else self.bandwidth.pace_of(access)
 
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from gateway.settings.fastways import FastWay
 from gateway.web.authentication import CALLERS
-from gateway.web.context import GATEWAY, Gateway, ResolvedRead
+from gateway.web.downloads.context import DOWNLOADS, Downloads, ResolvedRead
 
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"
@@ -35,33 +35,35 @@ _NOT_KEPT: Final = "0"
 
 def is_asked(request: web.Request) -> bool:
     """Whether this is a trusted nginx asking for a decision instead of bytes."""
-    gateway = request.app[GATEWAY]
+    downloads = request.app[DOWNLOADS]
     return (
-        gateway.accel is not None
+        downloads.accel is not None
         and EDGE_HEADER in request.headers
         and request.app[CALLERS].proxies.trusts(request)
     )
 
 
-async def decide(request: web.Request, gateway: Gateway, resolved: ResolvedRead) -> web.Response:
+async def decide(
+    request: web.Request, downloads: Downloads, resolved: ResolvedRead
+) -> web.Response:
     """The decision: where the blob is, its headers, how fast it goes, how long nginx may act on it.
 
     Raises what the hook says.
     """
-    place = gateway.files.locate(resolved.record)
-    empty = resolved.record.content.size == 0
-    if place is None or empty or FastWay.EDGE not in gateway.ways:
+    place = downloads.files.locate(resolved.record)
+    empty = resolved.version.blob.size == 0
+    if place is None or empty or FastWay.EDGE not in downloads.ways:
         return refusal()  # nginx cannot read it, or we differ about ranges of nothing
     word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
-    ours = resolved.seen + gateway.edge_seconds - asyncio.get_running_loop().time()
+    ours = resolved.seen + downloads.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
     headers = {
-        **resolved.headers,
+        **resolved.version.headers,
         BLOB_HEADER: place,
-        SIZE_HEADER: str(resolved.record.content.size),
+        SIZE_HEADER: str(resolved.version.blob.size),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
     }
-    pace = gateway.pace_of(resolved.access)
+    pace = downloads.pace_of(resolved.access)
     if pace is not None:
         headers[RATE_HEADER] = str(pace.rate)
     return web.Response(headers=headers)

@@ -290,25 +290,25 @@ async def test_a_device_that_comes_again_finds_its_bucket_as_it_left_it(
 async def test_ten_thousand_idle_devices_are_forgotten(clock: HandClock) -> None:
     limit = Limit(RATE, clock, clock.pause)
     for number in range(10_000):
-        with limit.joined(str(number)) as queue:
+        with limit.member(str(number)) as queue:
             await queue.take(1 + number % RATE)
     assert 10_000 == len(limit)
     clock.now += 1.0
-    with limit.joined("another"):
+    with limit.member("another"):
         assert 1 == len(limit)
 
 
 async def test_who_is_busy_or_in_debt_is_not_forgotten(clock: HandClock) -> None:
     limit = Limit(RATE, clock, clock.pause)
-    with limit.joined("busy") as busy, limit.joined("busy") as too:
+    with limit.member("busy") as busy, limit.member("busy") as too:
         assert busy is too
-        with limit.joined("in debt") as indebted:
+        with limit.member("in debt") as indebted:
             await indebted.take(RATE)
         clock.now += 0.99
-        with limit.joined("in debt") as found:
+        with limit.member("in debt") as found:
             assert found is indebted
-        with limit.joined("busy") as found:
+        with limit.member("busy") as found:
             assert found is busy
         clock.now += 0.01
-        with limit.joined("in debt") as found:
+        with limit.member("in debt") as found:
             assert found is not indebted

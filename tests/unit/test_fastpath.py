@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiofastnet
@@ -17,9 +17,9 @@ from yarl import URL
 from gateway.blobs.port import BlobReader, Descriptor
 from gateway.model.byterange import ByteRange
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
-from gateway.traffic.resolved import ReadCache, SharedReader
+from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
-from gateway.web.context import Gateway, ResolvedRead
+from gateway.web.downloads.context import Downloads
 from gateway.web.downloads.fastpath import MOST_BYTES, FastPath
 from gateway.web.middleware import RequestMiddleware
 from gateway.web.server.exchange import Sent
@@ -31,12 +31,6 @@ KEY = "Thing secret"
 CONTENT = bytes(range(256)) * 4096
 LINES = b"ETag: x\r\n"
 PLAIN = {"Host": "gateway.test", "Authorization": KEY, "Range": "bytes=4-7"}
-
-
-# What is not needed to send a range.
-NOTHING = Gateway(
-    **{f.name: cast(Any, None) for f in fields(Gateway) if f.default is MISSING},
-)
 
 
 class Blob:
@@ -96,13 +90,12 @@ class Line:
 
 @dataclass
 class Scene:
-    """An express before a cache that knows one file."""
+    """A fast path before a cache that knows one file."""
 
-    express: FastPath
+    fast_path: FastPath
     cache: ReadCache[BlobReader]
-    downloads: ResumeGuard
+    guard: ResumeGuard
     blob: Blob
-    stalls: StallWatch
     line: Line = field(default_factory=Line)
 
     @property
@@ -110,11 +103,11 @@ class Scene:
         """The validator of the file that is known."""
         found = self.cache.find((PATH, (KEY,)))
         assert found is not None
-        found.blob.release()
-        return found.validators.etag
+        found.reader.release()
+        return found.version.validators.etag
 
     def send(self, message: RawRequestMessage) -> Sent | None:
-        return self.express.send(message, cast(aiofastnet.Transport, self.line), "127.0.0.1")
+        return self.fast_path.send(message, cast(aiofastnet.Transport, self.line), "127.0.0.1")
 
 
 def frame(most_requests: int = 10) -> RequestMiddleware:
@@ -128,17 +121,20 @@ async def scene(
 ) -> Scene:
     cache, blob = ReadCache[BlobReader](seconds=60, entries=8), Blob()
     cache.on_connected()
-    known = cast(ResolvedRead, resolved(cast(Any, blob)))
-    object.__setattr__(known.record.blob, "size", len(CONTENT))
-    known.lines, known.plain = LINES, plain
-    known.blob = SharedReader(blob)
-    key = (PATH, (KEY,))
-    with cache.resolving(key) as watch:
-        cache.keep(key, known, watch)
-    known.blob.release()
-    stalls, downloads = StallWatch(60, lambda: None), ResumeGuard(8)
-    gateway = replace(NOTHING, reads=cache, downloads=downloads, stalls=stalls, bandwidth=bandwidth)
-    return Scene(FastPath(gateway, frame(most_requests)), cache, downloads, blob, stalls)
+    opened: BlobReader = blob
+    known = resolved(opened, size=len(CONTENT), lines=LINES, plain=plain)
+    with cache.resolving((PATH, (KEY,))) as watch:
+        cache.keep((PATH, (KEY,)), known, watch)
+    known.reader.release()
+    guard, unused = ResumeGuard(8), cast(Any, None)
+    downloads = Downloads(
+        files=unused,
+        reads=cache,
+        stalls=StallWatch(60, lambda: None),
+        watch=guard,
+        bandwidth=bandwidth,
+    )
+    return Scene(FastPath(downloads, frame(most_requests)), cache, guard, blob)
 
 
 def message(headers: Mapping[str, str | None] | None = None, **changes: Any) -> RawRequestMessage:
@@ -193,7 +189,8 @@ DECLINED: dict[str, Callable[[], RawRequestMessage]] = {
     name: lambda name=name: message({name: "x"})
     for name in (
         *("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"),
-        *("Expect", "Want-Digest", "X-Filestore-Edge", "X-Filestore-Accel"),
+        *("Expect", "Want-Digest", "X-Filestore-Edge", "X-Filestore-Accel", "Content-Length"),
+        *("X-Hasura-User-Id", "Cookie", "Origin", "X-Nobody-Knows", "AuThOrIzAtIoN-2"),
     )
 }
 
@@ -301,9 +298,9 @@ async def test_a_client_that_left_is_nobodys_fault() -> None:
 async def test_a_small_range_is_remembered_and_what_would_mix_is_declined() -> None:
     there = await scene()
     key, version = b"", there.cache_etag
-    there.downloads.answer(key, "an older version", ByteRange(0, 4), len(CONTENT))
+    there.guard.record_response(key, "an older version", ByteRange(0, 4), len(CONTENT))
     assert there.send(message({"Range": "bytes=4-7"})) is None
     assert there.send(message({"Range": "bytes=0-3"})) is not None
     assert there.send(message({"Range": "bytes=4-7"})) is not None
-    assert there.downloads.would_mix(key, "a newer version", "bytes=8-11")
-    assert not there.downloads.would_mix(key, version, "bytes=8-11")
+    assert there.guard.continues_other_version(key, "a newer version", "bytes=8-11")
+    assert not there.guard.continues_other_version(key, version, "bytes=8-11")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -14,8 +15,9 @@ from gateway.model.change import Change, FileChanged, RightsChanged
 from gateway.model.digest import Digest
 from gateway.model.file import Blob, FileRecord, Scope
 from gateway.model.precondition import Validators
-from gateway.traffic.resolved import ReadCache, Resolved, SharedReader
+from gateway.traffic.resolved import Closable, ReadCache, Resolved, SharedReader, Version
 
+R = TypeVar("R", bound=Closable)
 SCOPE = Scope("things", "one")
 OTHER = FileChanged(SCOPE, "other.bin")
 CHANGED = FileChanged(SCOPE, "firmware.bin")
@@ -31,13 +33,14 @@ class OpenBlob:
         self.closed = True
 
 
-def resolved(blob: OpenBlob) -> Resolved[OpenBlob]:
+def resolved(blob: R, *, size: int = 3, lines: bytes = b"", plain: bool = False) -> Resolved[R]:
+    """A read of ``blob``, which is open."""
     now = datetime.now(UTC)
     record = FileRecord(
         id=uuid4(),
         scope=SCOPE,
         name="firmware.bin",
-        blob=Blob(uuid4(), SCOPE, 3, Digest("a" * 64)),
+        blob=Blob(uuid4(), SCOPE, size, Digest("a" * 64)),
         content_type="application/octet-stream",
         attributes={},
         creator="one",
@@ -48,8 +51,8 @@ def resolved(blob: OpenBlob) -> Resolved[OpenBlob]:
     principal = Principal(PrincipalKind.THING, "one", "thing")
     access = Access(principal, Action.READ, "mainflux", SCOPE, record.name)
     seen = asyncio.get_running_loop().time()
-    validators = Validators(record.content.digest.etag, now)
-    return Resolved(access, record, validators, SharedReader(blob), {}, b"", seen)
+    version = Version(record.content, Validators(record.content.digest.etag, now), {}, lines)
+    return Resolved(access, record, version, SharedReader(blob), seen, plain=plain)
 
 
 def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache[OpenBlob]:
@@ -64,7 +67,7 @@ def keep(cache: ReadCache[OpenBlob], key: str) -> OpenBlob:
     with cache.resolving("key") as watch:
         read = resolved(blob)
         cache.keep(key, read, watch)
-    read.blob.release()
+    read.reader.release()
     return blob
 
 
@@ -75,7 +78,7 @@ async def test_a_kept_read_stays_open_until_it_is_forgotten() -> None:
     assert found is not None
     cache.on_change(CHANGED)
     assert (False, None) == (blob.closed, cache.find("key"))
-    found.blob.release()
+    found.reader.release()
     assert blob.closed
 
 
@@ -142,7 +145,7 @@ async def test_the_least_recently_used_read_goes_first() -> None:
     blobs = {key: keep(cache, key) for key in ("one", "two")}
     found = cache.find("one")
     assert found is not None
-    found.blob.release()
+    found.reader.release()
     keep(cache, "three")
     assert {"one": False, "two": True} == {key: blob.closed for key, blob in blobs.items()}
 

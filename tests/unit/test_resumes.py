@@ -28,13 +28,13 @@ class Hand:
 
 def begun(downloads: ResumeGuard, key: bytes = KEY) -> None:
     """A whole answer of which half was handed out."""
-    download = downloads.answer(key, OLD, ByteRange(0, SIZE), SIZE)
+    download = downloads.record_response(key, OLD, ByteRange(0, SIZE), SIZE)
     assert download is not None
-    download.hand_out(0, 500)
+    download.sent(0, 500)
 
 
 def mixes(downloads: ResumeGuard, text: str = "200-", key: bytes = KEY) -> bool:
-    return downloads.would_mix(key, NEW, f"bytes={text}")
+    return downloads.continues_other_version(key, NEW, f"bytes={text}")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_open_range_goes_on_within_what_left_and_a_closed_one_just_behind(
 def test_the_unit_is_read_in_any_case() -> None:
     downloads = ResumeGuard(10)
     begun(downloads)
-    assert downloads.would_mix(KEY, NEW, "Bytes=1-")
+    assert downloads.continues_other_version(KEY, NEW, "Bytes=1-")
 
 
 @pytest.mark.parametrize(("moved", "mixed"), [(0.0, True), (1.0, False)])
@@ -80,9 +80,9 @@ def test_a_download_is_remembered_for_a_day(moved: float, mixed: bool) -> None:
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
     downloads = ResumeGuard(2)
-    assert downloads.answer(KEY, OLD, ByteRange(0, 100), SIZE) is None
+    assert downloads.record_response(KEY, OLD, ByteRange(0, 100), SIZE) is None
     begun(downloads, OTHER_KEY)
-    assert downloads.answer(KEY, OLD, ByteRange(100, 200), SIZE) is None
+    assert downloads.record_response(KEY, OLD, ByteRange(100, 200), SIZE) is None
     begun(downloads, b"third")
     assert [True, False, True] == [
         mixes(downloads, "200-", key) for key in (KEY, OTHER_KEY, b"third")
@@ -108,31 +108,31 @@ def test_no_entries_are_no_memory() -> None:
 @pytest.mark.parametrize(("received", "mixed"), [(True, False), (False, True)])
 def test_what_ended_counts_again_when_it_did_not_arrive(received: bool, mixed: bool) -> None:
     downloads = ResumeGuard(10)
-    download = downloads.answer(KEY, OLD, ByteRange(0, SIZE), SIZE)
+    download = downloads.record_response(KEY, OLD, ByteRange(0, SIZE), SIZE)
     assert download is not None
-    download.hand_out(0, SIZE)
-    download.ended = True
+    download.sent(0, SIZE)
+    download.end()
     assert not mixes(downloads)
-    downloads.settle(KEY, download, received)
+    download.acknowledged(received)
     assert mixed is mixes(downloads)
     assert len(downloads) == mixed
 
 
 def test_the_end_of_a_download_leaves_the_one_begun_since_alone() -> None:
     downloads = ResumeGuard(10)
-    first = downloads.answer(KEY, OLD, ByteRange(0, SIZE), SIZE)
+    first = downloads.record_response(KEY, OLD, ByteRange(0, SIZE), SIZE)
     assert first is not None
     begun(downloads)
-    downloads.settle(KEY, first, received=True)
+    first.acknowledged(received=True)
     assert mixes(downloads)
 
 
 def test_an_end_that_lies_apart_adds_nothing_to_what_left() -> None:
     downloads = ResumeGuard(10)
     begun(downloads)
-    tail = downloads.answer(KEY, OLD, ByteRange(900, SIZE), SIZE)
+    tail = downloads.record_response(KEY, OLD, ByteRange(900, SIZE), SIZE)
     assert tail is not None
-    tail.hand_out(900, SIZE)
+    tail.sent(900, SIZE)
     assert not mixes(downloads, "600-")
 
 
@@ -140,8 +140,8 @@ def test_an_end_that_lies_apart_adds_nothing_to_what_left() -> None:
 def test_what_is_read_of_another_version_is_no_progress(span: ByteRange) -> None:
     """By a range that names it, for instance."""
     downloads = ResumeGuard(10)
-    downloads.answer(KEY, OLD, ByteRange(0, 200), SIZE)
-    assert downloads.answer(KEY, NEW, span, SIZE) is None
+    downloads.record_response(KEY, OLD, ByteRange(0, 200), SIZE)
+    assert downloads.record_response(KEY, NEW, span, SIZE) is None
     assert mixes(downloads, "200-299")
     assert not mixes(downloads, "201-")
 
@@ -165,15 +165,15 @@ def test_credential_scope_and_name_each_make_another_key() -> None:
         (("Thing a", "f"), SCOPE, ""),
         (("Thing \udcff",), SCOPE, "f"),
     ]
-    keys = [downloads.key(*one) for one in asked]
+    keys = [downloads.read_id(*one) for one in asked]
     assert len(set(keys)) == len(asked)
-    assert keys == [downloads.key(*one) for one in asked]
+    assert keys == [downloads.read_id(*one) for one in asked]
     assert {16} == {len(key) for key in keys}
 
 
 def test_a_key_tells_nothing_without_its_process() -> None:
     asked = (("Thing a",), SCOPE, "f")
-    assert ResumeGuard(10).key(*asked) != ResumeGuard(10).key(*asked)
+    assert ResumeGuard(10).read_id(*asked) != ResumeGuard(10).read_id(*asked)
 
 
 @pytest.mark.parametrize(("workers", "entries"), [(1, 7), (2, 0)])

@@ -26,8 +26,9 @@ from gateway.model.file import Draft, FileRecord, Scope, check_id
 from gateway.web.authentication import CALLERS
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
+from gateway.web.downloads.asked import ReadRules
 from gateway.web.downloads.conditions import expected_blob
-from gateway.web.downloads.serve import RangeRules, serve_file
+from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply
@@ -37,7 +38,7 @@ from gateway.web.uploads.receive import receive_form, receive_raw
 DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")
 RANGE_HEADER: Final = "X-Hasura-Filestore-Range"
-RANGES: Final = RangeRules(RangePolicy.STRICT_UNITS, RANGE_HEADER)
+READS: Final = ReadRules(RangePolicy.STRICT_UNITS, RANGE_HEADER, credential_of)
 _ANONYMOUS: Final = Principal(PrincipalKind.USER, "0", ANONYMOUS_ROLE)
 
 
@@ -63,7 +64,7 @@ async def upsert(request: web.Request) -> web.StreamResponse:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD /v1/file/<file_id>``."""
-    return await serve_file(request, _resolve, ranges=RANGES, credential_of=credential_of)
+    return await serve_file(request, _resolve, READS)
 
 
 async def remove(request: web.Request) -> web.StreamResponse:

@@ -9,7 +9,8 @@ from aiohttp import web
 from gateway.model.errors import PreconditionFailed
 from gateway.model.file import FileRecord
 from gateway.model.precondition import Outcome, evaluate
-from gateway.web.downloads.serve import conditions_of, validators_of
+from gateway.web.downloads.asked import conditions_of
+from gateway.web.downloads.headers import validators_of
 
 
 def expected_blob(request: web.Request, record: FileRecord | None) -> UUID | None:

@@ -5,7 +5,8 @@ Such a request needs no task, no routing and no response object, which together 
 all the rest of it.
 
 Rule: what is sent is what ``serve`` would send, byte for byte. Whatever is not plain, or was not
-looked up yet, is declined and goes the ordinary way.
+looked up yet, is declined and goes the ordinary way. A request is plain if every one of its headers
+is known to be irrelevant or is looked at here; of any other header nothing need be known.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from gateway.blobs.port import Descriptor
 from gateway.model.byterange import ByteRange, parse_range
 from gateway.model.errors import GatewayError
 from gateway.web import metrics
-from gateway.web.context import Gateway, ResolvedRead
-from gateway.web.downloads.sending import ONE_WRITE_BYTES, partial_head
-from gateway.web.downloads.serve import ACCEL_HEADER, CONDITIONAL
-from gateway.web.edge import EDGE_HEADER
+from gateway.web.downloads.context import Downloads, ResolvedRead
+from gateway.web.downloads.decide import PARTIAL
+from gateway.web.downloads.deliver.response import partial_lines
+from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
 from gateway.web.server.exchange import RequestHead, Sent
+from gateway.web.server.response import rendered_head
 
 if TYPE_CHECKING:
     from gateway.web.server.exchange import Transport
@@ -38,12 +40,23 @@ MOST_BYTES: Final = 256 * 1024
 _AUTHORIZATION: Final = istr("Authorization")
 _RANGE: Final = istr("Range")
 _HTTP_1_1: Final = (1, 1)
-_PARTIAL: Final = 206
-# Whoever sends one of these is answered the ordinary way.
-_NOT_PLAIN: Final = tuple(
-    istr(name) for name in (*CONDITIONAL, "Expect", "Want-Digest", EDGE_HEADER, ACCEL_HEADER)
-)
 
+
+def _spelt(*names: str) -> frozenset[str]:
+    """The ways in which these are commonly written; who writes otherwise is declined."""
+    return frozenset(spelling for name in names for spelling in (name, name.lower()))
+
+
+PLAIN_HEADERS: Final = _spelt(
+    # Looked at here, or by the parser.
+    *("Authorization", "Range", "Host", "Connection", "Keep-Alive"),
+    # Of what we send there is one form, never encoded, and always the current bytes.
+    *("Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control", "Pragma"),
+    # Who sends, for whom, and from where: logged at most, and the same there.
+    *("User-Agent", "Referer", "From", "DNT", "Via"),
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"),
+)
+"""Headers that change nothing of a small range, or that are looked at here."""
 
 _SENT: Final = Sent(None)
 
@@ -62,14 +75,16 @@ class _Answer:
     @property
     def head(self) -> bytes:
         """The response's head."""
-        return partial_head(self.span, self.resolved.record.content.size, self.resolved.lines)
+        span, version = self.span, self.resolved.version
+        lines = partial_lines(span, version.blob.size, version.lines)
+        return rendered_head(PARTIAL, span.length, lines)
 
 
 class FastPath:
     """Answers or declines."""
 
-    def __init__(self, gateway: Gateway, frame: RequestMiddleware) -> None:
-        self._gateway = gateway
+    def __init__(self, downloads: Downloads, frame: RequestMiddleware) -> None:
+        self._downloads = downloads
         self._frame = frame
 
     def send(self, message: RequestHead, transport: Transport, peer: str | None) -> Sent | None:
@@ -79,30 +94,32 @@ class FastPath:
         if wanted is None or self._frame.is_full:
             return None
         key = (message.path, tuple(message.headers.getall(_AUTHORIZATION, ())))
-        resolved = self._gateway.reads.find(key)
+        resolved = self._downloads.reads.find(key)
         if resolved is None:
             return None
         try:
-            span, file = self._span(wanted, resolved), resolved.blob.reader.descriptor
-            if span is None or file is None:
+            reader = resolved.reader.opened
+            file = None if reader is None else reader.descriptor
+            span = None if file is None else self._span(wanted, resolved)
+            if file is None or span is None:
                 return None
             answer = _Answer(message, peer, started, resolved, file, span)
             if span.length > ONE_WRITE_BYTES:
                 return self._send_file(answer, transport)
             return self._send_bytes(answer, transport)
         finally:
-            resolved.blob.release()
+            resolved.reader.release()
 
     def _span(self, wanted: str, resolved: ResolvedRead) -> ByteRange | None:
         """The part that is asked for; ``None`` if it is not for us, or a mistake.
 
         The end of a file is not: whether it arrives may have to be known.
         """
-        size = resolved.record.content.size
-        version = resolved.validators.etag
-        if not resolved.plain or self._gateway.pace_of(resolved.access) is not None:
+        downloads, size = self._downloads, resolved.version.blob.size
+        version = resolved.version.validators.etag
+        if not resolved.plain or downloads.pace_of(resolved.access) is not None:
             return None
-        if self._gateway.downloads.would_mix(resolved.download, version, wanted):
+        if downloads.watch.continues_other_version(resolved.read_id, version, wanted):
             return None
         try:
             span = parse_range(wanted, size)
@@ -116,7 +133,7 @@ class FastPath:
             return None
         self._remember(answer)
         transport.write(answer.head + body)
-        self._record(answer, _PARTIAL)
+        self._record(answer, PARTIAL)
         return _SENT
 
     def _send_file(self, answer: _Answer, transport: Transport) -> Sent:
@@ -131,34 +148,34 @@ class FastPath:
         if rest is None:
             self._complete(answer, transport)
             return _SENT
-        answer.resolved.blob.hold()
-        self._gateway.stalls.watch(transport)
+        answer.resolved.reader.hold()
+        self._downloads.stalls.watch(transport)
         rest.add_done_callback(partial(self._rest_sent, answer, transport))
         return Sent(rest)
 
     def _remember(self, answer: _Answer) -> None:
-        resolved, span = answer.resolved, answer.span
-        size, version = resolved.record.content.size, resolved.validators.etag
-        self._gateway.downloads.answer(resolved.download, version, span, size)
+        resolved, version = answer.resolved, answer.resolved.version
+        etag, size = version.validators.etag, version.blob.size
+        self._downloads.watch.record_response(resolved.read_id, etag, answer.span, size)
 
     def _rest_sent(self, answer: _Answer, transport: Transport, rest: asyncio.Future[None]) -> None:
-        self._gateway.stalls.unwatch(transport)
+        self._downloads.stalls.unwatch(transport)
         if rest.cancelled() or rest.exception() is not None:
             self._record(answer, CLIENT_LEFT)
         else:
             self._complete(answer, transport)
-        answer.resolved.blob.release()
+        answer.resolved.reader.release()
 
     def _complete(self, answer: _Answer, transport: Transport) -> None:
         """``sendfile`` says nothing of a file that ends early, so the blob is asked."""
         if answer.file.is_whole():
-            self._record(answer, _PARTIAL)
+            self._record(answer, PARTIAL)
         else:
             transport.abort()
             self._record(answer, CLIENT_LEFT)
 
     def _record(self, answer: _Answer, status: int) -> None:
-        if status == _PARTIAL:
+        if status == PARTIAL:
             metrics.sent(answer.span.length)
         self._frame.passed(
             answer.resolved.access.dialect, answer.message, status, answer.started, answer.peer
@@ -177,6 +194,6 @@ def _plain_range(message: RequestHead) -> str | None:
         return None
     headers = message.headers
     ranges = headers.getall(_RANGE, ())
-    if len(ranges) != 1 or any(name in headers for name in _NOT_PLAIN):
+    if len(ranges) != 1 or not PLAIN_HEADERS.issuperset(headers):
         return None
     return ranges[0]

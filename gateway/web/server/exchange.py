@@ -127,6 +127,11 @@ def end_after_upgrade(request: web.Request, response: web.StreamResponse) -> Non
         response.force_close()
 
 
+def sends_files(request: web.Request) -> bool:
+    """Whether the ``Wire`` of a response to it can send files."""
+    return isinstance(request.protocol, OwnConnection) and hasattr(request.transport, "sendfile")
+
+
 def invite_body(request: web.Request) -> None:
     """Send 100 Continue if it is waited for; never to an HTTP/1.0 client (RFC 9110 15.2)."""
     expects = "Expect" in request.headers and not request.content.is_eof()

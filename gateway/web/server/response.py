@@ -35,7 +35,10 @@ SERVER: Final = "filestore-gateway"
 """The Server header of every response; aiohttp's own names its version."""
 
 _HTTP_1_1: Final = (1, 1)
-_STATUS_LINES: Final = {s.value: f"{s.value} {s.phrase}" for s in HTTPStatus}
+_STATUS_LINES: Final = {s.value: f"{s.value} {s.phrase}".encode() for s in HTTPStatus}
+_SERVER: Final = SERVER.encode()
+_CLOSE: Final = b"Connection: close\r\n"
+_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 
 
 class RawResponse(web.StreamResponse):
@@ -55,15 +58,14 @@ class RawResponse(web.StreamResponse):
 
         Raises ``ConnectionError`` if the client left.
         """
-        own = isinstance(request.protocol, OwnConnection)
-        if own:
+        if isinstance(request.protocol, OwnConnection):
             await request.writer.write(self._head(request) + body)
         else:
             await self._begin_plainly(request, body)
         transport = cast(asyncio.WriteTransport | None, request.transport)
         if transport is None:
             raise ConnectionResetError("the client left")
-        return Wire(transport, request.writer, own and hasattr(transport, "sendfile"))
+        return Wire(transport, request.writer)
 
     def end(self) -> None:
         """All bytes were sent."""
@@ -83,13 +85,22 @@ class RawResponse(web.StreamResponse):
     def _head(self, request: web.Request) -> bytes:
         self._keep_alive = request.keep_alive
         first = request.version >= _HTTP_1_1
-        head = (
-            f"HTTP/1.{int(first)} {_STATUS_LINES[self.status]}\r\n"
-            f"Content-Length: {self._length}\r\nDate: {http_date()}\r\nServer: {SERVER}\r\n"
-        )
+        lines = self._lines
         if self._keep_alive != first:
-            head += f"Connection: {'keep-alive' if self._keep_alive else 'close'}\r\n"
-        return b"%b%b\r\n" % (head.encode("ascii"), self._lines)
+            lines = (_KEEP_ALIVE if self._keep_alive else _CLOSE) + lines
+        return rendered_head(self.status, self._length, lines, minor=int(first))
+
+
+def rendered_head(status: int, length: int, lines: bytes, *, minor: int = 1) -> bytes:
+    """The head of a response of ``length`` bytes, for HTTP/1.``minor``; ``lines`` as above."""
+    return b"HTTP/1.%d %b\r\nContent-Length: %d\r\nDate: %b\r\nServer: %b\r\n%b\r\n" % (
+        minor,
+        _STATUS_LINES[status],
+        length,
+        http_date(),
+        _SERVER,
+        lines,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +109,6 @@ class Wire:
 
     transport: asyncio.WriteTransport
     writer: AbstractStreamWriter
-    sends_files: bool
-    """Whether ``send_file`` may be called."""
 
     def check_open(self) -> None:
         """Raise ``ConnectionResetError`` if the client left."""
@@ -109,13 +118,14 @@ class Wire:
     def send_file(self, file: BinaryIO, start: int, count: int) -> Awaitable[None] | None:
         """Send a span of a file; what is still to be waited for, if anything.
 
-        A file that ends early is not told of. No coroutine: thousands of downloads wait here,
-        and each frame costs memory. Raises ``ConnectionResetError`` if the client left.
+        Only if ``exchange.sends_files``. A file that ends early is not told of. No coroutine:
+        thousands of downloads wait here, and each frame costs memory. Raises
+        ``ConnectionResetError`` if the client left.
         """
         self.check_open()
         return cast("Transport", self.transport).sendfile(file, start, count)
 
-    def write(self, body: bytes) -> Awaitable[None]:
+    def write(self, body: bytes | memoryview) -> Awaitable[None]:
         """Send some bytes; done when more may come. Raises ``ConnectionError``."""
         return self.writer.write(body)
 
@@ -131,15 +141,15 @@ class _Clock:
 
     def __init__(self) -> None:
         self.second = -1
-        self.text = ""
+        self.text = b""
 
 
 _clock: Final = _Clock()
 
 
-def http_date() -> str:
+def http_date() -> bytes:
     """The current time as an IMF-fixdate (RFC 9110, section 5.6.7)."""
     now = int(time.time())
     if now != _clock.second:
-        _clock.second, _clock.text = now, formatdate(now, usegmt=True)
+        _clock.second, _clock.text = now, formatdate(now, usegmt=True).encode()
     return _clock.text

@@ -1,0 +1,77 @@
+"""What a request says of the file that it is about, read from its headers and its query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.byterange import RangePolicy
+from gateway.model.precondition import Conditions
+from gateway.web.downloads.decide import UNCONDITIONAL, Asked
+
+PIN_PARAMETER: Final = "sha256"
+CONDITIONAL: Final = (
+    "If-Match",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Unmodified-Since",
+    "If-Range",
+)
+CredentialOf = Callable[[web.Request], Hashable]
+
+
+def authorization_of(request: web.Request) -> Hashable:
+    """The credential of most dialects: every Authorization header of the request."""
+    return tuple(request.headers.getall("Authorization", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRules:
+    """How a dialect takes a read.
+
+    ``alternative_header`` is another name that it accepts for Range. ``credential_of`` is
+    everything of a request but its path that decides what it may read.
+    """
+
+    policy: RangePolicy = RangePolicy.LENIENT_UNITS
+    alternative_header: str | None = None
+    credential_of: CredentialOf = authorization_of
+
+
+STANDARD: Final = ReadRules()
+
+
+def asked_by(request: web.Request, rules: ReadRules = STANDARD) -> Asked:
+    """What ``request`` asks for."""
+    headers, other = request.headers, rules.alternative_header
+    return Asked(
+        method=request.method,
+        conditions=conditions_of(request),
+        ranges=tuple(headers.getall("Range", ())),
+        other_ranges=() if other is None else tuple(headers.getall(other, ())),
+        pins=tuple(request.query.getall(PIN_PARAMETER, ())) if "?" in request.raw_path else (),
+        wants_digest="sha-256" in headers.get("Want-Digest", "").lower(),
+        policy=rules.policy,
+    )
+
+
+def conditions_of(request: web.Request) -> Conditions:
+    """The conditional headers; repeated ones joined by commas (RFC 9110 5.3)."""
+    headers = request.headers
+    if not any(name in headers for name in CONDITIONAL):
+        return UNCONDITIONAL
+
+    def combined(name: str) -> str | None:
+        values = headers.getall(name, ())
+        return ", ".join(values) if values else None
+
+    return Conditions(
+        if_match=combined("If-Match"),
+        if_none_match=combined("If-None-Match"),
+        if_modified_since=combined("If-Modified-Since"),
+        if_unmodified_since=combined("If-Unmodified-Since"),
+        if_range=combined("If-Range"),
+    )

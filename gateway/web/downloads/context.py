@@ -1,0 +1,40 @@
+"""What downloads work with: one value on the application, beside what all handlers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.blobs.port import BlobReader
+from gateway.filestore import Filestore
+from gateway.model.access import Access
+from gateway.settings.fastways import ALL_WAYS, FastWay
+from gateway.traffic.bandwidth import Bandwidth, Pace
+from gateway.traffic.resolved import ReadCache, Resolved
+from gateway.web.downloads.transfer import TransferWatch
+from gateway.web.server.stall import StallWatch
+
+ResolvedRead = Resolved[BlobReader]
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """What downloads work with. ``accel`` is nginx's internal location, times are in seconds."""
+
+    files: Filestore
+    reads: ReadCache[BlobReader]
+    stalls: StallWatch
+    watch: TransferWatch
+    accel: str | None = None
+    edge_seconds: float = 0.0
+    bandwidth: Bandwidth | None = None
+    ways: frozenset[FastWay] = ALL_WAYS
+
+    def pace_of(self, access: Access) -> Pace | None:
+        """What limits how fast this read is answered; ``None``: nothing."""
+        return None if self.bandwidth is None else self.bandwidth.pace_of(access)
+
+
+DOWNLOADS: Final = web.AppKey("downloads", Downloads)

@@ -1,0 +1,74 @@
+"""Delivery: which way a body goes, by what the store can do and what the front server asked for.
+
+    accel      the front server asked to send, the store lets it, and it would send what we would
+    write      a little: one write with the head
+    sendfile   the blob has a descriptor, and the connection can send files
+    stream     everything else: pieces, each read when the one before has left
+
+Rule: a body is begun only when nothing but its bytes can fail any more, and what fails after
+that is cut.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aiohttp import web
+
+from gateway.model.byterange import ByteRange
+from gateway.traffic.resolved import Version
+from gateway.web.downloads.context import Downloads, ResolvedRead
+from gateway.web.downloads.decide import PARTIAL, Asked, Representation
+from gateway.web.downloads.deliver import accel
+from gateway.web.downloads.deliver.response import BlobResponse
+from gateway.web.downloads.deliver.sendfile import send_file
+from gateway.web.downloads.deliver.stream import stream
+from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES, write
+from gateway.web.downloads.transfer import Transfer, TransferObserver
+from gateway.web.server.exchange import header_lines, sends_files
+
+
+async def deliver(
+    request: web.Request,
+    downloads: Downloads,
+    resolved: ResolvedRead,
+    asked: Asked,
+    shown: Representation,
+) -> web.StreamResponse:
+    """Send ``shown``. The blob is opened only if its bytes go through here.
+
+    Raises ``BlobMissing`` or ``StorageFailed`` while nothing was sent, ``ConnectionError`` later.
+    """
+    if shown.span is None:
+        return web.Response(status=shown.status, headers=shown.headers)
+    pace = downloads.pace_of(resolved.access)
+    place = accel.place_of(request, downloads, resolved, asked, shown)
+    if place is not None:
+        if _recorded(downloads, resolved, shown.span) is not None:
+            downloads.watch.forget(resolved.read_id)  # nobody says how far it comes
+        return accel.redirect(f"{downloads.accel}/{place}", shown, pace)
+    reader = resolved.reader.opened
+    if reader is None:
+        reader = await resolved.reader.open(partial(downloads.files.open, resolved.record))
+    observer = _recorded(downloads, resolved, shown.span)
+    response = _response_of(resolved.version, shown, shown.span)
+    transfer = Transfer(reader, shown.span, downloads.stalls, pace, observer)
+    if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
+        return await write(request, response, transfer)
+    if reader.descriptor is not None and sends_files(request):
+        return await send_file(request, response, transfer, reader.descriptor)
+    return await stream(request, response, transfer)
+
+
+def _recorded(
+    downloads: Downloads, resolved: ResolvedRead, span: ByteRange
+) -> TransferObserver | None:
+    version = resolved.version
+    etag, size = version.validators.etag, version.blob.size
+    return downloads.watch.record_response(resolved.read_id, etag, span, size)
+
+
+def _response_of(version: Version, shown: Representation, span: ByteRange) -> BlobResponse:
+    """The head, most of which was rendered when the file was looked up."""
+    lines = version.lines if shown.headers is version.headers else header_lines(shown.headers)
+    return BlobResponse(span, version.blob.size, lines, whole=shown.status != PARTIAL)

@@ -1,0 +1,85 @@
+"""From a store without descriptors to the socket, piece by piece.
+
+A piece is read when the one before has left us, so a slow client holds one piece and what its
+socket's buffer holds, whatever the size of the blob. The client is watched for stalls only while
+it is written to: who waits for the store, or for its turn, has not stalled.
+
+Rule: exactly the span's bytes are sent, or the connection is cut: a piece too few, a byte too
+many and an error of the store end it alike, never as if it were whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, aclosing, contextmanager
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.errors import GatewayError
+from gateway.traffic.bandwidth import Schedule
+from gateway.web.downloads.transfer import Transfer
+from gateway.web.server.exchange import ending_with_client
+from gateway.web.server.response import RawResponse, Wire
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def stream(request: web.Request, response: RawResponse, transfer: Transfer) -> RawResponse:
+    """Send the span at the transfer's pace. Raises ``ConnectionError``."""
+    wire = await response.begin(request)
+    with _cutting(wire), ending_with_client(request), ExitStack() as stack:
+        pace = transfer.pace
+        schedule = None if pace is None else stack.enter_context(pace.begun())
+        await _send_pieces(wire, transfer, schedule)
+    return transfer.end(request, response)
+
+
+@contextmanager
+def _cutting(wire: Wire) -> Iterator[None]:
+    """What fails once the head was sent can only be cut; the store's fault is logged."""
+    try:
+        yield
+    except GatewayError as exc:
+        wire.cut()
+        _log.warning("a download was cut", exc_info=exc)
+        raise ConnectionResetError("the blob could not be read to its end") from exc
+    except BaseException:
+        wire.cut()
+        raise
+
+
+async def _send_pieces(wire: Wire, transfer: Transfer, schedule: Schedule | None) -> None:
+    offset, stop = transfer.span.start, transfer.span.stop
+    async with aclosing(transfer.reader.chunks(transfer.span)) as pieces:
+        async for piece in pieces:
+            if offset + len(piece) > stop:
+                raise ConnectionResetError("the store gave more than it was asked for")
+            if schedule is None:
+                await _send(wire, transfer, offset, piece)
+                await asyncio.sleep(0)  # others get their turn
+            else:
+                await _send_paced(wire, transfer, offset, piece, schedule)
+            offset += len(piece)
+    if offset != stop:
+        raise ConnectionResetError("the store gave less than it was asked for")
+
+
+async def _send(wire: Wire, transfer: Transfer, offset: int, piece: bytes | memoryview) -> None:
+    wire.check_open()
+    transfer.sent(offset, offset + len(piece))
+    with transfer.stalls.watching(wire.transport):
+        await wire.write(piece)
+
+
+async def _send_paced(
+    wire: Wire, transfer: Transfer, offset: int, piece: bytes, schedule: Schedule
+) -> None:
+    """In parts as they are granted."""
+    rest = memoryview(piece)
+    while rest:
+        count = await schedule.next(len(rest))
+        await _send(wire, transfer, offset, rest[:count])
+        offset, rest = offset + count, rest[count:]

@@ -1,0 +1,85 @@
+"""A span of a blob on its way to one client, and who follows it.
+
+Knows that a transfer is watched for stalls, paced and followed. Does not know what for: who
+follows transfers (the guard of resumed downloads is one) is told of each and otherwise unknown
+here, and so is how the bytes travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.blobs.port import BlobReader
+from gateway.model.byterange import ByteRange
+from gateway.model.file import Scope
+from gateway.traffic.bandwidth import Pace
+from gateway.web import metrics
+from gateway.web.server.exchange import on_receipt
+from gateway.web.server.response import RawResponse
+from gateway.web.server.stall import StallWatch
+
+
+class TransferObserver(Protocol):
+    """Follows one transfer to its end."""
+
+    def sent(self, start: int, stop: int) -> None:
+        """The bytes of the file from ``start`` up to ``stop`` are about to leave."""
+
+    def end(self) -> None:
+        """The last byte has left us."""
+
+    def acknowledged(self, received: bool) -> None:
+        """It is known whether the client got all of it."""
+
+
+class TransferWatch(Protocol):
+    """Is asked before a transfer, told of it, and may follow it.
+
+    A read (``read_id``) is one caller's of one file; ``version`` is the file's entity tag.
+    """
+
+    def read_id(self, credential: Hashable, scope: Scope, name: str) -> bytes:
+        """What a caller's reads of a file are told apart by, without the credential."""
+
+    def continues_other_version(self, read_id: bytes, version: str, header: str) -> bool:
+        """Whether ``header``, a ``Range`` that names no version, goes on with another one."""
+
+    def record_response(
+        self, read_id: bytes, version: str, span: ByteRange, size: int
+    ) -> TransferObserver | None:
+        """Take note of a response before it is sent: ``span`` of ``size`` bytes of ``version``.
+
+        Returns who is to be told how it goes on, if anybody.
+        """
+
+    def forget(self, read_id: bytes) -> None:
+        """The read goes on where it is not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """``span`` of an open blob to one client: watched for stalls, at ``pace``, followed."""
+
+    reader: BlobReader
+    span: ByteRange
+    stalls: StallWatch
+    pace: Pace | None = None
+    observer: TransferObserver | None = None
+
+    def sent(self, start: int, stop: int) -> None:
+        """The bytes from ``start`` up to ``stop`` are about to leave."""
+        if self.observer is not None:
+            self.observer.sent(start, stop)
+
+    def end(self, request: web.Request, response: RawResponse) -> RawResponse:
+        """All of it has left us; the response, ended."""
+        metrics.sent(self.span.length)
+        response.end()
+        if self.observer is not None:
+            self.observer.end()
+            on_receipt(request, self.observer.acknowledged)
+        return response
