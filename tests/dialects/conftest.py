@@ -1,24 +1,22 @@
-"""A whole gateway on an empty database, and a few people before it."""
+"""A whole gateway in the test's own process, on an empty database, and a few people before it."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import aiohttp
 import pytest
-from pydantic import SecretStr
+from pytest_aiohttp.plugin import AiohttpClient
 
-from gateway.app import open_app, open_stores, start_server
 from gateway.database.pool import Database
-from gateway.web.operations.health import Readiness
+from gateway.identity.rows.users import add_user, make_admin
 from tests.tools.client import PASSWORD, Client
-from tests.tools.deployment import deployment_of
-from tests.tools.ports import HOST
+from tests.tools.inside import cheap_hash, open_application
 
 ROOT_EMAIL = "admin@example.com"
+HASH = cheap_hash(PASSWORD)
 
 
 @pytest.fixture
@@ -29,23 +27,24 @@ def settings() -> dict[str, Any]:
 
 @pytest.fixture
 async def nobody(
-    database: Database, database_url: str, tmp_path: Path, settings: dict[str, Any]
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    aiohttp_client: AiohttpClient,
 ) -> AsyncIterator[Client]:
-    """Somebody without a credential, before a whole gateway with an admin."""
-    quiet = {"data_dir": tmp_path, "secret": SecretStr("s" * 32), "access_log": False}
-    deployment = deployment_of(**{**quiet, **settings})
-    async with (
-        open_stores(deployment, database_url) as stores,
-        open_app(deployment, stores, Readiness({})) as app,
-        aiohttp.ClientSession() as session,
-    ):
-        await stores.registry.users.ensure_admin(ROOT_EMAIL, PASSWORD)
-        with socket.create_server((HOST, 0)) as sock:
-            server = await start_server(app, deployment, sock)
-            try:
-                yield Client(session, f"http://{HOST}:{sock.getsockname()[1]}")
-            finally:
-                await server.stop()
+    """Somebody without a credential, before a whole gateway with an admin and the two below."""
+    await make_admin(database, uuid4(), ROOT_EMAIL, HASH)
+    async with open_application(tmp_path, database_url, **settings) as app:
+        client = await aiohttp_client(app)
+        yield Client(client.session, str(client.make_url("")).rstrip("/"))
+        await client.close()
+
+
+async def new_user(nobody: Client, database: Database, email: str) -> Client:
+    """Somebody who has signed up and logged in, without the price of a real hash."""
+    await add_user(database, uuid4(), email, HASH, {})
+    return await nobody.log_in(email)
 
 
 @pytest.fixture
@@ -54,10 +53,10 @@ async def root(nobody: Client) -> Client:
 
 
 @pytest.fixture
-async def user(nobody: Client) -> Client:
-    return await nobody.sign_up("test@email.com")
+async def user(nobody: Client, database: Database) -> Client:
+    return await new_user(nobody, database, "test@email.com")
 
 
 @pytest.fixture
-async def stranger(nobody: Client) -> Client:
-    return await nobody.sign_up("stranger@email.com")
+async def stranger(nobody: Client, database: Database) -> Client:
+    return await new_user(nobody, database, "stranger@email.com")

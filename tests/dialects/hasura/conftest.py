@@ -1,4 +1,8 @@
-"""One real gateway per module, with a real nginx before it whose authentication layer is the test."""
+"""One real gateway per module, with a real nginx before it whose authentication layer is the test.
+
+Modules that ask nothing of a process have the gateway inside their own (``INSIDE = True``), on the
+plain handlers.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from tests.tools.gateway import GatewayProcess, running_gateway
+from tests.tools.inside import InsideGateway, gateway_inside
 from tests.tools.mainflux import User, sign_in
 from tests.tools.nginx import ACCEL, Nginx, running_nginx
 from tests.tools.ports import HOST
@@ -20,6 +25,7 @@ from tests.tools.rawhttp import Answer, RawConnection, raw_connection
 
 WAYS = ("direct", "nginx")
 Headers = tuple[tuple[str, str], ...]
+AnyGateway = GatewayProcess | InsideGateway
 
 # A deployment whose authentication layer says what the test's client says of itself.
 PASSED_ON = {
@@ -89,20 +95,23 @@ def check_refusal(answer: Answer, status: int, code: str, message: str) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: str
-) -> AsyncIterator[GatewayProcess]:
+) -> AsyncIterator[AnyGateway]:
     """The service with the module's ``SETTINGS``; this machine may say who asks."""
     settings = {"accel": ACCEL, "trusted_proxies": f"{HOST}/32"}
-    async with running_gateway(
-        tmp_path_factory.mktemp("gateway"),
-        database_server=postgres_server,
-        **(settings | getattr(request.module, "SETTINGS", {})),
+    settings |= getattr(request.module, "SETTINGS", {})
+    inside = getattr(request.module, "INSIDE", False)
+    folder = tmp_path_factory.mktemp("gateway")
+    async with (
+        gateway_inside(folder, database_server=postgres_server, **settings)
+        if inside
+        else running_gateway(folder, database_server=postgres_server, **settings)
     ) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def nginx(
-    gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
+    gateway: AnyGateway, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Nginx]:
     """The deployed nginx before it, with an authentication layer."""
     folder: Path = tmp_path_factory.mktemp("nginx")
@@ -116,7 +125,7 @@ async def nginx(
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def hasura(request: pytest.FixtureRequest, gateway: GatewayProcess, nginx: Nginx) -> Hasura:
+def hasura(request: pytest.FixtureRequest, gateway: AnyGateway, nginx: Nginx) -> Hasura:
     """The routes at the gateway itself, then at nginx."""
     return Hasura(gateway.port if request.param == "direct" else nginx.port)
 
@@ -129,6 +138,6 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def admin(gateway: GatewayProcess, http: aiohttp.ClientSession) -> User:
+async def admin(gateway: AnyGateway, http: aiohttp.ClientSession) -> User:
     """The first administrator of our registry."""
     return await sign_in(http, gateway.url)

@@ -18,12 +18,13 @@ from tests.dialects.hasura.conftest import (
     caller,
     check_refusal,
 )
-from tests.tools.gateway import GatewayProcess
+from tests.tools.inside import InsideGateway
 from tests.tools.nginx import Nginx
 from tests.tools.rawhttp import multipart, raw_connection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+INSIDE = True
 SETTINGS = {"max_file_bytes": 100_000}
 USER_ID = "X-Hasura-User-Id"
 ROLE = "X-Hasura-Role"
@@ -114,7 +115,7 @@ def fresh() -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def taken(gateway: GatewayProcess) -> AsyncIterator[None]:
+async def taken(gateway: InsideGateway) -> AsyncIterator[None]:
     """A file of seven bytes with the id ``taken``."""
     await Hasura(gateway.port).create("/taken", b"content")
     yield
@@ -165,12 +166,12 @@ async def test_a_head_is_refused_like_a_get_without_the_words(hasura: Hasura) ->
         assert (status, b"") == (answer.status, answer.body)
 
 
-def blobs_of(gateway: GatewayProcess) -> set[Path]:
+def blobs_of(gateway: InsideGateway) -> set[Path]:
     folder = gateway.data_dir / "blobs" / "hasura" / "default"
     return set(folder.rglob("*")) if folder.exists() else set()
 
 
-async def blob_of(gateway: GatewayProcess, path: str, content: bytes) -> Path:
+async def blob_of(gateway: InsideGateway, path: str, content: bytes) -> Path:
     """The blob of a file that is made now."""
     before = blobs_of(gateway)
     await Hasura(gateway.port).create(path, content)
@@ -180,25 +181,30 @@ async def blob_of(gateway: GatewayProcess, path: str, content: bytes) -> Path:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_row_whose_blob_is_gone_is_our_fault(
-    gateway: GatewayProcess, hasura: Hasura, fresh: str, method: str
+    gateway: InsideGateway,
+    hasura: Hasura,
+    fresh: str,
+    method: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (await blob_of(gateway, f"/{fresh}", b"content")).unlink()
     answer = await hasura.ask(method, f"/{fresh}")
     if method == "GET":
         check_refusal(answer, *FATAL)
     assert 500 == answer.status
-    assert answer.head.one("X-Request-Id") in gateway.log
+    assert answer.head.one("X-Request-Id")
+    assert "BlobMissing" in caplog.text
 
 
 async def test_a_row_whose_blob_is_not_whole_is_our_fault(
-    gateway: GatewayProcess, hasura: Hasura, fresh: str
+    gateway: InsideGateway, hasura: Hasura, fresh: str
 ) -> None:
     (await blob_of(gateway, f"/{fresh}", b"content")).write_bytes(b"conten")
     check_refusal(await hasura.ask("GET", f"/{fresh}"), *FATAL)
 
 
 async def test_a_blob_that_only_nginx_misses_is_our_fault_in_the_same_words(
-    gateway: GatewayProcess, nginx: Nginx, fresh: str
+    gateway: InsideGateway, nginx: Nginx, fresh: str
 ) -> None:
     """The gateway has it open from the read before, and sends nginx to where it no longer is."""
     through = Hasura(nginx.port)
@@ -217,7 +223,7 @@ async def test_a_blob_that_only_nginx_misses_is_our_fault_in_the_same_words(
     ],
 )
 async def test_an_unknown_path_is_not_found_in_hasuras_words(
-    gateway: GatewayProcess, method: str, path: str
+    gateway: InsideGateway, method: str, path: str
 ) -> None:
     async with raw_connection(gateway.port) as connection:
         answer = await connection.ask(method, path)
@@ -277,7 +283,7 @@ async def test_a_method_that_is_not_there_is_named_with_those_that_are(
     ],
 )
 async def test_a_body_that_is_refused_is_refused_in_hasuras_words(
-    gateway: GatewayProcess, fresh: str, headers: Headers, body: bytes, status: int, message: str
+    gateway: InsideGateway, fresh: str, headers: Headers, body: bytes, status: int, message: str
 ) -> None:
     direct = Hasura(gateway.port)
     answer = await direct.ask("POST", f"/{fresh}", (*ADMIN, *headers), body)
@@ -286,7 +292,7 @@ async def test_a_body_that_is_refused_is_refused_in_hasuras_words(
     check_refusal(gone, 404, "not_found", f"file not found : {fresh}")
 
 
-async def test_an_expectation_that_we_cannot_meet(gateway: GatewayProcess, fresh: str) -> None:
+async def test_an_expectation_that_we_cannot_meet(gateway: InsideGateway, fresh: str) -> None:
     headers = (*ADMIN, OCTETS, ("Expect", "200-ok"))
     answer = await Hasura(gateway.port).ask("POST", f"/{fresh}", headers, b"content")
     check_refusal(answer, 417, "bad_request", "expectation failed")
@@ -319,7 +325,7 @@ async def test_a_form_without_a_file_misses_a_parameter(hasura: Hasura, fresh: s
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
 async def test_an_id_that_cannot_be_is_a_bad_request(
-    gateway: GatewayProcess, method: str, escaped: str
+    gateway: InsideGateway, method: str, escaped: str
 ) -> None:
     answer = await Hasura(gateway.port).ask(method, f"/{escaped}", (*ADMIN, OCTETS))
     assert (400, "bad_request") == (answer.status, json.loads(answer.body)["code"])

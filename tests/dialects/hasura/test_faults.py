@@ -33,6 +33,17 @@ async def test_a_full_disk_is_our_fault(hasura: Hasura, gateway: GatewayProcess)
     assert "insufficient storage" in gateway.log
 
 
+async def test_the_log_tells_of_the_request_whose_blob_is_gone(
+    hasura: Hasura, gateway: GatewayProcess
+) -> None:
+    created = await hasura.create("", b"content")
+    [blob] = (path for path in (gateway.data_dir / "blobs").rglob("*") if path.is_file())
+    blob.unlink()
+    answer = await hasura.ask("GET", f"/{created['file_id']}")
+    check_refusal(answer, *FATAL)
+    assert answer.head.one("X-Request-Id") in gateway.log
+
+
 async def test_a_database_that_is_away_is_our_fault(
     hasura: Hasura, gateway: GatewayProcess, postgres_server: str
 ) -> None:

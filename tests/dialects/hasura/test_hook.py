@@ -16,7 +16,6 @@ from tests.dialects.hasura.conftest import (
     caller,
     check_refusal,
 )
-from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.hook import (
     ALLOW,
     Decision,
@@ -27,6 +26,7 @@ from tests.tools.hook import (
     deny,
     running_hook,
 )
+from tests.tools.inside import InsideGateway, gateway_inside
 from tests.tools.mainflux import User
 from tests.tools.nginx import ACCEL
 from tests.tools.ports import HOST
@@ -49,9 +49,9 @@ async def hook() -> AsyncIterator[HookServer]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(
     hook: HookServer, tmp_path_factory: pytest.TempPathFactory, postgres_server: str
-) -> AsyncIterator[GatewayProcess]:
+) -> AsyncIterator[InsideGateway]:
     """The service that asks it every time, under a policy that would let nobody write."""
-    async with running_gateway(
+    async with gateway_inside(
         tmp_path_factory.mktemp("gateway"),
         database_server=postgres_server,
         accel=ACCEL,
@@ -65,7 +65,7 @@ async def gateway(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def shared(gateway: GatewayProcess, hook: HookServer) -> str:
+async def shared(gateway: InsideGateway, hook: HookServer) -> str:
     """A file of this test's own; afterwards the hook has heard nothing and allows everything."""
     hook.always(ALLOW)
     path = f"/file-{next(_ids)}"
@@ -141,7 +141,7 @@ async def test_what_the_hook_denies_is_refused_with_its_reason(
 )
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
 async def test_anything_else_is_our_fault_and_nothing_happens(
-    gateway: GatewayProcess, hook: HookServer, shared: str, method: str, decision: Decision
+    gateway: InsideGateway, hook: HookServer, shared: str, method: str, decision: Decision
 ) -> None:
     direct = Hasura(gateway.port)
     hook.always(decision)
@@ -184,7 +184,7 @@ async def test_a_denial_without_end_is_one_without_a_reason(
 
 
 async def test_a_refused_body_is_never_asked_for(
-    gateway: GatewayProcess, hook: HookServer, shared: str
+    gateway: InsideGateway, hook: HookServer, shared: str
 ) -> None:
     hook.always(deny("no"))
     async with raw_connection(gateway.port) as connection:
@@ -205,7 +205,7 @@ async def test_a_refused_body_is_never_asked_for(
     ],
 )
 async def test_the_hook_is_told_who_asks_for_what(
-    gateway: GatewayProcess, hook: HookServer, shared: str, method: str, operation: str
+    gateway: InsideGateway, hook: HookServer, shared: str, method: str, operation: str
 ) -> None:
     identity = (
         *caller("editor", 7),
@@ -242,7 +242,7 @@ def told(asked: HookRequest) -> dict[str, str | None]:
 
 
 async def test_the_hook_is_told_the_id_that_we_make_up(
-    gateway: GatewayProcess, hook: HookServer, shared: str
+    gateway: InsideGateway, hook: HookServer, shared: str
 ) -> None:
     created = await Hasura(gateway.port).create("", b"content")
     assert ["authorise", "commit"] == [asked.phase for asked in hook.requests]
@@ -250,7 +250,7 @@ async def test_the_hook_is_told_the_id_that_we_make_up(
 
 
 async def test_the_hook_sees_a_user_of_ours_as_an_integer(
-    gateway: GatewayProcess, hook: HookServer, shared: str, admin: User
+    gateway: InsideGateway, hook: HookServer, shared: str, admin: User
 ) -> None:
     headers = (("Authorization", f"Bearer {admin.token}"), OCTETS)
     answer = await Hasura(gateway.port).ask("PUT", shared, headers, b"content")

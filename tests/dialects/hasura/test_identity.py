@@ -19,13 +19,14 @@ from tests.dialects.hasura.conftest import (
     caller,
     check_refusal,
 )
-from tests.tools.gateway import GatewayProcess, running_gateway
+from tests.tools.inside import InsideGateway, gateway_inside
 from tests.tools.mainflux import User, sign_in
 from tests.tools.nginx import ACCEL, running_nginx
 from tests.tools.ports import HOST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+INSIDE = True
 SECRET = "between-the-proxy-and-us"
 USER_ID = "X-Hasura-User-Id"
 ROLE = "X-Hasura-Role"
@@ -36,9 +37,9 @@ ALLOWED = "X-Hasura-Allowed-Roles"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def wary(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: str
-) -> AsyncIterator[GatewayProcess]:
+) -> AsyncIterator[InsideGateway]:
     """A gateway that believes another network, and who knows the secret; anybody may read."""
-    async with running_gateway(
+    async with gateway_inside(
         tmp_path_factory.mktemp("wary"),
         database_server=postgres_server,
         accel=ACCEL,
@@ -66,7 +67,7 @@ async def wary(
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_from_an_untrusted_peer_identity_headers_are_an_error(
-    wary: GatewayProcess, method: str, headers: Headers
+    wary: InsideGateway, method: str, headers: Headers
 ) -> None:
     """Even where the policy would let anybody read: nothing is ignored, nothing is believed."""
     body = b"content" if method == "PUT" else b""
@@ -80,7 +81,7 @@ def lower(headers: Headers) -> set[str]:
     return {name.lower() for name, _ in headers}
 
 
-async def test_who_knows_the_secret_is_believed(wary: GatewayProcess) -> None:
+async def test_who_knows_the_secret_is_believed(wary: InsideGateway) -> None:
     direct, secret = Hasura(wary.port), ("X-Filestore-Proxy-Secret", SECRET)
     answer = await direct.ask(
         "POST", "/by-secret", (*caller("user", 5), OCTETS, secret), b"content"
@@ -90,7 +91,7 @@ async def test_who_knows_the_secret_is_believed(wary: GatewayProcess) -> None:
 
 
 async def test_what_was_read_as_someone_trusted_is_not_kept_for_others(
-    gateway: GatewayProcess, wary: GatewayProcess
+    gateway: InsideGateway, wary: InsideGateway
 ) -> None:
     """The same headers, a moment later, without the secret; and the same path as somebody else."""
     direct, secret = Hasura(wary.port), ("X-Filestore-Proxy-Secret", SECRET)
@@ -105,7 +106,7 @@ async def test_what_was_read_as_someone_trusted_is_not_kept_for_others(
 
 
 async def test_the_shipped_nginx_lets_no_client_say_who_it_is(
-    gateway: GatewayProcess, tmp_path: Path, admin: User
+    gateway: InsideGateway, tmp_path: Path, admin: User
 ) -> None:
     blobs = gateway.data_dir / "blobs"
     async with running_nginx(tmp_path, upstream=f"{HOST}:{gateway.port}", blobs=blobs) as nginx:
@@ -117,9 +118,7 @@ async def test_the_shipped_nginx_lets_no_client_say_who_it_is(
         check_refusal(answer, 404, "not_found", "file not found : absent")
 
 
-async def test_an_nginx_that_is_not_trusted_is_told_so(
-    wary: GatewayProcess, tmp_path: Path
-) -> None:
+async def test_an_nginx_that_is_not_trusted_is_told_so(wary: InsideGateway, tmp_path: Path) -> None:
     """The mistake of a deployment that has an authentication layer and forgot to name it."""
     upstream, blobs = f"{HOST}:{wary.port}", wary.data_dir / "blobs"
     async with running_nginx(
@@ -201,7 +200,7 @@ async def test_an_nginx_that_is_not_trusted_is_told_so(
     ],
 )
 async def test_what_a_trusted_peer_says_must_be_whole(
-    gateway: GatewayProcess, headers: Headers, message: str
+    gateway: InsideGateway, headers: Headers, message: str
 ) -> None:
     sentence = f"{USER_ID} should be an integer" if message == "is no integer" else message
     answer = await Hasura(gateway.port).ask("GET", "/absent", headers)
@@ -237,7 +236,7 @@ async def test_an_admin_in_other_words(hasura: Hasura, headers: Headers) -> None
 
 
 async def test_our_own_token_says_who_and_which_role(
-    gateway: GatewayProcess, hasura: Hasura, admin: User, http: aiohttp.ClientSession
+    gateway: InsideGateway, hasura: Hasura, admin: User, http: aiohttp.ClientSession
 ) -> None:
     """The id is an integer that stays with the user, through logins and changed passwords."""
     ids = []

@@ -17,12 +17,13 @@ from tests.dialects.hasura.conftest import (
     caller,
     check_refusal,
 )
-from tests.tools.gateway import GatewayProcess
+from tests.tools.inside import InsideGateway
 from tests.tools.mainflux import User, sign_in
 from tests.tools.rawhttp import Answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+INSIDE = True
 CALLERS = ("admin", "user", "anonymous", "editor", "nobody", "our admin", "our user")
 OPERATIONS = ("create", "create anew", "put", "get", "head", "delete")
 PASSWORD = "correct-horse"
@@ -104,7 +105,7 @@ class Setup:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tokens(
-    gateway: GatewayProcess, http: aiohttp.ClientSession, admin: User
+    gateway: InsideGateway, http: aiohttp.ClientSession, admin: User
 ) -> AsyncIterator[dict[str, str]]:
     """Those tokens; and the file that everybody reads is made, while an admin may."""
     body = {"email": "user@gateway.test", "password": PASSWORD}
@@ -119,11 +120,10 @@ async def tokens(
     scope="module", loop_scope="module", params=["admin", "private", "public", "read-only"]
 )
 async def setup(
-    request: pytest.FixtureRequest, gateway: GatewayProcess, tokens: dict[str, str]
+    request: pytest.FixtureRequest, gateway: InsideGateway, tokens: dict[str, str]
 ) -> AsyncIterator[Setup]:
     """The same service, started again under each policy."""
-    gateway._environment["GATEWAY_HASURA_POLICY"] = request.param
-    await gateway.restart()
+    await gateway.restart(hasura_policy=request.param)
     yield Setup(request.param, tokens)
 
 
