@@ -15,7 +15,7 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 
 FLOORS = [
     {"model", "settings", "process"},
-    {"database", "traffic"},
+    {"database", "traffic", "http_client"},
     {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
     {"web/server"},
@@ -42,6 +42,7 @@ HTTP_ROOMS = (
     "dialects/",
     "app.py",
     "__main__.py",
+    "http_client.py",
     "identity/hook.py",
     "messaging/delivery.py",
 )

@@ -23,6 +23,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from gateway.http_client import http_client
 from gateway.identity.port import Sealed
 from gateway.model.access import Access
 from gateway.model.errors import Denied, HookUnavailable
@@ -110,14 +111,8 @@ async def open_http_hook(
 
     ``timeout_seconds`` bounds a whole exchange, waiting for a connection included.
     """
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections),
-        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": "filestore-gateway", "Accept-Encoding": "identity"},
-        auto_decompress=False,
-        trust_env=False,
-    ) as session:
+    connector = aiohttp.TCPConnector(limit=connections)
+    async with http_client(connector, timeout_seconds=timeout_seconds) as session:
         yield HttpHook(session, url)
 
 

@@ -25,6 +25,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.database.pool import Database
+from gateway.http_client import http_client
 from gateway.messaging.records import Delivery
 from gateway.messaging.render import rendered
 from gateway.messaging.rows import outbox
@@ -200,19 +201,13 @@ class Deliverer:
 @contextlib.asynccontextmanager
 async def delivering(database: Database, policy: DeliveryPolicy) -> AsyncIterator[Deliverer]:
     """A deliverer that runs for as long as the block does."""
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=policy.concurrency,
-            force_close=True,  # each delivery has its own connection, to an address judged for it
-            use_dns_cache=False,
-            socket_factory=open_socket if policy.private_targets else open_public_socket,
-        ),
-        timeout=aiohttp.ClientTimeout(total=policy.timeout_seconds),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": "filestore-gateway", "Accept-Encoding": "identity"},
-        auto_decompress=False,
-        trust_env=False,
-    ) as session:
+    connector = aiohttp.TCPConnector(
+        limit=policy.concurrency,
+        force_close=True,  # each delivery has its own connection, to an address judged for it
+        use_dns_cache=False,
+        socket_factory=open_socket if policy.private_targets else open_public_socket,
+    )
+    async with http_client(connector, timeout_seconds=policy.timeout_seconds) as session:
         deliverer = Deliverer(database, Poster(session), policy)
         async with running(deliverer.run()):
             yield deliverer

@@ -1,0 +1,29 @@
+"""How the gateway calls out: to the deployment's hook, and to the receivers of webhooks.
+
+Knows no addresses and no reasons to call.
+
+Rule: what is called is not trusted. The whole exchange has a time, no proxy of the
+environment is used, no cookie is kept, nothing is unpacked; callers follow no redirect and read
+no more than they need.
+"""
+
+from __future__ import annotations
+
+import aiohttp
+
+
+def http_client(
+    connector: aiohttp.BaseConnector, *, timeout_seconds: float
+) -> aiohttp.ClientSession:
+    """A session, to be entered; it closes ``connector``.
+
+    ``timeout_seconds`` bounds a whole exchange, waiting for a connection included.
+    """
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "filestore-gateway", "Accept-Encoding": "identity"},
+        auto_decompress=False,
+        trust_env=False,
+    )
