@@ -1,0 +1,90 @@
+"""The shipped nginx configuration knows of every dialect what the dialect says nginx must know.
+
+After a change of a dialect's ``NginxPart``: ``python -m tests.test_nginx_dialects`` rewrites the
+two lists of addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.dialects import DIALECTS
+from gateway.web.dialect import Dialect
+
+NGINX = Path(__file__).parent.parent / "deploy" / "nginx"
+LISTS = {
+    "filestore-locations.conf": re.compile(r"(?<=^location ~ \^/\()\S+(?=\)\(/\|\$\) \{$)", re.MULTILINE),
+    "filestore-edge.conf": re.compile(r"(?<=\~\^\(/filestore\)\?/\()\S+(?=\)\$ \$filestore_edge_plain;)"),
+}  # fmt: skip
+VARIABLE = re.compile(r"\{[a-z_]+(?::[^{}]*)?\}")
+
+
+def expected(file: str) -> str:
+    """The list that the file has to have."""
+    of_file = {
+        "filestore-locations.conf": [p for d in DIALECTS for p in d.nginx.locations],
+        "filestore-edge.conf": [p for d in DIALECTS for p in d.nginx.files],
+    }
+    return "|".join(of_file[file])
+
+
+def text_of(file: str) -> str:
+    return (NGINX / file).read_text(encoding="utf-8")
+
+
+def reads(dialect: Dialect) -> set[str]:
+    """Paths that the dialect answers to GET, each variable a word."""
+    paths = (route.path for route in dialect.routes if route.method == "GET")
+    return {VARIABLE.sub("x", path).strip("/") for path in paths}
+
+
+def headers_of(kind: str) -> list[str]:
+    return [name for d in DIALECTS for name in getattr(d.nginx, kind)]
+
+
+@pytest.mark.parametrize("file", LISTS)
+def test_the_addresses_are_those_of_the_dialects(file: str) -> None:
+    assert [expected(file)] == LISTS[file].findall(text_of(file))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
+def test_every_pattern_is_of_something_that_is_served(dialect: Dialect) -> None:
+    served = reads(dialect)
+    begun = [rf"{pattern}(/.*)?" for pattern in dialect.nginx.locations]
+    unused = [
+        pattern
+        for pattern in (*begun, *dialect.nginx.files)
+        if not any(re.fullmatch(pattern, path) for path in served)
+    ]
+    assert [] == unused
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
+def test_what_nginx_may_send_goes_to_the_gateway_otherwise(dialect: Dialect) -> None:
+    """A file that edge mode knows is reached without it, too: at the root, by a location."""
+    files = [path for path in reads(dialect) for p in dialect.nginx.files if re.fullmatch(p, path)]
+    reached = "|".join(dialect.nginx.locations)
+    assert [] == [path for path in files if not re.match(rf"({reached})(/|$)", path)]
+
+
+@pytest.mark.parametrize("name", headers_of("asserted_headers"))
+def test_who_the_caller_is_comes_from_no_client(name: str) -> None:
+    assert 1 == text_of("filestore-proxy.conf").count(f'\nproxy_set_header {name} "";\n')
+
+
+@pytest.mark.parametrize("name", headers_of("significant_headers"))
+def test_a_request_with_such_a_header_is_the_gateways(name: str) -> None:
+    [plain] = re.findall(
+        r'^map "(\$request_method\S+)"', text_of("filestore-edge.conf"), re.MULTILINE
+    )
+    assert f"$http_{name.lower().replace('-', '_')}" in re.split(r"(?=\$)|\|", plain)
+
+
+if __name__ == "__main__":
+    for changed, pattern in LISTS.items():
+        path = NGINX / changed
+        written = pattern.sub(lambda _, name=changed: expected(name), text_of(changed))  # type: ignore[misc]
+        path.write_text(written, encoding="utf-8")
