@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Options
 from gateway.web.server.plain import handler_options
@@ -120,10 +119,10 @@ async def _unasked(_: web.BaseRequest) -> web.StreamResponse:
     return web.Response()
 
 
-def _connection() -> RequestHandler:
+def _connection() -> web.RequestHandler:
     options = Options(lambda _: web.Response(), _TRIED_SECONDS)
     loop = asyncio.get_running_loop()
-    return RequestHandler(web.Server(_unasked), loop=loop, **handler_options(options))
+    return web.RequestHandler(web.Server(_unasked), loop=loop, **handler_options(options))
 
 
 def _new_parser() -> Any:

@@ -16,7 +16,6 @@ import inspect
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from gateway.model.errors import Failure, Malformed
 from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Options
@@ -24,7 +23,7 @@ from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Opt
 _SERVER_FAULT: Final = 500
 
 
-class PlainConnection(RequestHandler):
+class PlainConnection(web.RequestHandler):
     """aiohttp's connection. What never reaches a handler is refused in our words."""
 
     __slots__ = ("_options",)
@@ -69,5 +68,5 @@ def handler_options(options: Options) -> dict[str, Any]:
         "auto_decompress": False,  # what is stored is what was sent
         "access_log": None,  # the middleware logs
     }
-    known = inspect.signature(RequestHandler).parameters
+    known = inspect.signature(web.RequestHandler).parameters
     return {name: value for name, value in wanted.items() if name in known}

@@ -58,36 +58,38 @@ class RawResponse(web.StreamResponse):
 
         Raises ``ConnectionError`` if the client left.
         """
-        if isinstance(request.protocol, OwnConnection):
-            await request.writer.write(self._head(request) + body)
-        else:
-            await self._begin_plainly(request, body)
+        head = self._head(request)
+        own = isinstance(request.protocol, OwnConnection)
+        writer = request.writer if own else await self._prepared(request, head)
+        if own:
+            self._keep_alive = request.keep_alive
+            body = head + body
+        if body:
+            await writer.write(body)
         transport = cast(asyncio.WriteTransport | None, request.transport)
         if transport is None:
             raise ConnectionResetError("the client left")
-        return Wire(transport, request.writer)
+        return Wire(transport, writer)
 
     def end(self) -> None:
         """All bytes were sent."""
         if not self.prepared:  # by aiohttp, which then ends it
             self._eof_sent = True
 
-    async def _begin_plainly(self, request: web.Request, body: bytes) -> None:
-        for line in self._lines.decode("ascii").splitlines():
+    async def _prepared(self, request: web.Request, head: bytes) -> AbstractStreamWriter:
+        """The writer, after aiohttp has sent the same head."""
+        for line in head.decode("ascii").splitlines()[1:-1]:
             name, _, value = line.partition(": ")
             self.headers.add(name, value)
-        self.headers["Server"] = SERVER
-        self.content_length = self._length
-        await self.prepare(request)
-        if body:
-            await self.write(body)
+        writer = await self.prepare(request)
+        assert writer is not None, "it begins now"
+        return writer
 
     def _head(self, request: web.Request) -> bytes:
-        self._keep_alive = request.keep_alive
         first = request.version >= _HTTP_1_1
-        lines = self._lines
-        if self._keep_alive != first:
-            lines = (_KEEP_ALIVE if self._keep_alive else _CLOSE) + lines
+        lines, keep_alive = self._lines, request.keep_alive
+        if keep_alive != first:
+            lines = (_KEEP_ALIVE if keep_alive else _CLOSE) + lines
         return rendered_head(self.status, self._length, lines, minor=int(first))
 
 
