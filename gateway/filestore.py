@@ -128,6 +128,10 @@ class Filestore:
         """One page of a scope's files."""
         return await self._files.list(listing)
 
+    def walk(self, listing: Listing) -> AsyncGenerator[FileRecord, None]:
+        """All files of a listing from its offset on; to be closed, for it holds a connection."""
+        return self._files.walk(listing)
+
     async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:
         """The files that a dialect's own statement yields, which bounds their number."""
         return await self._files.select(statement, *values)
@@ -203,8 +207,9 @@ class Filestore:
             self._audience.on_change(FileChanged(draft.scope, draft.name))
 
     async def _approve(self, deposit: Deposit, blob: Blob) -> None:
-        access = replace(deposit.access, name=deposit.draft.name)
-        await self._hook.approve(access, Sealed(blob, deposit.draft.content_type))
+        draft = deposit.draft
+        access = replace(deposit.access, scope=draft.scope, name=draft.name)
+        await self._hook.approve(access, Sealed(blob, draft.content_type))
 
     async def _commit(self, deposit: Deposit, blob: Blob) -> FileRecord:
         draft, creator = deposit.draft, deposit.access.principal.id

@@ -38,7 +38,7 @@ BY_NAME: Final = Order("name")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which files, in which order, which page. ``limit`` of ``None`` means all.
+    """Which files, in which order, which page.
 
     ``name`` is a case-insensitive substring; ``attributes`` must all be contained in
     the file's own (as PostgreSQL's ``@>``).
@@ -46,7 +46,7 @@ class Listing:
 
     scope: Scope
     offset: int = 0
-    limit: int | None = 10
+    limit: int = 10
     order: Order = BY_NAME
     descending: bool = False
     name: str = ""
@@ -75,6 +75,9 @@ class FileLookups(Protocol):
 
     async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page."""
+
+    def walk(self, listing: Listing) -> AsyncGenerator[FileRecord, None]:
+        """All files of a listing from its offset on, whatever its limit; as ``stream``."""
 
     async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:
         """What a dialect's own statement yields, which has the columns of ``file_rows``.

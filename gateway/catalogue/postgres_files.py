@@ -68,17 +68,18 @@ class PostgresFiles:
 
     async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page."""
-        scope = listing.scope
-        matching = (scope.kind, scope.owner, listing.name, dict(listing.attributes))
+        matching, page = _matching(listing), (listing.limit, listing.offset)
         async with self._database.session() as session:
             total = await _count(session, listing, matching)
-            rows = await session.rows(
-                ordered("list_files", listing.order.name, descending=listing.descending),
-                *matching,
-                listing.limit,
-                listing.offset,
-            )
+            rows = await session.rows(_statement(listing), *matching, *page)
         return Page(total, [record_of(row) for row in rows])
+
+    async def walk(self, listing: Listing) -> AsyncGenerator[FileRecord, None]:
+        """All files of a listing from its offset on."""
+        values = (*_matching(listing), None, listing.offset)
+        async with aclosing(self.stream(_statement(listing), *values)) as files:
+            async for record in files:
+                yield record
 
     async def select(self, statement: str, *values: object) -> Sequence[FileRecord]:
         """What a dialect's own statement yields."""
@@ -296,9 +297,16 @@ async def _reread(session: Session, file_id: UUID) -> FileRecord:
     return record_of(row)
 
 
-async def _count(
-    session: Session, listing: Listing, matching: tuple[str, str, str, dict[str, Any]]
-) -> int:
+def _statement(listing: Listing) -> str:
+    return ordered("list_files", listing.order.name, descending=listing.descending)
+
+
+def _matching(listing: Listing) -> tuple[object, ...]:
+    scope = listing.scope
+    return (scope.kind, scope.owner, listing.name, dict(listing.attributes))
+
+
+async def _count(session: Session, listing: Listing, matching: tuple[object, ...]) -> int:
     if listing.name or listing.attributes:
         return int(await session.value("count_matching_files", *matching))
     return int(await session.value("count_files", *matching[:2]))

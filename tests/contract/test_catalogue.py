@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tracemalloc
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +22,7 @@ from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.changes import CHANNEL, parse_change
 from gateway.database.pool import Database, open_database
-from gateway.database.statements import ordered, read_statements
+from gateway.database.statements import SqlFolder, ordered, read_statements
 from gateway.identity.rows.scopes import remove_scope
 from gateway.model.change import Change, FileChanged
 from gateway.model.digest import Digest
@@ -430,7 +432,8 @@ async def test_listings_are_filtered(
 
 
 async def test_pages_of_a_listing_make_the_whole(shelf: PostgresFiles) -> None:
-    whole = (await names(shelf, Listing(SCOPE, limit=None)))[1]
+    async with aclosing(shelf.walk(Listing(SCOPE, limit=1))) as files:
+        whole = [record.name async for record in files]
     pages = [await names(shelf, Listing(SCOPE, offset=n, limit=2)) for n in (0, 2, 4, 6)]
     assert [5, 5, 5, 5] == [total for total, _ in pages]
     assert whole == [name for _, page in pages for name in page]
@@ -781,6 +784,25 @@ async def test_what_comes_to_a_name_is_a_whole_second_later_than_what_left_it(
     assert sorted(set(seconds)) == seconds
 
 
+async def test_an_old_file_comes_to_a_name_as_a_new_one(
+    catalogue: PostgresFiles, ledger: PostgresBlobLedger, connection: asyncpg.Connection
+) -> None:
+    """Of what had the name before nothing is known any more."""
+    old, before = await add(catalogue, "old"), await add(catalogue, "a.bin")
+    for record, hours in ((old, 9), (before, 2)):
+        await connection.execute(
+            "update files set modified_at = now() - make_interval(hours => $2) where id = $1",
+            record.id,
+            hours,
+        )
+    left = await catalogue.find(SCOPE, "a.bin")
+    await catalogue.remove(before.id, actor="me")
+    await ledger.expire()
+    moved = await catalogue.transfer(old.id, SCOPE, "a.bin", actor="me")
+    assert left is not None
+    assert left.modified_at < moved.modified_at
+
+
 async def test_the_caches_of_both_places_are_told(
     catalogue: PostgresFiles, connection: asyncpg.Connection
 ) -> None:
@@ -874,6 +896,28 @@ async def test_a_named_selection_yields_files_at_once_or_one_by_one(
     assert records == list(await catalogue.select(everything, *values))
     async with aclosing(catalogue.stream(everything, *values)) as files:
         assert records == [record async for record in files]
+
+
+async def test_a_million_files_are_streamed_in_memory_that_does_not_grow(
+    catalogue: PostgresFiles, database_url: str, tmp_path: Path
+) -> None:
+    await add(catalogue)
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "many.sql").write_text(
+        "-- name: many\nselect f.* from file_rows f, generate_series(1, 1000000);"
+    )
+    async with open_database(database_url, [SqlFolder("toy", tmp_path)]) as opened:
+        files = PostgresFiles(opened, garbage_grace_seconds=0)
+        async with aclosing(files.stream("toy/many")) as stream:
+            await anext(stream)
+            tracemalloc.start()
+            try:
+                for _ in range(20_000):
+                    await anext(stream)
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+    assert most < 8 * 1024 * 1024
 
 
 async def test_streams_leave_connections_to_others(

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from aiohttp import web
 
 from gateway.catalogue.port import BY_NAME, Listing, Order
@@ -21,18 +23,18 @@ from gateway.dialects.mainflux.classes import class_of, format_of
 from gateway.dialects.mainflux.fields import as_object, path_id, read_object
 from gateway.dialects.mainflux.query import paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
-from gateway.filestore import Deposit, Mode
+from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
-from gateway.model.paging import Page
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
 from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
+from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import UnsupportedMedia
-from gateway.web.responses import empty_reply, json_reply
+from gateway.web.responses import empty_reply, json_reply, stream_json
 from gateway.web.uploads.body import parse_json
 from gateway.web.uploads.form import Form
 from gateway.web.uploads.receive import receive_form
@@ -110,11 +112,32 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 
 async def list_files(request: web.Request) -> web.StreamResponse:
-    """``GET /files`` and ``GET /groups/{id}/files``: one page, 200."""
+    """``GET /files`` and ``GET /groups/{id}/files``: one page, or all with ``limit=0``; 200."""
     access = await _authorise(request, Action.READ)
-    listing = _listing(request, access.scope)
-    page = await request.app[GATEWAY].files.list(listing)
-    return json_reply(_shown_page(listing, page))
+    listing, gateway = _listing(request, access.scope), request.app[GATEWAY]
+    page = await gateway.files.list(listing)
+    shown = _shown_listing(listing, page.total)
+    if listing.limit == 0:
+        everything = _everything(gateway.files, listing, shown)
+        return await stream_json(request, everything, request.app[DOWNLOADS].stalls)
+    files = [_shown(record) for record in page.items]
+    return json_reply({**shown, "files": files, "files_info": files})
+
+
+async def _everything(
+    files: Filestore, listing: Listing, shown: Mapping[str, object]
+) -> AsyncGenerator[bytes, None]:
+    """All files of the listing, under both names: what has no bound is read twice, never kept."""
+    yield orjson.dumps(shown)[:-1]
+    for field in (b',"files":[', b'],"files_info":['):
+        between = field
+        async with aclosing(files.walk(listing)) as records:
+            async for record in records:
+                yield between + orjson.dumps(_shown(record))
+                between = b","
+        if between == field:
+            yield field
+    yield b"]}"
 
 
 async def _authorise(request: web.Request, action: Action) -> Access:
@@ -217,7 +240,7 @@ def _listing(request: web.Request, scope: Scope) -> Listing:
     return Listing(
         scope,
         offset=paging.offset,
-        limit=paging.limit,
+        limit=paging.limit or 0,
         order=_ORDERS[paging.order or _TIME],
         descending=paging.descending,
         name=query_value(request, "name"),
@@ -235,16 +258,13 @@ def _created(record: FileRecord) -> Mapping[str, object]:
     }
 
 
-def _shown_page(listing: Listing, page: Page[FileRecord]) -> Mapping[str, object]:
-    files = [_shown(record) for record in page.items]
+def _shown_listing(listing: Listing, total: int) -> dict[str, object]:
     shown: dict[str, object] = {
-        "total": page.total,
+        "total": total,
         "offset": listing.offset,
-        "limit": listing.limit or 0,
+        "limit": listing.limit,
         "order": _ORDER_NAMES[listing.order],
         "dir": "desc" if listing.descending else "asc",
-        "files": files,
-        "files_info": files,
     }
     if listing.name:
         shown["name"] = listing.name

@@ -1,0 +1,119 @@
+"""A database of the release before file records without bytes goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from gateway.catalogue.port import NO_BLOB, Listing, Order
+from gateway.catalogue.postgres_blobs import PostgresBlobLedger
+from gateway.catalogue.postgres_files import PostgresFiles
+from gateway.database.migrations import migrate
+from gateway.database.pool import open_database
+from gateway.identity.rows.scopes import remove_scope
+from gateway.model.digest import Digest
+from gateway.model.file import Blob, Draft, FileName, Scope
+from tests.tools.deployment import sql_folders
+from tests.tools.gateway import new_database
+
+MIGRATIONS = Path(__file__).parent.parent.parent / "sql/migrations"
+LAST = "0011_webhooks.sql"
+OWNER, THING, WEBHOOK = UUID(int=1), UUID(int=2), UUID(int=3)
+SCOPE = Scope("things", str(THING))
+
+# What that release wrote for a thing that has a webhook and two files, one of them replaced.
+ROWS = f"""
+insert into users (id, email, password_hash) values ('{OWNER}', 'one@email.com', 'x');
+insert into things (id, owner_id, name, key_digest, key_sealed)
+    values ('{THING}', '{OWNER}', 'lamp', sha256('key'), 'sealed');
+insert into scopes (kind, owner) values ('things', '{THING}');
+insert into webhooks (id, thing_id, name, url, host, format, messages, files)
+    values ('{WEBHOOK}', '{THING}', 'hook', 'http://a.example/', 'a.example', 'json', false, true);
+insert into blobs (id, kind, owner, size, sha256, condemned_until) values
+    ('00000000-0000-0000-0000-00000000000a', 'things', '{THING}', 1, sha256('1'), 'infinity'),
+    ('00000000-0000-0000-0000-00000000000b', 'things', '{THING}', 2, sha256('22'), null),
+    ('00000000-0000-0000-0000-00000000000c', 'things', '{THING}', 3, sha256('333'), null);
+insert into files (id, kind, owner, name, blob_id, content_type, attributes, creator) values
+    (gen_random_uuid(), 'things', '{THING}', 'two', '00000000-0000-0000-0000-00000000000b',
+     'a/b', '{{"time": 1}}', 'me'),
+    (gen_random_uuid(), 'things', '{THING}', 'three', '00000000-0000-0000-0000-00000000000c',
+     'a/b', '{{"time": 2}}', 'me');
+insert into usage (kind, owner, slice, files, bytes) values ('things', '{THING}', 0, 2, 5);
+insert into deliveries (webhook_id, event, body)
+    values ('{WEBHOOK}', 'file.uploaded', '{{"event": "uploaded"}}');
+"""
+
+
+async def _earlier_database(server: str) -> str:
+    dsn = await new_database(server)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "create table schema_migrations (name text primary key, checksum text not null,"
+            " applied_at timestamptz not null default now())"
+        )
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            if path.name <= LAST:
+                text = path.read_text(encoding="utf-8")
+                checksum = hashlib.sha256(text.encode()).hexdigest()
+                await connection.execute(text)
+                await connection.execute(
+                    "insert into schema_migrations values ($1, $2)", path.name, checksum
+                )
+        await connection.execute(ROWS)
+    finally:
+        await connection.close()
+    return dsn
+
+
+@pytest.fixture
+async def earlier(postgres_server: str) -> str:
+    """A database that the release of migration 0011 has used."""
+    return await _earlier_database(postgres_server)
+
+
+def _blob(content: bytes, scope: Scope = SCOPE) -> Blob:
+    return Blob(uuid4(), scope, len(content), Digest(hashlib.sha256(content).hexdigest()))
+
+
+async def test_what_an_earlier_release_wrote_is_found_changed_and_removed(earlier: str) -> None:
+    await migrate(earlier, sql_folders())
+    async with open_database(earlier, sql_folders(), connections=2) as database:
+        files, ledger = (
+            PostgresFiles(database, garbage_grace_seconds=1),
+            PostgresBlobLedger(database),
+        )
+        page = await files.list(Listing(SCOPE, order=Order("mainflux/time")))
+        assert (2, ["two", "three"]) == (page.total, [record.name for record in page.items])
+        two = page.items[0]
+        assert (SCOPE, SCOPE, 2) == (two.scope, two.content.scope, two.content.size)
+        assert two == await files.find_by_id(two.id) == await ledger.committed(two.content.id)
+        new = _blob(b"4444")
+        replaced = await files.replace(Draft(SCOPE, "two", "a/b"), new, creator="me")
+        assert ({"time": 1}, new) == (replaced.attributes, replaced.blob)
+        pending = await files.add(Draft(SCOPE, "later", "a/b"), None, creator="me")
+        await files.fill(pending.id, _blob(b"5"), creator="me", expected=NO_BLOB)
+        await files.remove(FileName(SCOPE, "three"), actor="me")
+        assert 2 == (await files.list(Listing(SCOPE))).total
+        async with database.transaction() as session:
+            await remove_scope(session, SCOPE, actor="me", grace_seconds=1)
+        assert [] == list(await ledger.blobs_after(UUID(int=0), 10))
+
+
+async def test_what_an_earlier_release_queued_is_still_delivered_with_what_is_queued_now(
+    earlier: str,
+) -> None:
+    await migrate(earlier, sql_folders())
+    async with open_database(earlier, sql_folders(), connections=2) as database:
+        files = PostgresFiles(database, garbage_grace_seconds=1)
+        await files.add(Draft(SCOPE, "new", "a/b"), _blob(b"1"), creator="me")
+    connection = await asyncpg.connect(earlier)
+    try:
+        queued = await connection.fetch("select event from deliveries order by id")
+    finally:
+        await connection.close()
+    assert ["file.uploaded", "files"] == [row["event"] for row in queued]
