@@ -59,7 +59,7 @@ class Request:
 
     def __str__(self) -> str:
         framing = f"chunks of {self.pieces}" if self.pieces else f"{len(self.body)} bytes"
-        return f"{self.method} {self.target} {dict(self.headers)} {framing}"
+        return f"{self.method} {self.target} {list(self.headers)} {framing}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ def _read_elsewhere(read_ready: Work, reader: Any, offset: int, count: int) -> A
     return read_ready(reader, offset & ~15, count)
 
 
-def _take_any(_: Work, __: str) -> bool:
-    return True
+def _leave_all_to_nginx(_: Work, request: Any, gateway: Any, *__: Any) -> bool:
+    return bool(request.headers.get(serve.ACCEL_HEADER) == gateway.accel)
 
 
 async def _say_larger(decide: Work, *arguments: Any) -> Any:
@@ -95,8 +95,8 @@ DEFECTS = {
     "the credential cache hears of nothing": Defect(
         FastWay.CREDENTIAL_CACHE, PrincipalCache, "on_change", _ignore_all
     ),
-    "the front server gets ranges of every form": Defect(
-        FastWay.ACCEL, serve, "is_canonical", _take_any
+    "the front server gets every read": Defect(
+        FastWay.ACCEL, serve, "_goes_by_accel", _leave_all_to_nginx
     ),
     "the edge is told a larger size": Defect(FastWay.EDGE, edge, "decide", _say_larger),
 }

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
@@ -64,12 +64,26 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A gateway under comparison, its administrator, and the gateway that is asked what was stored."""
+    """A gateway under comparison, its administrator, and the gateway that is asked what was stored.
+
+    ``front`` is the port of the nginx through which it is talked to. In what order nginx sends its headers
+    is its own business.
+    """
 
     name: str
     gateway: GatewayProcess
     admin: User
     judge: GatewayProcess
+    front: int | None = None
+
+    def behind(self, port: int) -> Holder:
+        """The same, talked to through that nginx."""
+        return replace(self, front=port)
+
+    @property
+    def port(self) -> int:
+        """Where it is talked to."""
+        return self.gateway.port if self.front is None else self.front
 
     async def hold(self, conversation: Conversation) -> Seen:
         """The conversation, with a thing of its own."""
@@ -120,7 +134,7 @@ class _Held:
     async def _ask(self, talk: Talk, pieces: list[bytes], last: bytes | None) -> list[Answered]:
         answers: list[Answered] = []
         asked = talk.requests if last is None else talk.requests[:-1]
-        async with raw_connection(self.holder.gateway.port) as connection:
+        async with raw_connection(self.holder.port) as connection:
             sending = asyncio.create_task(_send(connection, [] if talk.in_turn else pieces))
             try:
                 for number, request in enumerate(asked):
@@ -161,6 +175,8 @@ class _Held:
         """All but the passing ones; the length of a body in which something was named has been checked."""
         passing = _PASSING | ({"content-length"} if renamed else set())
         kept = [f"{n}: {v}" for n, v in head.headers if n.lower() not in passing]
+        if self.holder.front is not None:
+            kept.sort()
         return tuple(self._named(line.encode("latin-1")).decode("latin-1") for line in kept)
 
     def _named(self, text: bytes) -> bytes:

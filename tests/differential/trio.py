@@ -19,6 +19,11 @@ class Trio:
     broken: Holder
     _plain: dict[str, Seen] = field(default_factory=dict)
 
+    def behind(self, *ports: int) -> Trio:
+        """The same three, each talked to through its nginx."""
+        plain, fast, broken = ports
+        return Trio(self.plain.behind(plain), self.fast.behind(fast), self.broken.behind(broken))
+
     async def plainly(self, conversation: Conversation) -> Seen:
         """What it comes to with every fast way off; held once."""
         if conversation.seed not in self._plain:
