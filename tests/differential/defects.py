@@ -21,7 +21,8 @@ from gateway.settings.fastways import FastWay
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.resolved import ReadCache
 from gateway.web import edge
-from gateway.web.downloads import fastpath, serve
+from gateway.web.downloads import fastpath
+from gateway.web.downloads.deliver import accel
 from gateway.web.server.bodies import BodyReceiver
 
 Work = Callable[..., Any]
@@ -66,8 +67,8 @@ def _read_elsewhere(read_ready: Work, reader: Any, offset: int, count: int) -> A
     return read_ready(reader, offset & ~15, count)
 
 
-def _leave_all_to_nginx(_: Work, request: Any, gateway: Any, *__: Any) -> bool:
-    return bool(request.headers.get(serve.ACCEL_HEADER) == gateway.accel)
+def _leave_all_to_nginx(*_: Any) -> bool:
+    return True
 
 
 async def _say_larger(decide: Work, *arguments: Any) -> Any:
@@ -96,7 +97,7 @@ DEFECTS = {
         FastWay.CREDENTIAL_CACHE, PrincipalCache, "on_change", _ignore_all
     ),
     "the front server gets every read": Defect(
-        FastWay.ACCEL, serve, "_goes_by_accel", _leave_all_to_nginx
+        FastWay.ACCEL, accel, "sends_the_same", _leave_all_to_nginx
     ),
     "the edge is told a larger size": Defect(FastWay.EDGE, edge, "decide", _say_larger),
 }

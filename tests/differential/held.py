@@ -1,7 +1,7 @@
 """A conversation with a gateway, and all that can be seen of it: answers, endings, what is stored, what is left.
 
-Rule: what differs from one time to the next (dates, ids, keys) is named by what it is; everything else
-is kept to the byte.
+Rule: headers are compared by their names (RFC 9110 5.3), lines of one name in their order. What differs
+from one time to the next (dates, ids, keys) is named by what it is; everything else is kept to the byte.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ class Seen:
 class Holder:
     """A gateway under comparison, its administrator, and the gateway that is asked what was stored.
 
-    ``front`` is the port of the nginx through which it is talked to. In what order nginx sends its headers
-    is its own business.
+    ``front`` is the port of the nginx through which it is talked to.
     """
 
     name: str
@@ -174,9 +173,8 @@ class _Held:
     def _headers(self, head: Head, *, renamed: bool) -> tuple[str, ...]:
         """All but the passing ones; the length of a body in which something was named has been checked."""
         passing = _PASSING | ({"content-length"} if renamed else set())
-        kept = [f"{n}: {v}" for n, v in head.headers if n.lower() not in passing]
-        if self.holder.front is not None:
-            kept.sort()
+        shown = sorted(head.headers, key=lambda field: field[0].lower())
+        kept = [f"{n}: {v}" for n, v in shown if n.lower() not in passing]
         return tuple(self._named(line.encode("latin-1")).decode("latin-1") for line in kept)
 
     def _named(self, text: bytes) -> bytes:

@@ -21,7 +21,7 @@ from tests.tools.ports import HOST
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-COUNT = 12
+COUNT = 8
 DEFECTS = {
     "the front server gets every read": "accel",
     "the edge is told a larger size": "edge",

@@ -11,7 +11,7 @@ from tests.differential.trio import Trio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-COUNT = 20
+COUNT = 16
 DEFECTS = [
     "the fast path sees no condition",
     "ready bytes are read from another place",

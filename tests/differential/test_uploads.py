@@ -10,7 +10,7 @@ from tests.differential.trio import Trio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-COUNT = 30
+COUNT = 24
 DEFECTS = [
     "a bit of a piece past the parser is flipped",
     "a piece is touched after it was handed over",
