@@ -35,7 +35,6 @@ from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
 from gateway.traffic.credentials import PrincipalCache
-from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.loop import sweeping
@@ -55,16 +54,17 @@ from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.options import Options
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
+from gateway.web.uploads.context import UPLOADS, Uploads
 from gateway.wiring import (
     Deployment,
     bandwidth_limits,
     delivery_policy,
     grace_periods,
-    limits_of,
     open_blobs,
     remembered_downloads,
     seconds_of,
     trusted_peers,
+    uploads_to,
 )
 
 _log: Final = logging.getLogger(__name__)
@@ -118,6 +118,7 @@ class Services:
 
     callers: Callers
     gateway: Gateway
+    uploads: Uploads
     downloads: Downloads
     messaging: Messaging
 
@@ -137,13 +138,7 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
         files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
-        gateway = Gateway(
-            files=files,
-            limits=limits_of(settings),
-            uploads=ConcurrencyLimit(settings.max_concurrent_uploads),
-            store_md5=settings.md5,
-            ways=settings.fast_ways,
-        )
+        gateway = Gateway(files)
         downloads = Downloads(
             files=files,
             reads=reads,
@@ -155,7 +150,8 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
             ways=settings.fast_ways,
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
-        yield Services(callers, gateway, downloads, stores.messaging)
+        uploads = uploads_to(files, settings)
+        yield Services(callers, gateway, uploads, downloads, stores.messaging)
 
 
 @contextlib.asynccontextmanager
@@ -226,7 +222,8 @@ def build_app(
     )
     app = web.Application(middlewares=[frame.run])
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
-    app[GATEWAY], app[DOWNLOADS] = services.gateway, services.downloads
+    app[GATEWAY], app[UPLOADS] = services.gateway, services.uploads
+    app[DOWNLOADS] = services.downloads
     app[MIDDLEWARE] = frame
     for dialect in dialects:
         for route in dialect.routes:

@@ -14,7 +14,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -24,7 +24,7 @@ from gateway.catalogue.port import BlobLedger, Files, Listing
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
 from gateway.model.change import ChangeListener, FileChanged
-from gateway.model.digest import Claim, check_claims
+from gateway.model.claims import Claims
 from gateway.model.errors import (
     CatalogueUnavailable,
     CommitUnknown,
@@ -61,8 +61,12 @@ class Deposit:
     access: Access
     draft: Draft
     mode: Mode
-    claims: tuple[Claim, ...] = ()
+    claims: Claims = field(default_factory=Claims)
     expected: UUID | None = None
+
+    def __post_init__(self) -> None:
+        if self.draft.scope != self.access.scope:
+            raise ValueError("a right in one scope, and a name in another")
 
 
 class Filestore:
@@ -96,8 +100,8 @@ class Filestore:
         ``PreconditionFailed`` or a ``Failure``; after any of them nothing is stored,
         ``CatalogueUnavailable`` excepted, after which it may be.
         """
-        if deposit.claims:
-            check_claims(deposit.claims, await writer.measure())
+        needed = deposit.claims.algorithms
+        deposit.claims.check(await writer.measure() if needed else {})
         return await self._uncancelled(self._seal_and_commit(deposit, writer))
 
     async def find(self, scope: Scope, name: str) -> FileRecord:

@@ -14,6 +14,7 @@ from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobStore
 from gateway.database.statements import SqlFolder
+from gateway.filestore import Filestore
 from gateway.identity import groups
 from gateway.identity.tokens import ISSUER
 from gateway.messaging.delivery import DeliveryPolicy
@@ -21,10 +22,11 @@ from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.fastways import FastWay
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
+from gateway.traffic.limits import ConcurrencyLimit
 from gateway.upkeep.sweep import GracePeriods
-from gateway.web.context import Limits
 from gateway.web.dialect import Dialect
 from gateway.web.proxies import TrustedPeers
+from gateway.web.uploads.context import Limits, Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,17 @@ def grace_periods(settings: Settings) -> GracePeriods:
     return GracePeriods(settings.incoming_grace_seconds, settings.orphan_grace_seconds)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The settings that bound a request."""
-    return Limits(
-        file_bytes=settings.max_file_bytes,
-        stall_seconds=settings.stall_seconds,
-        min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
+def uploads_to(files: Filestore, settings: Settings) -> Uploads:
+    """What uploads work with, and what bounds them."""
+    return Uploads(
+        files,
+        Limits(
+            file_bytes=settings.max_file_bytes,
+            stall_seconds=settings.stall_seconds,
+            min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
+        ),
+        ConcurrencyLimit(settings.max_concurrent_uploads),
+        store_md5=settings.md5,
     )
 
 

@@ -12,18 +12,19 @@ import email
 import email.policy
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.test_utils import make_mocked_request
 from multipart import MultipartSegment, PushMultipartParser
 
 from gateway.model.errors import GatewayError
 from gateway.web.server.bodies import BodyReceiver
 from gateway.web.uploads.multipart import FramingLimits, MultipartParser, PartBegins, PartEnds
+from tests.tools.received import uploading_app
 
 BOUNDARY = "b-0"
 DELIMITER = f"\r\n--{BOUNDARY}".encode()
@@ -231,10 +232,23 @@ class BodyStream(StreamReader):
             sent += count
             assert receiver.take(count) == (sent == len(body))
 
+    def chunks_left(self) -> int:
+        """How many chunks nobody has taken yet."""
+        return len(self._buffer)
 
-def request_of(stream: StreamReader) -> web.Request:
-    """A request for a form that has all its body."""
-    stream.feed_eof()
+
+def request_of(
+    stream: StreamReader,
+    *,
+    app: web.Application | None = None,
+    headers: Mapping[str, str] | None = None,
+    is_over: bool = True,
+) -> web.Request:
+    """A request for a form that has all its body, if it ``is_over``."""
+    if is_over:
+        stream.feed_eof()
+    if app is not None:
+        return _new_request(app, headers or {}, stream)
     request = copy.copy(_request())
     request._payload, request._cache = stream, {}
     return request
@@ -243,6 +257,13 @@ def request_of(stream: StreamReader) -> web.Request:
 @functools.cache
 def _request() -> web.Request:
     """It takes a hundred times as long to make one as to read a small form."""
-    request = make_mocked_request("POST", "/files", headers={"Content-Type": CONTENT_TYPE})
+    return _new_request(uploading_app(), {}, EMPTY_PAYLOAD)
+
+
+def _new_request(
+    app: web.Application, headers: Mapping[str, str], stream: StreamReader
+) -> web.Request:
+    headers = {"Content-Type": CONTENT_TYPE, **headers}
+    request = make_mocked_request("POST", "/files", headers=headers, app=app, payload=stream)
     assert isinstance(request, web.Request)
     return request

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
 
 import aiofastnet
 import pytest
@@ -31,7 +30,7 @@ from tests.tools.forms import (
     places_around_delimiters,
 )
 from tests.tools.ports import HOST
-from tests.tools.received import Received, received
+from tests.tools.received import Received, received, uploading_app
 
 IMAGE = random.Random(9).randbytes(300)
 LINE_BY_LINE = (
@@ -50,11 +49,11 @@ class Server:
         self._request: web.Request | None = None
         self._begun = asyncio.Event()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """What was made of the form is queued."""
-        self._request = cast(web.Request, request)  # what is used is the same in both
+        self._request = request
         self._begun.set()
-        self.read.put_nowait(await received(self._request))
+        self.read.put_nowait(await received(request))
         return web.Response(text="read")
 
     async def until(self, count: int) -> None:
@@ -88,12 +87,17 @@ async def _converse(talk: Talk) -> None:
 
 @asynccontextmanager
 async def _connection(
-    handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]],
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    web_server = web.Server(handler)
+    app = uploading_app()
+    app.router.add_post("/f", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    server = runner.server
+    assert server is not None
 
     def connect() -> Connection:
-        return Connection(web_server, Options(refuse, keepalive_seconds=60))
+        return Connection(server, Options(refuse, keepalive_seconds=60))
 
     listener = await asyncio.get_running_loop().create_server(connect, HOST, 0)
     async with listener:
@@ -103,7 +107,8 @@ async def _connection(
             yield reader, writer
         finally:
             writer.close()
-            await web_server.shutdown(1)
+            await server.shutdown(1)
+            await runner.cleanup()
 
 
 def refuse(_: GatewayError) -> web.StreamResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -32,8 +31,9 @@ from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply
-from gateway.web.uploads.form import Upload
-from gateway.web.uploads.receive import receive_form, receive_raw
+from gateway.web.uploads.context import Upload
+from gateway.web.uploads.form import open_form
+from gateway.web.uploads.receive import receive_raw
 
 DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")
@@ -136,8 +136,8 @@ async def _received(request: web.Request) -> AsyncIterator[Upload]:
     """The file: the whole body, or the part ``file`` if the body is a form."""
     single_header(request, "Content-Type")
     if request.content_type == "multipart/form-data":
-        async with receive_form(request, SCOPE) as form:
-            yield replace(form.file, claims=form.claims)
+        async with open_form(request) as form:
+            yield await form.read_file(SCOPE)
     else:
         async with receive_raw(request, SCOPE) as upload:
             yield upload

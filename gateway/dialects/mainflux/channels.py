@@ -23,7 +23,6 @@ from gateway.identity.channels import Channels
 from gateway.identity.records.channels import Channel, ChannelDraft
 from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
-from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -32,7 +31,7 @@ from gateway.web.uploads.body import read_json
 async def create(request: web.Request) -> web.StreamResponse:
     """``POST /channels``: all of a list of channels or none (or a single object), 201."""
     caller = await bearer(request)
-    body = await read_json(request, request.app[GATEWAY].limits)
+    body = await read_json(request)
     items = [body] if isinstance(body, dict) else as_list(body, "the body")
     made = await _channels(request).create(caller, [_draft(item) for item in items])
     headers = location_of(request, made[0].id) if len(made) == 1 else {}

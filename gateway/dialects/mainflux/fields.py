@@ -18,7 +18,6 @@ from gateway.identity.things import check_external_id
 from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed, NotFound
 from gateway.model.paging import Page
-from gateway.web.context import GATEWAY
 from gateway.web.uploads.body import parse_json, read_json
 
 Shown = Mapping[str, object]
@@ -54,7 +53,7 @@ def ids_of(body: Mapping[str, Any], field: str) -> list[UUID]:
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The body, a JSON object. Raises as ``read_json``."""
-    return as_object(await read_json(request, request.app[GATEWAY].limits), "the body")
+    return as_object(await read_json(request), "the body")
 
 
 def as_object(value: object, what: str) -> dict[str, Any]:

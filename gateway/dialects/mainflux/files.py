@@ -36,8 +36,8 @@ from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import UnsupportedMedia
 from gateway.web.responses import empty_reply, json_reply, stream_json
 from gateway.web.uploads.body import parse_json
-from gateway.web.uploads.form import Form
-from gateway.web.uploads.receive import receive_form
+from gateway.web.uploads.context import Upload
+from gateway.web.uploads.form import open_form
 
 DIALECT: Final = "mainflux"
 THINGS: Final = "things"
@@ -57,10 +57,12 @@ _ORDER_NAMES: Final = {order: name for name, order in _ORDERS.items()}
 async def upload(request: web.Request) -> web.StreamResponse:
     """``POST /files`` and ``POST /groups/{id}/files``: a new file, 201."""
     access = await _authorise(request, Action.CREATE)
-    async with receive_form(request, access.scope) as form:
-        name = _allowed_name(request, form.file.filename)
-        deposit = Deposit(access, _draft(form, access.scope, name), Mode.CREATE, form.claims)
-        record = await request.app[GATEWAY].files.deposit(deposit, form.file.writer)
+    async with open_form(request) as form:
+        upload = await form.read_file(access.scope)
+        name = _allowed_name(request, upload.filename)
+        draft = _draft(form.fields, upload, access.scope, name)
+        deposit = Deposit(access, draft, Mode.CREATE, upload.claims)
+        record = await request.app[GATEWAY].files.deposit(deposit, upload.writer)
     return json_reply(_created(record), 201)
 
 
@@ -192,10 +194,11 @@ def _allowed_name(request: web.Request, name: str) -> str:
 async def _replace(
     request: web.Request, access: Access, expected: UUID | None
 ) -> web.StreamResponse:
-    async with receive_form(request, access.scope) as form:
-        draft = _draft(form, access.scope, access.name)
-        deposit = Deposit(access, draft, Mode.REPLACE, form.claims, expected)
-        record = await request.app[GATEWAY].files.deposit(deposit, form.file.writer)
+    async with open_form(request) as form:
+        upload = await form.read_file(access.scope)
+        draft = _draft(form.fields, upload, access.scope, access.name)
+        deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected)
+        record = await request.app[GATEWAY].files.deposit(deposit, upload.writer)
     return json_reply(_created(record))
 
 
@@ -210,13 +213,13 @@ async def _amend(request: web.Request, access: Access, expected: UUID | None) ->
     return json_reply(_created(record))
 
 
-def _draft(form: Form, scope: Scope, name: str) -> Draft:
+def _draft(fields: Mapping[str, str], upload: Upload, scope: Scope, name: str) -> Draft:
     """What the form says of the file. A field that is absent keeps a replaced file's value."""
     attributes: dict[str, Any] = {"class": class_of(name), "format": format_of(name)}
-    attributes["time"] = _time(form.fields["time"]) if "time" in form.fields else time.time()
-    if form.fields.get("metadata"):
-        attributes["metadata"] = as_object(parse_json(form.fields["metadata"]), "metadata")
-    return Draft(scope, name, form.file.content_type, attributes)
+    attributes["time"] = _time(fields["time"]) if "time" in fields else time.time()
+    if fields.get("metadata"):
+        attributes["metadata"] = as_object(parse_json(fields["metadata"]), "metadata")
+    return Draft(scope, name, upload.content_type, attributes)
 
 
 def _time(value: object) -> float:

@@ -16,7 +16,7 @@ from gateway.messaging.render import shown_message
 from gateway.messaging.senml import parse_pack
 from gateway.model.errors import Forbidden, Malformed
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
-from gateway.web.context import GATEWAY, MESSAGING
+from gateway.web.context import MESSAGING
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -34,7 +34,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     channel_id = path_id(request)
     publisher = await _connected_thing(request, channel_id)
     origin = Origin(channel_id, publisher, subtopic=_subtopic_of(request))
-    pack = await read_json(request, request.app[GATEWAY].limits)
+    pack = await read_json(request)
     await request.app[MESSAGING].messages.publish(origin, parse_pack(pack, now=time.time()))
     return empty_reply(202)
 

@@ -28,7 +28,6 @@ from gateway.identity.things import Things, may_see_key
 from gateway.model.access import Principal
 from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
-from gateway.web.context import GATEWAY
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -37,7 +36,7 @@ from gateway.web.uploads.body import read_json
 async def create(request: web.Request) -> web.StreamResponse:
     """``POST /things``: all of a list of things or none (or a single object), 201."""
     caller, things = await bearer(request), _things(request)
-    body = await read_json(request, request.app[GATEWAY].limits)
+    body = await read_json(request)
     items = [body] if isinstance(body, dict) else as_list(body, "the body")
     made = await things.create(caller, [_draft(item) for item in items])
     headers = location_of(request, made[0].id) if len(made) == 1 else {}

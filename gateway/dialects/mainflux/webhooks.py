@@ -25,7 +25,7 @@ from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
-from gateway.web.context import GATEWAY, MESSAGING
+from gateway.web.context import MESSAGING
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
@@ -37,7 +37,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     """``POST /webhooks/{id of a thing}``: one or several, all or none, 201."""
     thing_id = path_id(request)
     await _check_owner(request, await bearer(request), thing_id)
-    body = await read_json(request, request.app[GATEWAY].limits)
+    body = await read_json(request)
     if isinstance(body, dict):
         body = body.get("webhooks", [body])
     drafts = [_draft(as_object(item, "a webhook")) for item in as_list(body, "the body")]

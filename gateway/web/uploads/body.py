@@ -10,7 +10,8 @@ authorised. Every way a body can end short becomes one named error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 
 import orjson
@@ -19,9 +20,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
 from gateway.web import metrics
-from gateway.web.context import Limits
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
+from gateway.web.uploads.context import UPLOADS, Limits
 
 _JSON_DEPTH: Final = 32
 
@@ -39,44 +40,68 @@ def check_expectation(request: web.Request) -> None:
         raise ExpectationFailed()
 
 
-def declared_length(request: web.Request, limit_bytes: int) -> int | None:
-    """The body's Content-Length, or ``None`` if it is chunked. Raises ``TooLarge``."""
-    length = request.content_length
-    if length is not None and length > limit_bytes:
-        raise TooLarge()
-    return length
+class Body:
+    """One request's body, read as it comes, at most ``limit_bytes`` of it.
 
-
-async def chunks(request: web.Request, limits: Limits, *, limit_bytes: int) -> AsyncIterator[bytes]:
-    """The body's bytes as they arrive, at most ``limit_bytes`` of them.
-
-    Raises ``TooLarge``, ``TooSlow``, ``Interrupted``, ``LengthMismatch`` or ``Malformed``.
+    Making it reads nothing, but raises ``TooLarge`` if the body says that it is, and
+    ``UnsupportedMedia`` if it is coded.
     """
-    declared = declared_length(request, limit_bytes)
-    _check_coding(request)
-    invite_body(request)
-    received = 0
-    with MinimumRate(request, limits) as pace:
-        while chunk := await _next_chunk(request, declared, received):
-            received += len(chunk)
-            if received > limit_bytes:
-                raise TooLarge()
-            pace.received = received
-            yield chunk
+
+    def __init__(self, request: web.Request, limits: Limits, *, limit_bytes: int) -> None:
+        self.declared = request.content_length  # ``None`` if it is chunked
+        if self.declared is not None and self.declared > limit_bytes:
+            raise TooLarge()
+        _check_coding(request)
+        self._request = request
+        self._limits = limits
+        self._limit_bytes = limit_bytes
+        self._received = 0
+        self._is_invited = False
+        self._rate: MinimumRate | None = None
+
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """Within the block the body must keep its pace; outside of it nobody waits for it.
+
+        The first one sends the 100 that the client may wait for.
+        """
+        if not self._is_invited:
+            self._is_invited = True
+            invite_body(self._request)
+        with MinimumRate(self._request, self._limits) as self._rate:
+            yield
+
+    async def next_chunk(self) -> bytes:
+        """More of the body, or nothing at its end.
+
+        Raises ``TooLarge``, ``TooSlow``, ``Interrupted``, ``LengthMismatch`` or ``Malformed``.
+        """
+        assert self._rate is not None, "read within ``paced``"
+        chunk = await _next_chunk(self._request, self.declared, self._received)
+        self._received += len(chunk)
+        self._rate.received += len(chunk)
+        if self._received > self._limit_bytes:
+            raise TooLarge()
+        return chunk
 
 
 async def read_all(request: web.Request, limits: Limits, *, limit_bytes: int) -> bytes:
-    """A small body, whole. Raises as ``chunks``."""
-    return b"".join([c async for c in chunks(request, limits, limit_bytes=limit_bytes)])
+    """A small body, whole. Raises as ``Body``."""
+    body, chunks = Body(request, limits, limit_bytes=limit_bytes), list[bytes]()
+    with body.paced():
+        while chunk := await body.next_chunk():
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
-async def read_json(request: web.Request, limits: Limits) -> object:
+async def read_json(request: web.Request) -> object:
     """A JSON body as Python values.
 
     Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not.
     """
     if "json" not in request.content_type:
         raise UnsupportedMedia()
+    limits = request.app[UPLOADS].limits
     return parse_json(await read_all(request, limits, limit_bytes=limits.json_bytes))
 
 

@@ -1,198 +1,135 @@
-"""Multipart forms: small fields into memory, the one file part into a blob writer.
+"""Multipart forms, read as they come: the fields before the file, the file, the fields behind it.
 
-Knows multipart framing (RFC 7578) and its limits. Does not know who is asking, what the
-fields mean, or where the bytes end up.
+Where a header has the credential, the caller is authorised first, and the form is read in one go::
 
-Rule: whatever happens in here, a file part that was not deposited leaves no trace.
+    access = await authorise(request)
+    async with open_form(request) as form:
+        upload = await form.read_file(access.scope)          # to the end of the form
+        deposit = Deposit(access, draft_of(form.fields, upload), Mode.CREATE, upload.claims)
+        record = await files.deposit(deposit, upload.writer)
+
+Where a field has it, or the owner, or the policy::
+
+    async with open_form(request, FormLimits(...), credential_in_fields=True) as form:
+        fields = await form.read_fields()                    # up to the file, or to the end
+        access = await authorise(fields)                     # raise, and nothing more is read
+        upload = await form.read_file(access.scope, limit_bytes=..., tap=sniff)
+
+Nothing is read, and no 100 Continue sent, before the first ``read_``. What was not deposited at the
+end of the block leaves no trace, however it ended.
+
+Knows forms (RFC 7578) and their limits. Does not know who is asking, what the fields mean, or where
+the bytes end up.
+
+Rule: no byte of a file is written before ``read_file``, which is called once the caller is
+authorised; and it returns only after the form's end was seen.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from email.message import Message
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final
 
 from aiohttp import web
 
-from gateway.blobs.port import BlobWriter
-from gateway.model.digest import Claim, claims_of, parse_sha256_text
+from gateway.model.claims import Claims
+from gateway.model.digest import claims_of, parse_sha256_text
 from gateway.model.disposition import parse_disposition
 from gateway.model.errors import Malformed, TooLarge
+from gateway.model.file import Scope
 from gateway.model.media import check_content_type, guess_content_type
 from gateway.web import metrics
-from gateway.web.context import Limits
 from gateway.web.errors import MissingField, UnsupportedMedia
-from gateway.web.uploads.body import chunks, declared_length
-from gateway.web.uploads.multipart import FramingLimits, MultipartParser, PartBegins, PartEnds
+from gateway.web.uploads.body import Body
+from gateway.web.uploads.context import UPLOADS, Upload, Uploads
+from gateway.web.uploads.multipart import (
+    Event,
+    FramingLimits,
+    MultipartParser,
+    PartBegins,
+    PartEnds,
+)
+from gateway.web.uploads.reserving import reserved
 
+TAP_BYTES: Final = 1445
+"""How much of a file its tap is shown: what WHATWG's MIME sniffing looks at, at most."""
+
+SHA256_FIELD: Final = "sha256"
 _PLAIN_CODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
 _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
 _ANY_BYTES: Final = "application/octet-stream"
 _LENGTH: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
+Tap = Callable[[bytes], object]
+"""Is shown the first bytes of a file, once: ``TAP_BYTES`` of them, or all there are.
 
-class Stage(Protocol):
-    """Opens a blob writer once the file part's claims are known."""
-
-    def __call__(
-        self, *, algorithms: Collection[str], expected_bytes: int | None
-    ) -> AbstractAsyncContextManager[BlobWriter]:
-        """Begin the upload."""
-
-
-class Hasher(Protocol):
-    """What ``hashlib`` gives."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take in ``data``."""
+They are the same however the file comes. What it raises ends the upload.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file on its way in: what its sender says of it, and where its bytes went."""
+class FormLimits:
+    """How much a route's form may hold; what is more is ``TooLarge``. Sizes in bytes.
 
-    filename: str
-    content_type: str
-    claims: tuple[Claim, ...]
-    writer: BlobWriter
+    ``fields_bytes`` are those of all names and values together, ``field_bytes`` those of one
+    value. ``parts`` counts the file, ``outside_bytes`` what is in no part.
+    """
 
-
-@dataclass(slots=True)
-class Form:
-    """A multipart form: text fields by name, and the file part if there was one."""
-
-    fields: dict[str, str] = field(default_factory=dict)
-    upload: Upload | None = None
-
-    @property
-    def file(self) -> Upload:
-        """The file part. Raises ``MissingField``."""
-        if self.upload is None:
-            raise MissingField("part", "file")
-        return self.upload
+    file_bytes: int
+    fields_bytes: int = 2 * 1024 * 1024
+    field_bytes: int = 64 * 1024
+    parts: int = 32
+    part_headers: int = 16
+    part_header_bytes: int = 8 * 1024
+    outside_bytes: int = 8 * 1024
 
     @property
-    def claims(self) -> tuple[Claim, ...]:
-        """What the part's headers and the field ``sha256`` promise."""
-        text = self.fields.get("sha256")
-        return self.file.claims + (() if text is None else (parse_sha256_text(text),))
+    def body_bytes(self) -> int:
+        """Room for the file and everything a form may have around it."""
+        return self.file_bytes + self.fields_bytes + self.parts * self.part_header_bytes
+
+    @property
+    def framing(self) -> FramingLimits:
+        """Those that are the parser's."""
+        return FramingLimits(
+            self.parts, self.part_headers, self.part_header_bytes, self.outside_bytes
+        )
 
 
 @asynccontextmanager
-async def receive_form_parts(
+async def open_form(
     request: web.Request,
-    limits: Limits,
-    stage: Stage,
-    file_field: str,
-    hashers: Sequence[Hasher] = (),
+    limits: FormLimits | None = None,
+    *,
+    file_field: str = "file",
+    file_is_last: bool = False,
+    credential_in_fields: bool = False,
 ) -> AsyncIterator[Form]:
-    """The request's form, received whole; its file part lives until the end of the block.
+    """The request's form, to be read within the block.
 
-    ``hashers`` see every byte of the body. Raises ``UnsupportedMedia`` if the body is no
-    form, ``Malformed`` for broken framing or two file parts, ``TooLarge`` beyond a limit,
-    and what ``chunks`` and the writer raise.
+    ``limits`` are the deployment's unless the route has its own. With ``file_is_last``, as in an
+    S3 POST, whatever is behind the file is ignored. With ``credential_in_fields`` the upload
+    takes its place among those at once, and reads ahead, only when ``read_file`` is called.
+
+    Raises ``UnsupportedMedia`` if the body is no form, ``Malformed``, ``TooLarge`` and ``TooMany``.
     """
-    boundary = _boundary(request)
+    uploads = request.app[UPLOADS]
+    limits = limits or FormLimits(uploads.limits.file_bytes)
     async with AsyncExitStack() as stack:
-        receiver = _FormReceiver(limits, boundary, stage, file_field, stack)
-        receiver.expected_bytes = declared_length(request, _body_limit(limits))
-        async for chunk in chunks(request, limits, limit_bytes=_body_limit(limits)):
-            for hasher in hashers:
-                hasher.update(chunk)
-            await receiver.feed(chunk)
-        yield receiver.finish()
+        if not credential_in_fields:
+            stack.enter_context(reserved(request, uploads))
+        form = Form(request, uploads, limits, stack, file_field)
+        form.reserves_late, form.file_is_last = credential_in_fields, file_is_last
+        yield form
 
 
-class _FormReceiver:
-    """Sorts the parser's events into fields and the file."""
-
-    def __init__(
-        self, limits: Limits, boundary: str, stage: Stage, file_field: str, stack: AsyncExitStack
-    ) -> None:
-        self.form = Form()
-        self.expected_bytes: int | None = None
-        self._limits = limits
-        self._stage = stage
-        self._file_field = file_field
-        self._stack = stack
-        self._name = ""
-        self._declared: int | None = None
-        self._received = 0
-        self._text = bytearray()
-        self._sink: BlobWriter | None = None
-        self._parser = MultipartParser(boundary, _framing(limits))
-
-    async def feed(self, chunk: bytes) -> None:
-        """Take in one chunk of the body."""
-        self._parser.receive(chunk)
-        while (event := self._parser.next_event()) is not None:
-            if isinstance(event, PartBegins):
-                await self._begin(_PartHead(event))
-            elif isinstance(event, PartEnds):
-                self._end()
-            else:
-                await self._take(event)
-
-    def finish(self) -> Form:
-        """The form, if it was complete."""
-        self._parser.close()
-        return self.form
-
-    async def _begin(self, head: _PartHead) -> None:
-        self._name, self._received = head.name, 0
-        self._declared = head.length
-        if self._declared is not None and self._declared > self._limits.file_bytes:
-            raise TooLarge("a part of the form is too large")
-        if head.name == self._file_field:
-            await self._begin_file(head)
-        else:
-            self._text.clear()
-
-    async def _begin_file(self, head: _PartHead) -> None:
-        if self.form.upload is not None:
-            raise Malformed("more than one file part")
-        claims = claims_of(head.headers)
-        self._sink = await self._stack.enter_async_context(
-            self._stage(
-                algorithms={claim.algorithm for claim in claims},
-                expected_bytes=self.expected_bytes,
-            )
-        )
-        self.form.upload = Upload(head.filename, head.content_type, claims, self._sink)
-
-    async def _take(self, content: bytes) -> None:
-        self._received += len(content)
-        if self._declared is not None and self._received > self._declared:
-            raise Malformed("malformed multipart form")
-        if self._sink is not None:
-            if self._received > self._limits.file_bytes:
-                raise TooLarge("a part of the form is too large")
-            metrics.received_bytes.inc(len(content))
-            await self._sink.write(content)
-        elif self._received > self._limits.field_bytes:
-            raise TooLarge("a form field is too large")
-        else:
-            self._text += content
-
-    def _end(self) -> None:
-        if self._declared not in {None, self._received}:
-            raise Malformed("malformed multipart form")
-        if self._sink is not None:
-            self._sink = None
-            return
-        if self._name in self.form.fields:
-            raise Malformed("a form field is given more than once")
-        try:
-            self.form.fields[self._name] = self._text.decode()
-        except UnicodeDecodeError as exc:
-            raise Malformed("a form field is not UTF-8") from exc
-
-
-class _PartHead:
-    """What a part's headers say. Raises ``Malformed`` or ``UnsupportedMedia`` if they cannot."""
+class FilePart:
+    """What a part's headers say. Raises ``Malformed`` or ``UnsupportedMedia`` if they may not."""
 
     def __init__(self, begins: PartBegins) -> None:
         self.headers = begins.headers
@@ -231,6 +168,201 @@ class _PartHead:
         return values[0] if values else ""
 
 
+class Form:
+    """A form that is being read. Made by ``open_form``."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        uploads: Uploads,
+        limits: FormLimits,
+        stack: AsyncExitStack,
+        file_field: str,
+    ) -> None:
+        self.reserves_late = False
+        self.file_is_last = False
+        self._parser = MultipartParser(_boundary(request), limits.framing)
+        self._body = Body(request, uploads.limits, limit_bytes=limits.body_bytes)
+        self._claims = Claims(*claims_of(request.headers.items()))
+        self._request = request
+        self._uploads = uploads
+        self._limits = limits
+        self._stack = stack
+        self._file_field = file_field
+        self._fields: dict[str, str] = {}
+        self._fields_bytes = 0
+        self._file: FilePart | None = None
+        self._file_read = False
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The text fields that were read so far, by name."""
+        return MappingProxyType(self._fields)
+
+    @property
+    def file_part(self) -> FilePart | None:
+        """The headers of the file, once ``read_fields`` came to it; its bytes are not read."""
+        return self._file
+
+    async def read_fields(self) -> Mapping[str, str]:
+        """The fields before the file, or all of them if there is none.
+
+        Raises ``Malformed``, ``TooLarge``, ``UnsupportedMedia``, and what a body can raise.
+        """
+        if self._file is None:
+            with self._body.paced():
+                await self._read_to_file()
+        return self.fields
+
+    async def read_file(
+        self, scope: Scope, *, limit_bytes: int | None = None, tap: Tap | None = None
+    ) -> Upload:
+        """The file, staged in ``scope``; the form has been read to its end.
+
+        ``limit_bytes`` may be less than the form's own limit. Raises as ``read_fields``,
+        ``MissingField`` if there is no file, what ``tap`` and the blob writer raise, and
+        ``TooMany``. Digests are checked when the file is deposited.
+        """
+        if self.reserves_late:
+            self._stack.enter_context(reserved(self._request, self._uploads))
+        await self.read_fields()
+        part = self._file
+        if part is None:
+            raise MissingField("part", self._file_field)
+        assert not self._file_read, "a file is read once"
+        self._file_read = True
+        with self._body.paced():
+            upload = await self._read_file(part, scope, limit_bytes, tap)
+            await self._read_rest()
+        return upload
+
+    async def _read_to_file(self) -> None:
+        while (event := await self._next_event()) is not None:
+            assert isinstance(event, PartBegins), "parts are read whole"
+            part = FilePart(event)
+            if part.name == self._file_field:
+                self._take_file_part(part)
+                return
+            await self._read_field(part)
+
+    def _take_file_part(self, part: FilePart) -> None:
+        if self._file is not None:
+            raise Malformed("more than one file part")
+        self._claims.add(*claims_of(part.headers))
+        self._file = part
+
+    async def _read_field(self, part: FilePart) -> None:
+        left = self._limits.fields_bytes - self._fields_bytes - len(part.name.encode())
+        text, counter = (
+            bytearray(),
+            _Counter(part, min(left, self._limits.field_bytes), _LARGE_FIELD),
+        )
+        async for piece in self._content(counter):
+            text += piece
+        if part.name in self._fields:
+            raise Malformed("a form field is given more than once")
+        try:
+            self._fields[part.name] = text.decode()
+        except UnicodeDecodeError as exc:
+            raise Malformed("a form field is not UTF-8") from exc
+        self._fields_bytes = self._limits.fields_bytes - left + len(text)
+        if part.name == SHA256_FIELD:
+            self._claims.add(parse_sha256_text(self._fields[part.name]))
+
+    async def _read_file(
+        self, part: FilePart, scope: Scope, limit_bytes: int | None, tap: Tap | None
+    ) -> Upload:
+        limit = self._limits.file_bytes
+        counter = _Counter(part, limit if limit_bytes is None else min(limit, limit_bytes), _LARGE)
+        content_type, head = part.content_type, _Head(tap)
+        writer = await self._stack.enter_async_context(
+            self._uploads.stage(scope, self._claims, self._body.declared)
+        )
+        async for piece in self._content(counter):
+            head.show(piece)
+            metrics.received_bytes.inc(len(piece))
+            await writer.write(piece)
+        head.end()
+        return Upload(part.filename, content_type, self._claims, writer)
+
+    async def _read_rest(self) -> None:
+        if self.file_is_last:
+            while chunk := await self._body.next_chunk():
+                self._claims.absorb(chunk)
+            return
+        await self._read_to_file()
+
+    async def _content(self, counter: _Counter) -> AsyncIterator[bytes]:
+        while not isinstance(event := await self._next_event(), PartEnds):
+            assert isinstance(event, bytes | bytearray), "a part has content, and an end"
+            counter.count(len(event))
+            yield event
+        counter.end()
+
+    async def _next_event(self) -> Event | None:
+        """What comes next in the form; ``None`` at its end. Raises ``Malformed`` if it is cut."""
+        while (event := self._parser.next_event()) is None:
+            chunk = await self._body.next_chunk()
+            if not chunk:
+                self._parser.close()
+                return None
+            self._claims.absorb(chunk)
+            self._parser.receive(chunk)
+        return event
+
+
+_LARGE: Final = "a part of the form is too large"
+_LARGE_FIELD: Final = "a form field is too large"
+
+
+class _Counter:
+    """Holds a part's content against its limit, and against the length that it declares."""
+
+    def __init__(self, part: FilePart, limit: int, sentence: str) -> None:
+        self._declared = part.length
+        self._limit = limit
+        self._sentence = sentence
+        self._count = 0
+        self._check_limit(0 if self._declared is None else self._declared)
+
+    def count(self, more: int) -> None:
+        """So many more bytes came. Raises ``TooLarge`` or ``Malformed``."""
+        self._count += more
+        if self._declared is not None and self._count > self._declared:
+            raise Malformed("malformed multipart form")
+        self._check_limit(self._count)
+
+    def end(self) -> None:
+        """No more will come. Raises ``Malformed`` if they are not as many as declared."""
+        if self._declared not in {None, self._count}:
+            raise Malformed("malformed multipart form")
+
+    def _check_limit(self, count: int) -> None:
+        if count > self._limit:
+            raise TooLarge(self._sentence)
+
+
+class _Head:
+    """Collects the first bytes of a file for its tap."""
+
+    def __init__(self, tap: Tap | None) -> None:
+        self._tap = tap
+        self._seen = bytearray()
+
+    def show(self, piece: bytes) -> None:
+        """The next bytes; as soon as there are enough, the tap has them."""
+        if self._tap is not None:
+            self._seen += piece[: TAP_BYTES - len(self._seen)]
+            if len(self._seen) == TAP_BYTES:
+                self.end()
+
+    def end(self) -> None:
+        """These were all, if the tap has not had enough before."""
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            tap(bytes(self._seen))
+
+
 def _boundary(request: web.Request) -> str:
     header = Message()
     header["Content-Type"] = request.headers.get("Content-Type", "")
@@ -240,18 +372,3 @@ def _boundary(request: web.Request) -> str:
     if not 1 <= len(boundary) <= _BOUNDARY_CHARACTERS or not boundary.isascii():
         raise Malformed("the form has no valid boundary")
     return boundary
-
-
-def _body_limit(limits: Limits) -> int:
-    """Room for the file and everything a form may have around it."""
-    around = limits.fields * (limits.field_bytes + limits.part_header_bytes)
-    return limits.file_bytes + around
-
-
-def _framing(limits: Limits) -> FramingLimits:
-    return FramingLimits(
-        parts=limits.fields,
-        part_headers=limits.part_headers,
-        part_header_bytes=limits.part_header_bytes,
-        outside_bytes=limits.preamble_bytes,
-    )
