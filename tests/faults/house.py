@@ -8,16 +8,18 @@ import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
+from aiohttp import web
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
 from gateway.app import Stores, open_app, open_stores, start_server
+from gateway.blobs.port import BlobStore
 from gateway.database.pool import Database
 from gateway.identity.records.things import ThingDraft
 from gateway.identity.registry import open_registry
@@ -56,6 +58,7 @@ class House:
     url: str
     headers: dict[str, str]
     data_dir: Path
+    app: web.Application
 
     async def ask(self, method: str, name: str = "", content: bytes | None = None) -> Said:
         """One request on ``/files`` or the file of that name; ``content`` goes as a form."""
@@ -103,22 +106,27 @@ async def new_thing(database: Database) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    dsn: str, data_dir: Path, headers: dict[str, str], **settings: Any
+    dsn: str,
+    data_dir: Path,
+    headers: dict[str, str],
+    *,
+    blobs: BlobStore | None = None,
+    **settings: Any,
 ) -> AsyncIterator[House]:
-    """A gateway on ``dsn`` and ``data_dir``, until the end of the block."""
+    """A gateway on ``dsn`` and ``data_dir``, until the end of the block; on ``blobs``, if given."""
     quiet = {"data_dir": data_dir, "secret": SecretStr(SECRET), "access_log": False}
     deployment = deployment_of(**{**quiet, **settings})
     async with (
-        open_stores(deployment, dsn) as stores,
-        open_app(deployment, stores, Readiness({})) as app,
+        open_stores(deployment, dsn) as opened,
+        open_app(deployment, replace(opened, blobs=blobs or opened.blobs), Readiness({})) as app,
         aiohttp.ClientSession() as session,
     ):
-        gateway = app[GATEWAY]
+        gateway, stores = app[GATEWAY], replace(opened, blobs=blobs or opened.blobs)
         with socket.create_server((HOST, 0)) as sock:
             server = await start_server(app, deployment, sock)
             url = f"http://{HOST}:{sock.getsockname()[1]}"
             try:
-                yield House(stores, gateway, session, url, headers, data_dir)
+                yield House(stores, gateway, session, url, headers, data_dir, app)
             finally:
                 await session.close()
                 await server.stop()
