@@ -20,7 +20,9 @@ import pytest_asyncio
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, new_database, running_gateway
 from tests.tools.mainflux import Thing, signed_in, upload
+from tests.tools.ports import answers
 from tests.tools.rawhttp import Answer, Head, RawConnection, raw_connection
+from tests.tools.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,6 +31,7 @@ IMAGE = Firmware(31, SIZE)
 PATH = "/files/image.bin"
 LARGEST = 256 * 1024
 FILLING = 30
+IDLE_SECONDS = 1
 COUNTED = 'gateway_requests_total{dialect="mainflux",method="GET",status="206"}'
 
 
@@ -50,7 +53,11 @@ async def pair(
     shared = {"database_url": await new_database(postgres_server), "secret": "s" * 40}
     async with (
         running_gateway(
-            folder, database_server=None, read_cache_seconds=60, keepalive_seconds=2, **shared
+            folder,
+            database_server=None,
+            read_cache_seconds=60,
+            keepalive_seconds=IDLE_SECONDS,
+            **shared,
         ) as keeping,
         running_gateway(folder, database_server=None, read_cache_seconds=0, **shared) as asking,
         signed_in(keeping.url) as admin,
@@ -90,12 +97,11 @@ RANGES = [
 
 @pytest.mark.parametrize("wanted", RANGES)
 async def test_the_answers_are_the_same(pair: Pair, wanted: str) -> None:
-    async with (
-        raw_connection(pair.keeping.port) as one,
-        raw_connection(pair.asking.port) as other,
-    ):
-        await ask(one, pair, "bytes=0-0")  # from here on it is known
-        kept, asked = await ask(one, pair, wanted), await ask(other, pair, wanted)
+    async with raw_connection(pair.keeping.port) as connection:
+        await ask(connection, pair, "bytes=0-0")  # from here on it is known
+        kept = await ask(connection, pair, wanted)
+    async with raw_connection(pair.asking.port) as connection:
+        asked = await ask(connection, pair, wanted)
     assert shown(asked.head) == shown(kept.head)
     assert asked.body == kept.body
 
@@ -118,7 +124,7 @@ async def test_an_answer_that_takes_longer_than_connections_may_idle_is_whole(pa
     """The connection goes on after it, and ends when it really is idle."""
     async with raw_connection(pair.keeping.port, receive_buffer=4096) as connection:
         await fill(connection, pair)
-        await asyncio.sleep(5)
+        await asyncio.sleep(2.5 * IDLE_SECONDS)
         for n in range(FILLING):
             assert part(n, n + LARGEST - 1) == (await connection.read_answer()).body
         async with asyncio.timeout(30):
@@ -136,7 +142,7 @@ async def test_a_connection_lasts_for_as_long_as_it_is_used(pair: Pair) -> None:
     async with raw_connection(pair.keeping.port) as connection:
         for _ in range(9):
             assert 206 == (await ask(connection, pair, "bytes=0-0")).status
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(IDLE_SECONDS / 4)
         async with asyncio.timeout(30):
             assert (b"", "eof") == await connection.read_ending()
 
@@ -187,7 +193,7 @@ async def test_a_stop_waits_for_what_is_under_way(tmp_path: Path, postgres_serve
         async with raw_connection(gateway.port, receive_buffer=4096) as connection:
             await fill(connection, pair)
             stopping = asyncio.create_task(gateway.terminate())
-            await asyncio.sleep(1)
+            await until(lambda: refuses(gateway.port))
             whole = 0
             with contextlib.suppress(ConnectionError):
                 while head := await next_head(connection):
@@ -196,6 +202,11 @@ async def test_a_stop_waits_for_what_is_under_way(tmp_path: Path, postgres_serve
                     whole += 1
             assert 0 == await stopping
         assert whole >= 1
+
+
+async def refuses(port: int) -> bool:
+    """Whether nobody new is let in."""
+    return not await answers(port)
 
 
 async def next_head(connection: RawConnection) -> Head | None:

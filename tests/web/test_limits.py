@@ -9,21 +9,27 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, signed_in, upload
 from tests.tools.rawhttp import RawConnection, raw_connection
+from tests.tools.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BIG = Firmware(seed=7, size=64 * 1024 * 1024)
 PATH = "/files/big.bin"
 
 
-@pytest.fixture
-async def gateway(tmp_path: Path, postgres_server: str) -> AsyncIterator[GatewayProcess]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str
+) -> AsyncIterator[GatewayProcess]:
     """A gateway with small limits."""
     async with running_gateway(
-        tmp_path,
+        tmp_path_factory.mktemp("limited"),
         database_server=postgres_server,
         max_concurrent_requests=3,
         max_concurrent_uploads=1,
@@ -33,7 +39,7 @@ async def gateway(tmp_path: Path, postgres_server: str) -> AsyncIterator[Gateway
         yield started
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def thing(gateway: GatewayProcess) -> Thing:
     """A thing with a file that no socket buffer holds."""
     async with signed_in(gateway.url) as admin:
@@ -42,9 +48,9 @@ async def thing(gateway: GatewayProcess) -> Thing:
     return created
 
 
-async def stalled_download(connection: RawConnection, thing: Thing) -> None:
+async def stalled_download(connection: RawConnection, thing: Thing, path: str = PATH) -> None:
     """Ask for the file, read its head, and then nothing."""
-    await connection.send_head("GET", PATH, thing.headers.items())
+    await connection.send_head("GET", path, thing.headers.items())
     assert (await connection.read_head()).status == 200
 
 
@@ -66,9 +72,10 @@ async def test_a_reader_that_stops_is_cut_off(gateway: GatewayProcess, thing: Th
     """
     Its place is free again, and it never takes the part that it got for the whole.
     """
+    path = f"/filestore{PATH}"  # by which no other test asks
     async with raw_connection(gateway.port) as connection:
-        await stalled_download(connection, thing)
-        await asyncio.sleep(3.5)
+        await stalled_download(connection, thing, path)
+        await until(lambda: f'"path":"{path}","status":499' in gateway.log)
         received, _ = await connection.read_ending()
         assert len(received) < BIG.size
 
@@ -164,9 +171,11 @@ async def test_an_upload_whose_client_leaves_at_once_takes_no_place(
             await asyncio.gather(
                 *(leave_at_once(gateway.port, thing, reset=close == "resets") for _ in range(10))
             )
-        async with asyncio.timeout(30):
-            while await uploads_in_flight(admin.session, gateway):
-                await asyncio.sleep(0.05)
+
+        async def has_noticed() -> bool:
+            return not await uploads_in_flight(admin.session, gateway)
+
+        await until(has_noticed)
         assert [] == list((gateway.data_dir / "incoming").iterdir())
 
 

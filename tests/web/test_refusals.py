@@ -42,7 +42,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FILES = "/filestore/files"
 EXISTING = "existing.bin"
 OLD = b"the old bytes"
-STALL_SECONDS = 2
+STALL_SECONDS = 1
 _STATE = """
 select (select json_agg(f order by id)::text from files f),
        (select json_agg(b order by id)::text from blobs b),
@@ -95,7 +95,7 @@ async def gateway(
         accel=ACCEL,
         trusted_proxies=f"{HOST}/32",
         hook_url=hook.url,
-        hook_timeout_seconds=1.5,
+        hook_timeout_seconds=0.5,
         stall_seconds=STALL_SECONDS,
         max_file_bytes=LARGEST_FILE,
     ) as running:

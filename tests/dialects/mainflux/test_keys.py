@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from tests.tools.client import Client
 from tests.tools.gateway import running_gateway
 from tests.tools.mainflux import sign_in
+from tests.tools.waiting import until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 FRESH_CONNECTIONS = 24
@@ -102,10 +102,11 @@ async def test_a_key_that_ended_has_ended_on_every_worker_a_second_later(
                 f"{gateway.url}/keys/{key['id']}", headers=admin.headers
             ) as said:
                 assert 204 == said.status
-            await asyncio.sleep(1)
-        else:
-            await asyncio.sleep(3)
-        assert {401} == await _statuses(gateway.url, key["value"])
+
+        async def has_ended() -> bool:
+            return {401} == await _statuses(gateway.url, key["value"])
+
+        await until(has_ended, within=10)
 
 
 async def _statuses(url: str, value: str) -> set[int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from gateway.database.pool import Database
 from gateway.messaging.delivery import DeliveryPolicy, NotPublic, delivering, open_public_socket
@@ -72,6 +73,26 @@ class House:
             Authorization=f"Thing {self.thing['key']}",
         )
         assert 202 == said.status, said.text
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str
+) -> AsyncIterator[GatewayProcess]:
+    """One for all tests that want nothing special of it."""
+    folder = tmp_path_factory.mktemp("gateway")
+    async with running_gateway(folder, database_server=postgres_server, **QUICK) as running:
+        yield running
+
+
+@pytest.fixture
+async def home(gateway: GatewayProcess) -> AsyncIterator[House]:
+    """A thing and a channel of the test's own; afterwards nothing is delivered of them."""
+    async with aiohttp.ClientSession() as session:
+        made = House(gateway, session)
+        await made.furnish()
+        yield made
+        assert 204 == (await made.client.ask("DELETE", f"/things/{made.thing['id']}")).status
 
 
 @asynccontextmanager
@@ -244,65 +265,58 @@ async def test_a_name_that_came_to_mean_us_is_not_called(
     assert [] == receiver.tried
 
 
-async def test_messages_are_forwarded_in_both_formats(
-    tmp_path: Path, postgres_server: str, receiver: Receiver
-) -> None:
-    async with house(tmp_path, postgres_server) as home:
-        await home.hook(f"{receiver.url}/json")
-        await home.hook(f"{receiver.url}/senml?a=b", format="senml")
-        await home.hook(f"{receiver.url}/files", events=["files"])
-        await home.send(1)
-        await receiver.until(lambda: len(receiver.taken) == 2)
-        by_path = {received.path: received for received in receiver.taken}
-        assert "application/senml+json" == by_path["/senml"].headers["Content-Type"]
-        assert [{"n": "gate:count", "t": 1.6e9, "v": 1.0}] == by_path["/senml"].json
-        assert "application/json" == by_path["/json"].headers["Content-Type"]
-        assert [
-            {
-                "channel": home.channel,
-                "channel_name": home.channel,
-                "subtopic": "under.way",
-                "publisher": home.thing["id"],
-                "protocol": "http",
-                "name": "gate:count",
-                "time": 1.6e9,
-                "value": 1.0,
-            }
-        ] == by_path["/json"].json
+async def test_messages_are_forwarded_in_both_formats(home: House, receiver: Receiver) -> None:
+    await home.hook(f"{receiver.url}/json")
+    await home.hook(f"{receiver.url}/senml?a=b", format="senml")
+    await home.hook(f"{receiver.url}/files", events=["files"])
+    await home.send(1)
+    await receiver.until(lambda: len(receiver.taken) == 2)
+    by_path = {received.path: received for received in receiver.taken}
+    assert "application/senml+json" == by_path["/senml"].headers["Content-Type"]
+    assert [{"n": "gate:count", "t": 1.6e9, "v": 1.0}] == by_path["/senml"].json
+    assert "application/json" == by_path["/json"].headers["Content-Type"]
+    assert [
+        {
+            "channel": home.channel,
+            "channel_name": home.channel,
+            "subtopic": "under.way",
+            "publisher": home.thing["id"],
+            "protocol": "http",
+            "name": "gate:count",
+            "time": 1.6e9,
+            "value": 1.0,
+        }
+    ] == by_path["/json"].json
 
 
 async def test_a_receiver_that_was_down_refused_and_hung_gets_everything_in_order(
-    tmp_path: Path, postgres_server: str, receiver: Receiver
+    home: House, receiver: Receiver
 ) -> None:
     """Down, then answering 500, then hanging, then well: every message, in order."""
-    async with house(tmp_path, postgres_server) as home:
-        await home.hook(receiver.url)
-        await receiver.down()
-        for number in range(5):
-            await home.send(number)
-        receiver.decide = lambda _: 500
-        await receiver.up()
-        await receiver.until(lambda: len(receiver.tried) >= 2)
-        await home.send(5)
-        receiver.decide = lambda _: None
-        hung = len(receiver.tried)
-        await receiver.until(lambda: len(receiver.tried) > hung + 1)
-        await home.send(6)
-        receiver.decide = lambda _: 204
-        await receiver.until(lambda: len(receiver.taken) >= 7)
-        assert list(range(7)) == numbers(receiver)
+    await home.hook(receiver.url)
+    await receiver.down()
+    for number in range(5):
+        await home.send(number)
+    receiver.decide = lambda _: 500
+    await receiver.up()
+    await receiver.until(lambda: len(receiver.tried) >= 2)
+    await home.send(5)
+    receiver.decide = lambda _: None
+    hung = len(receiver.tried)
+    await receiver.until(lambda: len(receiver.tried) > hung + 1)
+    await home.send(6)
+    receiver.decide = lambda _: 204
+    await receiver.until(lambda: len(receiver.taken) >= 7)
+    assert list(range(7)) == numbers(receiver)
 
 
-async def test_a_redirect_is_a_failure_and_is_not_followed(
-    tmp_path: Path, postgres_server: str, receiver: Receiver
-) -> None:
-    async with house(tmp_path, postgres_server) as home:
-        await home.hook(f"{receiver.url}/here")
-        receiver.decide = lambda _: 307
-        await home.send(1)
-        await receiver.until(lambda: len(receiver.tried) >= 2)
-        assert {"/here"} == {received.path for received in receiver.tried}
-        assert 1 == (await home.hooks())[0]["waiting"]
+async def test_a_redirect_is_a_failure_and_is_not_followed(home: House, receiver: Receiver) -> None:
+    await home.hook(f"{receiver.url}/here")
+    receiver.decide = lambda _: 307
+    await home.send(1)
+    await receiver.until(lambda: len(receiver.tried) >= 2)
+    assert {"/here"} == {received.path for received in receiver.tried}
+    assert 1 == (await home.hooks())[0]["waiting"]
 
 
 async def test_kill_nine_loses_nothing(
@@ -370,21 +384,20 @@ async def test_what_fails_too_often_is_a_dead_letter_and_the_next_is_delivered(
 
 
 async def test_file_events_are_forwarded_when_they_are_asked_for(
-    tmp_path: Path, postgres_server: str, receiver: Receiver
+    home: House, receiver: Receiver
 ) -> None:
-    async with house(tmp_path, postgres_server) as home:
-        await home.hook(f"{receiver.url}/files", events=["files"], format="senml")
-        await home.hook(f"{receiver.url}/messages")
-        thing = Thing(home.thing["id"], home.thing["key"])
-        url = f"{home.gateway.url}/files"
-        await upload(home.session, url, thing.headers, "a.bin", b"one")
-        await upload(home.session, f"{url}/a.bin", thing.headers, "a.bin", b"two!", method="PUT")
-        async with home.session.delete(f"{url}/a.bin", headers=thing.headers) as said:
-            assert 204 == said.status
-        await receiver.until(lambda: len(receiver.taken) == 3)
-        assert {"/files"} == {received.path for received in receiver.taken}
-        told = [received.json for received in receiver.taken]
-        assert ["uploaded", "replaced", "deleted"] == [event["event"] for event in told]
-        assert [3, 4, None] == [event.get("size") for event in told]
-        assert {(thing.id, "a.bin")} == {(event["thing_id"], event["name"]) for event in told}
-        assert "file.uploaded" == receiver.taken[0].headers["X-Webhook-Event"]
+    await home.hook(f"{receiver.url}/files", events=["files"], format="senml")
+    await home.hook(f"{receiver.url}/messages")
+    thing = Thing(home.thing["id"], home.thing["key"])
+    url = f"{home.gateway.url}/files"
+    await upload(home.session, url, thing.headers, "a.bin", b"one")
+    await upload(home.session, f"{url}/a.bin", thing.headers, "a.bin", b"two!", method="PUT")
+    async with home.session.delete(f"{url}/a.bin", headers=thing.headers) as said:
+        assert 204 == said.status
+    await receiver.until(lambda: len(receiver.taken) == 3)
+    assert {"/files"} == {received.path for received in receiver.taken}
+    told = [received.json for received in receiver.taken]
+    assert ["uploaded", "replaced", "deleted"] == [event["event"] for event in told]
+    assert [3, 4, None] == [event.get("size") for event in told]
+    assert {(thing.id, "a.bin")} == {(event["thing_id"], event["name"]) for event in told}
+    assert "file.uploaded" == receiver.taken[0].headers["X-Webhook-Event"]
