@@ -15,12 +15,19 @@ Rule: a caller without any role gets ``NotFound``, one whose role is too low ``F
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database, Queries
-from gateway.identity.records.groups import Candidate, Group, GroupDraft, Member, MemberKind
+from gateway.identity.records.groups import (
+    Candidate,
+    Group,
+    GroupDraft,
+    Member,
+    MemberKind,
+    Membership,
+)
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.rights import check_ranks, maker_id, owner_filter, role_of_caller, user_id
 from gateway.identity.rows import groups as rows
@@ -106,6 +113,21 @@ class Groups:
     async def check_role(self, caller: Principal, group_id: UUID, needed: GroupRole) -> None:
         """Raise ``NotFound`` or ``Forbidden`` unless the caller has at least that role."""
         await check_group_role(self._database, caller, group_id, needed)
+
+    async def memberships(self, caller: Principal) -> Sequence[Membership]:
+        """The groups that the calling user is in, in order of their numbers."""
+        return await rows.memberships(self._database, user_id(caller))
+
+    async def check_numbers(self, caller: Principal, numbers: Collection[int]) -> None:
+        """Raise ``NotFound`` unless each is of a group of the caller's; an admin is in all."""
+        if not numbers:
+            return
+        if caller.is_admin:
+            known = await rows.which_numbers_exist(self._database, list(numbers))
+        else:
+            known = frozenset(m.number for m in await self.memberships(caller))
+        if not known.issuperset(numbers):
+            raise NotFound()
 
     async def ids_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
         """The thing's groups, earliest assignment first."""

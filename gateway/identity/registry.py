@@ -65,6 +65,12 @@ class Registry:
             principal = await self.keys.prove(claims)
         return with_key(principal, claims)
 
+    async def log_out(self, token: str) -> None:
+        """End the login that this token is of. Raises ``Unauthenticated``, for API keys too."""
+        claims = self._tokens.read(token)
+        await self.users.prove(claims)
+        await self.users.end_session(claims)
+
     async def group_role(self, user: Principal, group_id: UUID) -> GroupRole:
         """The user's role in a group; an admin of the gateway is an owner everywhere.
 

@@ -37,7 +37,7 @@ class Claims:
     """What a token says: whose it is, and the ``tokens_valid_from`` it was issued under.
 
     A ``key_id`` names the registry's row of an API key, without which the token is nothing.
-    ``expires_at``, in Unix seconds, is known of a token that was read.
+    ``expires_at``, in Unix seconds, and ``token_id`` are known of a token that was read.
     """
 
     user_id: UUID
@@ -46,6 +46,7 @@ class Claims:
     type: int = LOGIN
     key_id: UUID | None = None
     expires_at: float | None = field(default=None, compare=False)
+    token_id: UUID | None = field(default=None, compare=False)
 
 
 class Tokens:
@@ -98,6 +99,7 @@ class Tokens:
                 type=payload["type"],
                 key_id=UUID(payload["key_id"]) if "key_id" in payload else None,
                 expires_at=payload.get("exp"),
+                token_id=UUID(payload["jti"]) if "jti" in payload else None,
             )
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as exc:
             raise Unauthenticated() from exc

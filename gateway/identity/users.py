@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -19,9 +20,11 @@ from gateway.identity.rows import users as rows
 from gateway.identity.secrets import Passwords, check_password
 from gateway.identity.tokens import LOGIN, Claims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
-from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
+from gateway.model.errors import AccountLocked, Forbidden, Malformed, NotFound, Unauthenticated
+from gateway.model.file import Scope
 from gateway.model.paging import Page
 
+SCOPE_KIND: Final = "users"
 USER_ROLE: Final = "user"
 REGISTRAR_ROLE: Final = "registrar"
 DEFAULT_ADMIN_EMAIL: Final = "admin@example.com"
@@ -68,7 +71,11 @@ class Users:
             raise Forbidden()
 
     async def log_in(self, email: str, password: str) -> str:
-        """A token. Raises ``Unauthenticated``, alike for a wrong e-mail and password."""
+        """A token.
+
+        Raises ``Unauthenticated``, alike for a wrong e-mail and password; ``AccountLocked`` only
+        to who knows the password.
+        """
         try:
             user = await rows.find_user_by_email(self._database, check_email(email))
         except Malformed:
@@ -76,14 +83,44 @@ class Users:
         known = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not known:
             raise Unauthenticated()
+        if user.locked:
+            raise AccountLocked()
         return self._tokens.issue(_claims(user))
 
     async def prove(self, claims: Claims) -> Principal:
         """The user whose login token says this. Raises ``Unauthenticated`` if it is over."""
-        user = await rows.find_user(self._database, claims.user_id)
+        user = await rows.find_user_of_token(self._database, claims.user_id, claims.token_id)
         if user is None or claims.type != LOGIN or claims.valid_from != user.tokens_valid_from:
             raise Unauthenticated()
         return principal_of(user)
+
+    async def end_session(self, claims: Claims) -> None:
+        """End the login that this token is of. Raises ``Unauthenticated`` for an API key."""
+        if claims.key_id is not None or claims.token_id is None or claims.expires_at is None:
+            raise Unauthenticated()
+        expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
+        await rows.end_token(self._database, claims.token_id, expires_at)
+
+    async def end_sessions(self, caller: Principal) -> None:
+        """End every login of the caller; API keys live on."""
+        await rows.end_tokens(self._database, user_id(caller))
+
+    async def lock(self, caller: Principal, wanted: UUID, *, locked: bool) -> None:
+        """Lock an account, so that no credential of it proves anything, or unlock it.
+
+        Only an admin does so, and not to oneself. Raises ``Forbidden``, ``NotFound``.
+        """
+        if not caller.is_admin or wanted == user_id(caller):
+            raise Forbidden()
+        if not await rows.lock_user(self._database, wanted, locked=locked):
+            raise NotFound()
+
+    async def find_by_number(self, number: int) -> User:
+        """The account of that number. Raises ``NotFound``."""
+        user = await rows.find_user_by_number(self._database, number)
+        if user is None:
+            raise NotFound()
+        return user
 
     async def get(self, caller: Principal, wanted: UUID) -> User:
         """An account: one's own, or any to an admin. Raises ``NotFound``."""
@@ -143,11 +180,18 @@ def check_email(email: object) -> str:
 
 
 def principal_of(user: User) -> Principal:
-    """The user as a caller."""
+    """The user as a caller. Raises ``Unauthenticated`` if the account is locked."""
+    if user.locked:
+        raise Unauthenticated()
     role = USER_ROLE if user.member else GUEST_ROLE
     further = (REGISTRAR_ROLE,) if user.registrar else ()
     roles = (ADMIN_ROLE, USER_ROLE) if user.admin else (role, *further)
     return Principal(PrincipalKind.USER, str(user.id), roles[0], roles, user.email, user.number)
+
+
+def scope_of(owner: UUID) -> Scope:
+    """Where the user's own files live."""
+    return Scope(SCOPE_KIND, str(owner))
 
 
 def _claims(user: User) -> Claims:

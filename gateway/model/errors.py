@@ -106,6 +106,12 @@ class Forbidden(Refusal):
     sentence = "failed to perform authorization over the entity"
 
 
+class AccountLocked(Forbidden):
+    """The password is right, and an administrator has locked the account."""
+
+    sentence = "the account is locked"
+
+
 class Denied(Forbidden):
     """The auth hook said no; the message is the hook's own, if it gave one."""
 

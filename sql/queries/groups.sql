@@ -63,6 +63,17 @@ select count(*)
 -- $1 thing_id
 select group_id from group_things where thing_id = $1 order by assigned_at, group_id;
 
+-- name: groups_of_user
+-- $1 user_id
+select g.id, g.number, g.name, g.description
+  from group_roles m join groups g on g.id = m.group_id
+ where m.user_id = $1
+ order by g.number;
+
+-- name: group_numbers
+-- Which of them there are. $1 numbers
+select number from groups where number = any ($1::integer[]);
+
 -- name: list_groups_of_thing
 -- $1 thing_id  $2 user_id who must be in the group too, or null  $3 limit  $4 offset
 select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,

@@ -12,7 +12,8 @@ returning id, user_id, type, issued_at, expires_at;
 -- name: user_by_key
 -- Whoever issued a key that is in force.
 -- $1 id
-select u.id, u.number, u.email, u.metadata, u.admin, u.member, u.registrar, u.password_hash, u.tokens_valid_from
+select u.id, u.number, u.email, u.metadata, u.admin, u.member, u.registrar, u.locked,
+       u.password_hash, u.tokens_valid_from
   from api_keys k join users u on u.id = k.user_id
  where k.id = $1 and (k.expires_at is null or k.expires_at > now());
 

@@ -3,31 +3,59 @@
 -- name: add_user
 -- $1 id  $2 email  $3 password_hash  $4 metadata
 insert into users (id, email, password_hash, metadata) values ($1, $2, $3, $4)
-returning id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from;
+returning id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from;
 
 -- name: user_by_id
 -- $1 id
-select id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
   from users where id = $1;
 
 -- name: user_by_email
 -- $1 email, in lower case
-select id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
   from users where email = $1;
+
+-- name: user_of_token
+-- Nobody, if that login was ended. $1 id  $2 the token's own id
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
+  from users where id = $1 and not exists (select from ended_tokens where ended_tokens.id = $2);
+
+-- name: user_by_number
+-- $1 number
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
+  from users where number = $1;
+
+-- name: end_token
+-- Those whose own time is over are forgotten on the way. $1 the token's id  $2 when it expires
+with forgotten as (
+    delete from ended_tokens where expires_at < now() - interval '1 hour'
+)
+insert into ended_tokens (id, expires_at) values ($1, $2) on conflict do nothing;
+
+-- name: end_tokens
+-- All logins of a user so far. $1 id
+update users
+   set tokens_valid_from = greatest(clock_timestamp(), tokens_valid_from + interval '1 microsecond'),
+       updated_at = now()
+ where id = $1;
+
+-- name: lock_user
+-- $1 id  $2 whether
+update users set locked = $2, updated_at = now() where id = $1;
 
 -- name: users_by_email
 -- $1 emails, in lower case
-select id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
   from users where email = any ($1::text[]);
 
 -- name: users_by_id
 -- $1 ids
-select id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
   from users where id = any ($1::uuid[]);
 
 -- name: list_users
 -- $1 only this id, or null  $2 part of the email  $3 metadata to contain  $4 limit  $5 offset
-select id, number, email, metadata, admin, member, registrar, password_hash, tokens_valid_from
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
   from users
  where ($1::uuid is null or id = $1) and strpos(email, $2) > 0 and metadata @> $3
  order by created_at, id

@@ -29,6 +29,16 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """A group that somebody is in; ``number`` is never another group's."""
+
+    id: UUID
+    number: int
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupDraft:
     """What a new group should be."""
 

@@ -14,7 +14,8 @@ class User:
     """An account. ``email`` is in lower case; ``number`` is never another user's.
 
     Tokens issued under another ``tokens_valid_from`` prove nothing. Who is no ``member`` makes
-    nothing; a ``registrar`` makes accounts even where registration is closed.
+    nothing; a ``registrar`` makes accounts even where registration is closed. Who is ``locked``
+    proves nothing by any credential.
     """
 
     id: UUID
@@ -24,6 +25,7 @@ class User:
     admin: bool
     member: bool
     registrar: bool
+    locked: bool
     password_hash: str = field(repr=False)
     tokens_valid_from: datetime
 

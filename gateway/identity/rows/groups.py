@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.identity.records.groups import Group, GroupDraft, Member, MemberKind
+from gateway.identity.records.groups import Group, GroupDraft, Member, MemberKind, Membership
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.rows.things import thing_of
 from gateway.model.access import GroupRole
@@ -76,6 +76,18 @@ async def groups_of_thing(queries: Queries, thing_id: UUID) -> tuple[UUID, ...]:
     """The thing's groups, earliest assignment first."""
     rows = await queries.rows("groups_of_thing", thing_id)
     return tuple(row["group_id"] for row in rows)
+
+
+async def memberships(queries: Queries, user_id: UUID) -> list[Membership]:
+    """The groups that the user is in, in order of their numbers."""
+    rows = await queries.rows("groups_of_user", user_id)
+    return [Membership(r["id"], r["number"], r["name"], r["description"]) for r in rows]
+
+
+async def which_numbers_exist(queries: Queries, numbers: Sequence[int]) -> frozenset[int]:
+    """Which of these numbers are of a group."""
+    rows = await queries.rows("group_numbers", numbers)
+    return frozenset(row["number"] for row in rows)
 
 
 async def amend_group(

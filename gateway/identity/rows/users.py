@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -24,6 +25,33 @@ async def find_user(queries: Queries, user_id: UUID) -> User | None:
     """The user of that id, or ``None``."""
     row = await queries.row("user_by_id", user_id)
     return user_of(row) if row else None
+
+
+async def find_user_of_token(queries: Queries, user_id: UUID, token_id: UUID | None) -> User | None:
+    """The user of that id, unless the login with that token was ended; or ``None``."""
+    row = await queries.row("user_of_token", user_id, token_id)
+    return user_of(row) if row else None
+
+
+async def find_user_by_number(queries: Queries, number: int) -> User | None:
+    """The user of that number, or ``None``."""
+    row = await queries.row("user_by_number", number)
+    return user_of(row) if row else None
+
+
+async def end_token(queries: Queries, token_id: UUID, expires_at: datetime) -> None:
+    """End one login; again is no error."""
+    await queries.run("end_token", token_id, expires_at)
+
+
+async def end_tokens(queries: Queries, user_id: UUID) -> None:
+    """End every login of the user."""
+    await queries.run("end_tokens", user_id)
+
+
+async def lock_user(queries: Queries, user_id: UUID, *, locked: bool) -> bool:
+    """Lock or unlock; whether there is such a user."""
+    return await queries.run("lock_user", user_id, locked) == 1
 
 
 async def find_user_by_email(queries: Queries, email: str) -> User | None:
@@ -84,6 +112,7 @@ def user_of(row: Row) -> User:
         admin=row["admin"],
         member=row["member"],
         registrar=row["registrar"],
+        locked=row["locked"],
         password_hash=row["password_hash"],
         tokens_valid_from=row["tokens_valid_from"],
     )
