@@ -25,6 +25,22 @@ LAST = "0011_webhooks.sql"
 OWNER, THING, WEBHOOK = UUID(int=1), UUID(int=2), UUID(int=3)
 SCOPE = Scope("things", str(THING))
 
+# The first digits of each file's SHA-256. A database remembers what it has applied, and refuses a
+# gateway whose files are others: a released migration is never edited, not even in a comment.
+RELEASED = {
+    "0001_files.sql": "8e59db55a1bde157",
+    "0002_identity.sql": "51f6e426928f1a6d",
+    "0003_changes.sql": "876a9d74035b1971",
+    "0004_hasura.sql": "71b810ee1ca28669",
+    "0005_vacated.sql": "94ac0d81c511afca",
+    "0006_channels.sql": "0b7bf604663ae3e7",
+    "0007_keys.sql": "012f8d1e99ea9162",
+    "0008_orgs.sql": "8344f011393a1752",
+    "0009_policies.sql": "cd71e70f4703b3fa",
+    "0010_messages.sql": "0f9aa33d641d32c3",
+    "0011_webhooks.sql": "9aa5bce30140b119",
+}
+
 # What that release wrote for a thing that has a webhook and two files, one of them replaced.
 ROWS = f"""
 insert into users (id, email, password_hash) values ('{OWNER}', 'one@email.com', 'x');
@@ -78,6 +94,13 @@ async def earlier(postgres_server: str) -> str:
 
 def _blob(content: bytes, scope: Scope = SCOPE) -> Blob:
     return Blob(uuid4(), scope, len(content), Digest(hashlib.sha256(content).hexdigest()))
+
+
+def test_a_released_migration_is_never_edited() -> None:
+    texts = {path.name: path.read_bytes() for path in MIGRATIONS.glob("*.sql")}
+    found = {name: hashlib.sha256(text).hexdigest()[:16] for name, text in texts.items()}
+    assert RELEASED.items() <= found.items()
+    assert LAST == max(RELEASED)
 
 
 async def test_what_an_earlier_release_wrote_is_found_changed_and_removed(earlier: str) -> None:
