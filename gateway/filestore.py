@@ -161,7 +161,7 @@ class Filestore:
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own. Raises ``NotFound``, ``PreconditionFailed``.
 
-        With ``file_id`` it is that file, whatever its name and scope are by now.
+        With ``file_id`` it is that file, whatever its name is by now, if it still is in the scope.
         """
         return await self._uncancelled(self._amend(access, attributes, expected, file_id))
 
@@ -176,7 +176,8 @@ class Filestore:
     ) -> FileRecord:
         """Give the file to another scope, or another name, or both; its bytes stay.
 
-        Raises ``NotFound``, ``PreconditionFailed``, ``Conflict`` if the name is taken there.
+        Raises ``NotFound``, also if it is not where ``record`` says, ``PreconditionFailed``,
+        ``Conflict`` if the name is taken there.
         """
         return await self._uncancelled(self._transfer(access, record, scope, name, expected))
 
@@ -187,7 +188,7 @@ class Filestore:
         await self._uncancelled(self._remove(access, expected, file_id))
 
     async def remove_many(self, access: Access, file_ids: Sequence[UUID]) -> int:
-        """Remove a page of files in one transaction; how many of them there were."""
+        """Remove a page of the scope's files in one transaction; how many of them there were."""
         return await self._uncancelled(self._remove_many(access, file_ids))
 
     async def drain(self, timeout_seconds: float) -> None:
@@ -212,7 +213,7 @@ class Filestore:
 
     async def _approve(self, deposit: Deposit, blob: Blob) -> None:
         draft = deposit.draft
-        access = replace(deposit.access, scope=draft.scope, name=draft.name)
+        access = replace(deposit.access, name=draft.name)
         await self._hook.approve(access, Sealed(blob, draft.content_type))
 
     async def _commit(self, deposit: Deposit, blob: Blob) -> FileRecord:
@@ -231,6 +232,7 @@ class Filestore:
                 expected=expected,
                 content_type=draft.content_type,
                 attributes=draft.attributes,
+                within=draft.scope,
             )
         return await _until_no_conflict(
             lambda: self._files.put(draft, blob, creator=creator, expected=expected)
@@ -253,7 +255,9 @@ class Filestore:
     ) -> FileRecord:
         at, actor = file_id or FileName(access.scope, access.name), access.principal.id
         try:
-            return await self._files.amend(at, attributes, actor=actor, expected=expected)
+            return await self._files.amend(
+                at, attributes, actor=actor, expected=expected, within=access.scope
+            )
         finally:
             self._audience.on_change(FileChanged(access.scope, access.name))
 
@@ -268,7 +272,7 @@ class Filestore:
         actor = access.principal.id
         try:
             return await self._files.transfer(
-                record.id, scope, name, actor=actor, expected=expected
+                record.id, scope, name, actor=actor, expected=expected, within=record.scope
             )
         finally:
             self._audience.on_change(FileChanged(record.scope, record.name))
@@ -277,7 +281,7 @@ class Filestore:
     async def _remove(self, access: Access, expected: UUID | None, file_id: UUID | None) -> None:
         at, actor = file_id or FileName(access.scope, access.name), access.principal.id
         try:
-            await self._files.remove(at, actor=actor, expected=expected)
+            await self._files.remove(at, actor=actor, expected=expected, within=access.scope)
         except CommitUnknown:
             if await self._is_there(at):
                 raise
@@ -285,7 +289,8 @@ class Filestore:
             self._audience.on_change(FileChanged(access.scope, access.name))
 
     async def _remove_many(self, access: Access, file_ids: Sequence[UUID]) -> int:
-        removed = await self._files.remove_many(file_ids, actor=access.principal.id)
+        actor = access.principal.id
+        removed = await self._files.remove_many(file_ids, actor=actor, within=access.scope)
         for at in removed:
             self._audience.on_change(FileChanged(at.scope, at.name))
         return len(removed)

@@ -99,7 +99,8 @@ class FileChanges(Protocol):
 
     ``expected`` is the id of the blob that the file must have at that moment, ``NO_BLOB`` if
     it must have none, ``None`` for whichever it has; ``PreconditionFailed`` if it is another.
-    What names no file is ``NotFound``.
+    What names no file is ``NotFound``. ``within`` is the scope in which the caller has the right:
+    a file that was given away since is not found there.
     """
 
     async def add(self, draft: Draft, blob: Blob | None, *, creator: str) -> FileRecord:
@@ -133,6 +134,7 @@ class FileChanges(Protocol):
         expected: UUID | None,
         content_type: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """The first bytes of a file that has none, or new ones; the old blob is condemned.
 
@@ -146,6 +148,7 @@ class FileChanges(Protocol):
         *,
         actor: str,
         expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own."""
 
@@ -157,6 +160,7 @@ class FileChanges(Protocol):
         *,
         actor: str,
         expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """Give the file to another scope, or another name, or both; its bytes stay where they lie.
 
@@ -166,11 +170,18 @@ class FileChanges(Protocol):
         """
 
     async def remove(
-        self, at: FileName | UUID, *, actor: str, expected: UUID | None = None
+        self,
+        at: FileName | UUID,
+        *,
+        actor: str,
+        expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> None:
         """Remove the row and condemn its blob."""
 
-    async def remove_many(self, file_ids: Sequence[UUID], *, actor: str) -> Sequence[FileName]:
+    async def remove_many(
+        self, file_ids: Sequence[UUID], *, actor: str, within: Scope | None = None
+    ) -> Sequence[FileName]:
         """Remove these files in one transaction; those that were there.
 
         The caller takes them a page at a time.

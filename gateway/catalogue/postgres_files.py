@@ -121,9 +121,10 @@ class PostgresFiles:
         expected: UUID | None,
         content_type: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """The first bytes of a file that has none, or new ones; the old blob is condemned."""
-        async with self._locked(file_id, expected) as (session, old):
+        async with self._locked(file_id, expected, within) as (session, old):
             if content_type is None:
                 content_type = (await _reread(session, file_id)).content_type
             draft = Draft(old.at.scope, old.at.name, content_type, attributes or {})
@@ -136,9 +137,10 @@ class PostgresFiles:
         *,
         actor: str,
         expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own."""
-        async with self._locked(at, expected) as (session, old):
+        async with self._locked(at, expected, within) as (session, old):
             await session.run("amend_file", old.id, dict(attributes), actor)
             return await _reread(session, old.id)
 
@@ -150,9 +152,10 @@ class PostgresFiles:
         *,
         actor: str,
         expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> FileRecord:
         """Give the file to another scope, or another name, or both."""
-        async with self._locked(file_id, expected, scope) as (session, old):
+        async with self._locked(file_id, expected, within, scope) as (session, old):
             to = FileName(scope, old.at.name if name is None else name)
             if to != old.at:
                 with _uniqueness_worded():
@@ -162,18 +165,26 @@ class PostgresFiles:
             return await _reread(session, file_id)
 
     async def remove(
-        self, at: FileName | UUID, *, actor: str, expected: UUID | None = None
+        self,
+        at: FileName | UUID,
+        *,
+        actor: str,
+        expected: UUID | None = None,
+        within: Scope | None = None,
     ) -> None:
         """Remove the row and condemn its blob."""
-        async with self._locked(at, expected) as (session, old):
+        async with self._locked(at, expected, within) as (session, old):
             await session.run("remove_files", [old.id], self._grace, actor, _slice())
 
-    async def remove_many(self, file_ids: Sequence[UUID], *, actor: str) -> Sequence[FileName]:
+    async def remove_many(
+        self, file_ids: Sequence[UUID], *, actor: str, within: Scope | None = None
+    ) -> Sequence[FileName]:
         """Remove these files in one transaction; those that were there."""
         async with self._locked_by_id(file_ids) as (session, found):
-            ids = [file.id for file in found]
+            there = [file for file in found if within in (None, file.at.scope)]
+            ids = [file.id for file in there]
             await session.run("remove_files", ids, self._grace, actor, _slice())
-        return [file.at for file in found]
+        return [file.at for file in there]
 
     async def _find(self, statement: str, *values: object) -> FileRecord | None:
         row = await self._database.row(statement, *values)
@@ -181,12 +192,17 @@ class PostgresFiles:
 
     @asynccontextmanager
     async def _locked(
-        self, at: FileName | UUID, expected: UUID | None, *scopes: Scope
+        self,
+        at: FileName | UUID,
+        expected: UUID | None,
+        within: Scope | None = None,
+        *scopes: Scope,
     ) -> AsyncIterator[tuple[Session, _Locked]]:
         """A transaction that has the file; ``scopes`` are others that it is about to touch."""
         if isinstance(at, UUID):
             async with self._locked_by_id([at], *scopes) as (session, found):
-                yield session, _as_expected(found[0] if found else None, expected)
+                there = [file for file in found if within in (None, file.at.scope)]
+                yield session, _as_expected(there[0] if there else None, expected)
         else:
             async with self._database.transaction() as session:
                 yield session, _as_expected(await _lock(session, at), expected)
