@@ -20,7 +20,7 @@ from gateway.identity.records.paging import EntityListing
 from gateway.identity.rights import owner_filter, user_id
 from gateway.identity.rows import keys as rows
 from gateway.identity.rows.users import find_user
-from gateway.identity.tokens import Claims, Tokens
+from gateway.identity.tokens import TokenClaims, Tokens
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
@@ -72,7 +72,7 @@ class Keys:
                 key = await rows.add_key(session, key, parent)
             except Unrelated as exc:
                 raise Unauthenticated() from exc
-        claims = Claims(owner, user.email, user.tokens_valid_from, kind.value, key.id)
+        claims = TokenClaims(owner, user.email, user.tokens_valid_from, kind.value, key.id)
         return key, self._tokens.issue(claims, expires_at=key.expires_at)
 
     async def get(self, caller: Principal, key_id: UUID) -> ApiKey:
@@ -91,7 +91,7 @@ class Keys:
         if not await rows.remove_key(self._database, key_id, owner_filter(caller)):
             raise NotFound()
 
-    async def prove(self, claims: Claims) -> Principal:
+    async def prove(self, claims: TokenClaims) -> Principal:
         """The user whose key says this. Raises ``Unauthenticated`` if it is over or revoked."""
         if claims.key_id is None or claims.type == KeyType.RECOVERY:
             raise Unauthenticated()
@@ -108,7 +108,7 @@ class Keys:
         return now + timedelta(seconds=seconds)
 
 
-def with_key(principal: Principal, claims: Claims) -> Principal:
+def with_key(principal: Principal, claims: TokenClaims) -> Principal:
     """The caller, and which key says so for how long."""
     key_id = str(claims.key_id) if claims.key_id else ""
     return replace(principal, key_id=key_id, valid_until=claims.expires_at)

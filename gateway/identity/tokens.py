@@ -2,7 +2,7 @@
 
 Knows signing and expiry; does not know users, nor who reads a token beside us.
 
-Rule: one algorithm, ours, whatever a token's header says. Claims are believed only after
+Rule: one algorithm, ours, whatever a token's header says. TokenClaims are believed only after
 the signature holds, and even then only as far as the registry's row agrees.
 """
 
@@ -33,7 +33,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """What a token says: whose it is, and the ``tokens_valid_from`` it was issued under.
 
     A ``key_id`` names the registry's row of an API key, without which the token is nothing.
@@ -65,7 +65,7 @@ class Tokens:
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._clock = clock
 
-    def issue(self, claims: Claims, *, expires_at: datetime | None = None) -> str:
+    def issue(self, claims: TokenClaims, *, expires_at: datetime | None = None) -> str:
         """A token for the claims, from now until its lifetime is over.
 
         That of an API key ends at ``expires_at``, or never.
@@ -85,14 +85,14 @@ class Tokens:
         }
         return jwt.encode(payload, self._key, algorithm=_ALGORITHM)
 
-    def read(self, token: str) -> Claims:
+    def read(self, token: str) -> TokenClaims:
         """The claims of a token that is ours and in force. Raises ``Unauthenticated``."""
         if len(token) > _TOKEN_CHARACTERS:
             raise Unauthenticated()
         try:
             payload = self._verified(token)
             self._check_times(payload)
-            return Claims(
+            return TokenClaims(
                 user_id=UUID(payload["issuer_id"]),
                 email=payload["sub"],
                 valid_from=_EPOCH + timedelta(microseconds=payload["valid_from"]),

@@ -18,7 +18,7 @@ from gateway.identity.records.users import NewAdmin, User
 from gateway.identity.rights import GUEST_ROLE, owner_filter, user_id
 from gateway.identity.rows import users as rows
 from gateway.identity.secrets import Passwords, check_password
-from gateway.identity.tokens import LOGIN, Claims, Tokens
+from gateway.identity.tokens import LOGIN, TokenClaims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
 from gateway.model.errors import AccountLocked, Forbidden, Malformed, NotFound, Unauthenticated
 from gateway.model.file import Scope
@@ -87,14 +87,14 @@ class Users:
             raise AccountLocked()
         return self._tokens.issue(_claims(user))
 
-    async def prove(self, claims: Claims) -> Principal:
+    async def prove(self, claims: TokenClaims) -> Principal:
         """The user whose login token says this. Raises ``Unauthenticated`` if it is over."""
         user = await rows.find_user_of_token(self._database, claims.user_id, claims.token_id)
         if user is None or claims.type != LOGIN or claims.valid_from != user.tokens_valid_from:
             raise Unauthenticated()
         return principal_of(user)
 
-    async def end_session(self, claims: Claims) -> None:
+    async def end_session(self, claims: TokenClaims) -> None:
         """End the login that this token is of. Raises ``Unauthenticated`` for an API key."""
         if claims.key_id is not None or claims.token_id is None or claims.expires_at is None:
             raise Unauthenticated()
@@ -194,5 +194,5 @@ def scope_of(owner: UUID) -> Scope:
     return Scope(SCOPE_KIND, str(owner))
 
 
-def _claims(user: User) -> Claims:
-    return Claims(user.id, user.email, user.tokens_valid_from)
+def _claims(user: User) -> TokenClaims:
+    return TokenClaims(user.id, user.email, user.tokens_valid_from)

@@ -31,18 +31,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.model.access import Access
 from gateway.model.change import Change, FileChanged, RightsChanged
-from gateway.model.file import Blob, FileRecord, Scope
+from gateway.model.file import Blob, FileRecord
 from gateway.model.precondition import Validators
-
-FileKey = tuple[Scope, str]
+from gateway.traffic.cache import BoundedCache, Watch
+from gateway.traffic.singleflight import SingleFlight
 
 
 class Closable(Protocol):
@@ -116,19 +115,7 @@ class Resolved(Generic[R]):
     reader: SharedReader[R]
     seen: float
     read_id: bytes = b""
-    expires: float = 0.0
     plain: bool = False
-
-
-@dataclass(slots=True)
-class _Resolving:
-    """What was announced while a read was being resolved."""
-
-    everything: bool = False
-    files: set[FileKey] = field(default_factory=set)
-
-    def spoils(self, record: FileRecord) -> bool:
-        return self.everything or (record.scope, record.name) in self.files
 
 
 class ReadCache(Generic[R]):
@@ -136,26 +123,15 @@ class ReadCache(Generic[R]):
 
     def __init__(self, *, seconds: float, entries: int) -> None:
         self._seconds = seconds
-        self._capacity = entries
-        self._kept: OrderedDict[Hashable, Resolved[R]] = OrderedDict()
-        self._keys_of: dict[FileKey, set[Hashable]] = {}
-        self._watches: dict[int, _Resolving] = {}
-        self._next_watch = 0
-        self._under_way: dict[Hashable, asyncio.Future[None]] = {}
-        self._hearing = False
+        self._kept: BoundedCache[Hashable, Resolved[R]] = BoundedCache(entries, dropped=_release)
+        self._kept.suspend()
+        self._flights: SingleFlight[None] = SingleFlight()
 
     def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved[R] | None:
         """The read kept under ``key``, held for the caller, who releases its reader."""
-        resolved = self._kept.get(key)
-        if resolved is None:
+        resolved = self._kept.find(key)
+        if resolved is None or self._kept.now() - resolved.seen > max_age:
             return None
-        now = asyncio.get_running_loop().time()
-        if resolved.expires < now:
-            self._drop(key)
-            return None
-        if now - resolved.seen > max_age:
-            return None
-        self._kept.move_to_end(key)
         resolved.reader.hold()
         return resolved
 
@@ -164,81 +140,41 @@ class ReadCache(Generic[R]):
 
         A fleet that asks for one file all at once looks it up once.
         """
-        under_way = self._under_way.get(key)
-        if under_way is None:
-            return False
-        await asyncio.shield(under_way)
-        return True
+        return await self._flights.follow(key)
 
     @contextmanager
-    def resolving(self, key: Hashable) -> Iterator[_Resolving]:
+    def resolving(self, key: Hashable) -> Iterator[Watch]:
         """Take note of what is announced while a read is resolved in the block."""
-        self._next_watch += 1
-        watch, number = _Resolving(), self._next_watch
-        self._watches[number] = watch
-        landed = self._under_way.setdefault(key, asyncio.get_running_loop().create_future())
-        try:
+        with self._flights.leading(key), self._kept.watching() as watch:
             yield watch
-        finally:
-            del self._watches[number]
-            if not landed.done():
-                landed.set_result(None)
-            if self._under_way.get(key) is landed:
-                del self._under_way[key]
 
-    def keep(self, key: Hashable, resolved: Resolved[R], watch: _Resolving) -> None:
+    def keep(self, key: Hashable, resolved: Resolved[R], watch: Watch) -> None:
         """Keep a read that was resolved under ``watch``, unless that spoilt it."""
         seconds = min(self._seconds, resolved.access.principal.seconds_left(time.time()))
-        if not self._hearing or seconds <= 0 or watch.spoils(resolved.record):
-            return
-        self._drop(key)
-        while len(self._kept) >= self._capacity:
-            self._drop(next(iter(self._kept)))
-        resolved.expires = resolved.seen + seconds
-        resolved.reader.hold()
-        self._kept[key] = resolved
-        self._keys_of.setdefault(_file_of(resolved), set()).add(key)
+        file = (resolved.record.scope, resolved.record.name)
+        expires = resolved.seen + seconds
+        if self._kept.keep(key, resolved, expires=expires, tags=(file,), watch=watch):
+            resolved.reader.hold()
 
     def on_change(self, change: Change) -> None:
         """Forget what the change makes stale."""
         if isinstance(change, FileChanged):
-            self._forget_file((change.scope, change.name))
+            self._kept.forget((change.scope, change.name))
         elif isinstance(change, RightsChanged):
             self.clear()
 
     def on_connected(self) -> None:
         """Every change is heard from now on: reads may be kept."""
-        self.clear()
-        self._hearing = True
+        self._kept.resume()
 
     def on_disconnected(self) -> None:
         """Changes may go unheard: forget everything, keep nothing."""
-        self._hearing = False
-        self.clear()
+        self._kept.suspend()
 
     def clear(self) -> None:
         """Forget everything."""
-        for watch in self._watches.values():
-            watch.everything = True
-        for key in list(self._kept):
-            self._drop(key)
-
-    def _forget_file(self, file: FileKey) -> None:
-        for watch in self._watches.values():
-            watch.files.add(file)
-        for key in list(self._keys_of.get(file, ())):
-            self._drop(key)
-
-    def _drop(self, key: Hashable) -> None:
-        resolved = self._kept.pop(key, None)
-        if resolved is None:
-            return
-        keys = self._keys_of[_file_of(resolved)]
-        keys.discard(key)
-        if not keys:
-            del self._keys_of[_file_of(resolved)]
-        resolved.reader.release()
+        self._kept.clear()
 
 
-def _file_of(resolved: Resolved[R]) -> FileKey:
-    return resolved.record.scope, resolved.record.name
+def _release(resolved: Resolved[Any]) -> None:
+    resolved.reader.release()

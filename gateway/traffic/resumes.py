@@ -30,12 +30,12 @@ import hashlib
 import re
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
 
 from gateway.model.byterange import ByteRange
 from gateway.model.file import Scope
+from gateway.traffic.cache import BoundedCache
 
 REMEMBERED_SECONDS: Final = 24 * 60 * 60.0
 _CONTINUATION: Final = re.compile("bytes=([0-9]{1,18})-([0-9]{0,18})", re.IGNORECASE)
@@ -48,17 +48,14 @@ class Download:
     ``ended`` is whether the last byte was, as far as is known.
     """
 
-    __slots__ = ("_begun", "_read_id", "began", "ended", "piece", "stop", "version")
+    __slots__ = ("_begun", "_read_id", "ended", "piece", "stop", "version")
 
-    def __init__(
-        self, begun: dict[bytes, Download], read_id: bytes, version: str, stop: int, began: float
-    ) -> None:
+    def __init__(self, begun: _Begun, read_id: bytes, version: str, stop: int) -> None:
         self._begun = begun
         self._read_id = read_id
         self.version = version
         self.piece = 0
         self.stop = stop
-        self.began = began
         self.ended = False
 
     def sent(self, start: int, stop: int) -> None:
@@ -73,8 +70,8 @@ class Download:
     def acknowledged(self, received: bool) -> None:
         """It is known whether the client got all of it; then it is over, if it is the newest."""
         self.ended = received
-        if received and self._begun.get(self._read_id) is self:
-            del self._begun[self._read_id]
+        if received and self._begun.find(self._read_id) is self:
+            self._begun.drop(self._read_id)
 
     def is_continued_by(self, header: str) -> bool:
         """Whether a ``Range`` goes on with this download, or asks for its newest piece again.
@@ -90,13 +87,14 @@ class Download:
         return int(match[2]) >= start and start in (self.stop, self.piece)
 
 
+_Begun = BoundedCache[bytes, Download]
+
+
 class ResumeGuard:
     """The unfinished downloads of this process, the ``entries`` most recent ones."""
 
     def __init__(self, entries: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._entries = entries
-        self._clock = clock
-        self._begun: OrderedDict[bytes, Download] = OrderedDict()
+        self._begun: _Begun = BoundedCache(entries, clock=clock)
         self._secret = secrets.token_bytes(32)
 
     def __len__(self) -> int:
@@ -110,11 +108,8 @@ class ResumeGuard:
 
     def continues_other_version(self, read_id: bytes, version: str, header: str) -> bool:
         """Whether ``header``, answered with ``version``, would continue other bytes."""
-        download = self._begun.get(read_id)
+        download = self._begun.find(read_id)
         if download is None or download.version == version or download.ended:
-            return False
-        if self._clock() - download.began > REMEMBERED_SECONDS:
-            del self._begun[read_id]
             return False
         return download.is_continued_by(header)
 
@@ -127,7 +122,7 @@ class ResumeGuard:
         """
         if span.start == 0:
             return self._begin(read_id, version, span.stop, size)
-        download = self._begun.get(read_id)
+        download = self._begun.find(read_id)
         if download is None or download.version != version:
             return None
         if span.stop == size:
@@ -136,18 +131,14 @@ class ResumeGuard:
             return download
         if span.start in (download.stop, download.piece):
             download.piece, download.stop = span.start, span.stop
-            self._begun.move_to_end(read_id)
         return None
 
     def forget(self, read_id: bytes) -> None:
         """The download may have ended, or begun anew, where it is not seen."""
-        self._begun.pop(read_id, None)
+        self._begun.drop(read_id)
 
     def _begin(self, read_id: bytes, version: str, stop: int, size: int) -> Download | None:
         whole = stop == size
-        download = Download(self._begun, read_id, version, 0 if whole else stop, self._clock())
-        self._begun[read_id] = download
-        self._begun.move_to_end(read_id)
-        if len(self._begun) > self._entries:
-            self._begun.popitem(last=False)
+        download = Download(self._begun, read_id, version, 0 if whole else stop)
+        self._begun.keep(read_id, download, expires=self._begun.now() + REMEMBERED_SECONDS)
         return download if whole else None

@@ -10,12 +10,12 @@ from uuid import UUID
 import jwt
 import pytest
 
-from gateway.identity.tokens import ISSUER, Claims, Tokens
+from gateway.identity.tokens import ISSUER, TokenClaims, Tokens
 from gateway.model.errors import Unauthenticated
 
 KEY = bytes(range(32))
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-CLAIMS = Claims(
+CLAIMS = TokenClaims(
     UUID("d782b42b-e317-4cd7-9dd0-4e2ea0f349c8"),
     "test@email.com",
     datetime(2026, 2, 1, 8, 30, 0, 123_457, tzinfo=UTC),

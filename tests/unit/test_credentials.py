@@ -115,6 +115,14 @@ async def test_a_proof_goes_on_when_whoever_began_it_leaves(proof: Proof) -> Non
     assert proof.asked == 1
 
 
+async def test_nothing_is_remembered_before_changes_are_heard(proof: Proof) -> None:
+    cache = PrincipalCache(seconds=60.0, entries=2)
+    proof.through.set()
+    await ask(cache, proof)
+    await ask(cache, proof)
+    assert proof.asked == 2
+
+
 async def test_nothing_is_remembered_while_changes_cannot_be_heard(proof: Proof) -> None:
     cache = hearing()
     proof.through.set()

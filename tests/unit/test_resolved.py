@@ -124,6 +124,12 @@ async def test_nothing_is_kept_while_changes_cannot_be_heard() -> None:
     assert cache.find("after") is None
 
 
+async def test_nothing_is_kept_before_changes_are_heard() -> None:
+    cache: ReadCache[OpenBlob] = ReadCache(seconds=60.0, entries=8)
+    assert keep(cache, "key").closed
+    assert cache.find("key") is None
+
+
 async def test_a_read_resolved_while_the_feed_was_lost_and_found_is_not_kept() -> None:
     cache = hearing()
     with cache.resolving("key") as watch:

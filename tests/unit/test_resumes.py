@@ -68,7 +68,7 @@ def test_the_unit_is_read_in_any_case() -> None:
     assert downloads.continues_other_version(KEY, NEW, "Bytes=1-")
 
 
-@pytest.mark.parametrize(("moved", "mixed"), [(0.0, True), (1.0, False)])
+@pytest.mark.parametrize(("moved", "mixed"), [(-1.0, True), (0.0, False)])
 def test_a_download_is_remembered_for_a_day(moved: float, mixed: bool) -> None:
     clock = Hand()
     downloads = ResumeGuard(10, clock=clock)

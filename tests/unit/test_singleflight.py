@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 
 import pytest
@@ -109,3 +110,47 @@ async def test_what_lands_late_does_not_end_what_began_after_it(work: Work) -> N
     [joined] = await asking(flights, held)
     held.through.set()
     assert [1, 1] == [await after, await joined]
+
+
+async def test_who_follows_waits_for_the_end_of_what_is_led() -> None:
+    flights: SingleFlight[None] = SingleFlight()
+    with flights.leading("key"):
+        following = asyncio.create_task(flights.follow("key"))
+        other = await flights.follow("another key")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not following.done()
+    assert (True, False, False) == (await following, other, await flights.follow("key"))
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, asyncio.CancelledError], ids=["fails", "leaves"])
+async def test_who_follows_is_told_when_the_leader(failure: type[BaseException]) -> None:
+    flights: SingleFlight[None] = SingleFlight()
+    with contextlib.suppress(failure), flights.leading("key"):
+        following = asyncio.create_task(flights.follow("key"))
+        await asyncio.sleep(0)
+        raise failure
+    assert await following
+    assert not await flights.follow("key")
+
+
+async def test_a_follower_who_leaves_takes_nobody_along() -> None:
+    flights: SingleFlight[None] = SingleFlight()
+    with flights.leading("key"):
+        leaving, staying = (asyncio.create_task(flights.follow("key")) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+    assert await staying
+
+
+async def test_who_does_the_same_at_the_same_time_ends_nothing_for_others() -> None:
+    flights: SingleFlight[None] = SingleFlight()
+    with flights.leading("key"):
+        with flights.leading("key"):
+            following = asyncio.create_task(flights.follow("key"))
+            await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not following.done()
+    assert await following
