@@ -40,7 +40,7 @@ from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.loop import sweeping
 from gateway.web import metrics
 from gateway.web.authentication import CALLERS, Callers
-from gateway.web.context import GATEWAY, MESSAGING, Gateway
+from gateway.web.context import FILES, MESSAGING
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS, Downloads
 from gateway.web.downloads.fastpath import FastPath
@@ -117,7 +117,7 @@ class Services:
     """What handlers work with, a value for each kind of work."""
 
     callers: Callers
-    gateway: Gateway
+    files: Filestore
     uploads: Uploads
     downloads: Downloads
     messaging: Messaging
@@ -138,7 +138,6 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         cache_seconds=settings.hook_cache_seconds,
     ) as hook:
         files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
-        gateway = Gateway(files)
         downloads = Downloads(
             files=files,
             reads=reads,
@@ -151,7 +150,7 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
-        yield Services(callers, gateway, uploads, downloads, stores.messaging)
+        yield Services(callers, files, uploads, downloads, stores.messaging)
 
 
 @contextlib.asynccontextmanager
@@ -222,7 +221,7 @@ def build_app(
     )
     app = web.Application(middlewares=[frame.run])
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
-    app[GATEWAY], app[UPLOADS] = services.gateway, services.uploads
+    app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS] = services.downloads
     app[MIDDLEWARE] = frame
     for dialect in dialects:
@@ -314,7 +313,7 @@ async def _serve_until_told(
         readiness.draining = True
         _log.info("draining")
         await server.stop()
-        await app[GATEWAY].files.drain(settings.shutdown_seconds)
+        await app[FILES].drain(settings.shutdown_seconds)
 
 
 def raise_descriptor_limit() -> None:

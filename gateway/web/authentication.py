@@ -57,13 +57,21 @@ def has_scheme(request: web.Request, scheme: str) -> bool:
 
 async def thing_key(request: web.Request) -> Principal:
     """The thing of ``Authorization: Thing <key>``. Raises ``Unauthenticated``, ``Forbidden``."""
-    callers = request.app[CALLERS]
-    key = credential(request, "thing")
-    return await callers.credentials.principal("thing", key, callers.registry.thing_by_key)
+    return await thing_of(request, credential(request, "thing"))
 
 
 async def bearer(request: web.Request) -> Principal:
     """The user of ``Authorization: Bearer <token>``. Raises ``Unauthenticated``."""
+    return await user_of(request, credential(request, "bearer"))
+
+
+async def thing_of(request: web.Request, key: str) -> Principal:
+    """The thing whose key this is, wherever it stood. Raises ``Forbidden``."""
     callers = request.app[CALLERS]
-    token = credential(request, "bearer")
+    return await callers.credentials.principal("thing", key, callers.registry.thing_by_key)
+
+
+async def user_of(request: web.Request, token: str) -> Principal:
+    """The user whose token this is, wherever it stood. Raises ``Unauthenticated``."""
+    callers = request.app[CALLERS]
     return await callers.credentials.principal("bearer", token, callers.registry.user_by_token)

@@ -1,11 +1,11 @@
-"""What handlers can reach: a frozen value on the application for each kind of work.
+"""What all handlers can reach on the application: the files, and the messages.
 
-Who calls is in ``authentication``. Knows the ports; the concrete classes meet only in ``app``.
+Who calls is in ``authentication``, what uploads and downloads need in the ``context`` of their
+rooms, what one dialect keeps in that dialect.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -13,13 +13,5 @@ from aiohttp import web
 from gateway.filestore import Filestore
 from gateway.messaging.service import Messaging
 
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """What all who ask for files work with. There is more in the ``context`` of a room."""
-
-    files: Filestore
-
-
-GATEWAY: Final = web.AppKey("gateway", Gateway)
+FILES: Final = web.AppKey("files", Filestore)
 MESSAGING: Final = web.AppKey("messaging", Messaging)

@@ -107,8 +107,8 @@ async def _do_nothing(_: DialectContext) -> AsyncIterator[None]:
 class Dialect:
     """One API: its routes, how it words a refusal, which statuses it sees differently.
 
-    ``statuses`` overrides entries of ``rendering.STATUSES``. ``owns`` are the path
-    prefixes whose unknown paths this dialect answers for. ``description`` is what the
+    ``statuses`` overrides entries of ``rendering.STATUSES``. ``owns`` are the paths
+    at and below which this dialect answers for those that nobody knows. ``description`` is what the
     OpenAPI document says of the routes; a test finds what it leaves out.
 
     ``settings`` is its group of settings, read and shown with all others. ``sql`` holds the

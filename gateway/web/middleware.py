@@ -152,8 +152,12 @@ class RequestMiddleware:
 
     def _owner_of(self, path: str) -> Dialect:
         bare = path.removeprefix(self._prefix)
-        owners = [d for d in self._dialects if d.owns and bare.startswith(d.owns)]
+        owners = [d for d in self._dialects if _is_below(bare, d.owns)]
         return owners[0] if owners else self._dialects[0]
+
+
+def _is_below(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _body_consumed(request: web.Request) -> bool:

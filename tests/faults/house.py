@@ -21,11 +21,12 @@ from pydantic import SecretStr
 from gateway.app import Stores, open_app, open_stores, start_server
 from gateway.blobs.port import BlobStore
 from gateway.database.pool import Database
+from gateway.filestore import Filestore
 from gateway.identity.records.things import ThingDraft
 from gateway.identity.registry import open_registry
 from gateway.identity.rows.users import add_user
 from gateway.identity.users import principal_of
-from gateway.web.context import GATEWAY, Gateway
+from gateway.web.context import FILES
 from gateway.web.operations.health import Readiness
 from tests.identity.conftest import CHEAP_HASH
 from tests.tools.deployment import deployment_of
@@ -53,7 +54,7 @@ class House:
     """A running gateway, and one thing's view of it."""
 
     stores: Stores
-    gateway: Gateway
+    files: Filestore
     session: aiohttp.ClientSession
     url: str
     headers: dict[str, str]
@@ -121,13 +122,13 @@ async def open_house(
         open_app(deployment, replace(opened, blobs=blobs or opened.blobs), Readiness({})) as app,
         aiohttp.ClientSession() as session,
     ):
-        gateway, stores = app[GATEWAY], replace(opened, blobs=blobs or opened.blobs)
+        files, stores = app[FILES], replace(opened, blobs=blobs or opened.blobs)
         with socket.create_server((HOST, 0)) as sock:
             server = await start_server(app, deployment, sock)
             url = f"http://{HOST}:{sock.getsockname()[1]}"
             try:
-                yield House(stores, gateway, session, url, headers, data_dir, app)
+                yield House(stores, files, session, url, headers, data_dir, app)
             finally:
                 await session.close()
                 await server.stop()
-                await gateway.files.drain(10)
+                await files.drain(10)

@@ -278,10 +278,10 @@ async def _deposit(house: House, scope: Scope, name: str, content: bytes) -> Non
         Principal(PrincipalKind.THING, "t", "thing"), Action.CREATE, "test", scope, name
     )
     deposit = Deposit(access, Draft(scope, name, "a/b"), Mode.PUT)
-    async with house.gateway.files.stage(scope) as writer:
+    async with house.files.stage(scope) as writer:
         for start in range(0, len(content), 70_000):
             await writer.write(content[start : start + 70_000])
-        await house.gateway.files.deposit(deposit, writer)
+        await house.files.deposit(deposit, writer)
 
 
 @pytest.mark.parametrize(
@@ -298,10 +298,10 @@ async def test_an_upload_cancelled_at_any_moment_is_whole_or_nothing(
         await asyncio.sleep(choice.random() * 0.03)
         task.cancel()
         if victim == "all":
-            for commit in tuple(house.gateway.files._commits):
+            for commit in tuple(house.files._commits):
                 commit.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await asyncio.gather(*house.gateway.files._commits, return_exceptions=True)
+        await asyncio.gather(*house.files._commits, return_exceptions=True)
         record = await house.stores.files.find(scope, f"f{n}")
         outcomes.add(record is not None)
         if record is not None:
@@ -319,16 +319,16 @@ async def test_a_download_cancelled_while_its_blob_is_opened_keeps_no_descriptor
 ) -> None:
     scope = await _scope(database)
     await _deposit(house, scope, "f", b"content")
-    record = await house.gateway.files.find(scope, "f")
+    record = await house.files.find(scope, "f")
     before = house.descriptors()
     for n in range(50):
-        opening = asyncio.create_task(house.gateway.files.open(record))
+        opening = asyncio.create_task(house.files.open(record))
         for _ in range(n % 3):
             await asyncio.sleep(0)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             (await opening).close()
-    reader = await house.gateway.files.open(record)  # queued behind whatever still opens
+    reader = await house.files.open(record)  # queued behind whatever still opens
     reader.close()
     await asyncio.sleep(0.05)
     assert before == house.descriptors()

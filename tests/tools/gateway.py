@@ -10,14 +10,17 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import aiohttp
 import asyncpg
 
 from gateway.database.embedded import embedded_server
+from gateway.dialects import DIALECTS
+from gateway.web.dialect import Dialect
 from tests.tools.deployment import check_names
 from tests.tools.ports import HOST, free_port
 
@@ -104,7 +107,7 @@ class GatewayProcess:
     async def run(self, *arguments: str) -> tuple[int, str]:
         """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", *arguments),
+            *(sys.executable, "-m", self._module, *arguments),
             cwd=ROOT,
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -128,14 +131,19 @@ class GatewayProcess:
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    folder: Path, *, database_server: str | None, module: object = "gateway", **settings: object
+    folder: Path,
+    *,
+    database_server: str | None,
+    module: object = "gateway",
+    dialects: object = DIALECTS,
+    **settings: object,
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that is ready; what is left of it has ended when the block does.
 
     ``database_server`` is a DSN that may create databases (the fixture ``postgres_server``): the gateway gets
     a migrated one of its own. ``None`` leaves it to its embedded PostgreSQL, which is slower. ``settings`` are
     named as their variables without ``GATEWAY_`` and win over what the tools choose. ``module`` is run in
-    place of the service's own.
+    place of the service's own, and mounts ``dialects``.
     """
     port = free_port()
     gateway = GatewayProcess(folder, {}, port, str(module))
@@ -150,7 +158,9 @@ async def running_gateway(
         chosen["fast_ways"] = os.environ[WAYS]
     if database_server is not None and "database_url" not in settings:
         chosen["database_url"] = await new_database(database_server, copied=True)
-    gateway._environment.update(environment_of(chosen | settings))
+    gateway._environment.update(
+        environment_of(chosen | settings, cast(Sequence[Dialect], dialects))
+    )
     try:
         await gateway.start()
         yield gateway
@@ -186,9 +196,11 @@ def database_of(server: str, name: str) -> str:
     return f"{before}/{name}?{after}"
 
 
-def environment_of(settings: dict[str, object]) -> dict[str, str]:
+def environment_of(
+    settings: dict[str, object], dialects: Sequence[Dialect] = DIALECTS
+) -> dict[str, str]:
     """Our environment without settings of its own, and with these. Raises on an unknown setting."""
-    check_names(settings)
+    check_names(settings, dialects)
     inherited = {n: v for n, v in os.environ.items() if not n.startswith("GATEWAY_")}
     return inherited | {f"GATEWAY_{n.upper()}": str(v) for n, v in settings.items()}
 

@@ -199,7 +199,7 @@ async def test_what_cannot_be_finished_is_cut_and_never_ends_as_if_it_were_whole
 async def test_a_blob_that_is_gone_before_a_byte_was_sent_is_an_error_in_words(
     house: House, store: Store
 ) -> None:
-    record = await house.gateway.files.find(*await scope_of(house))
+    record = await house.files.find(*await scope_of(house))
     await store.remove(record.content.scope, record.content.id)
     async with asking(house) as (_, head):
         assert 500 == head.status

@@ -23,7 +23,7 @@ from gateway.model.byterange import RangePolicy
 from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope, check_id
 from gateway.web.authentication import CALLERS
-from gateway.web.context import GATEWAY
+from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
 from gateway.web.downloads.conditions import expected_blob
@@ -70,7 +70,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 async def remove(request: web.Request) -> web.StreamResponse:
     """``DELETE /v1/file/<file_id>``."""
     access = await _authorise(request, Action.DELETE, _file_id(request))
-    files = request.app[GATEWAY].files
+    files = request.app[FILES]
     with _naming(access.name):
         expected = expected_blob(request, await files.find(SCOPE, access.name))
         await files.remove(access, expected=expected)
@@ -85,7 +85,7 @@ async def refuse_no_id(_: web.Request) -> web.StreamResponse:
 async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
     access = await _authorise(request, Action.READ, _file_id(request))
     with _naming(access.name):
-        return access, await request.app[GATEWAY].files.find(SCOPE, access.name)
+        return access, await request.app[FILES].find(SCOPE, access.name)
 
 
 async def _authorise(request: web.Request, action: Action, file_id: str) -> Access:
@@ -127,7 +127,7 @@ async def _receive(
         attributes = {"user_id": int(caller.id), "user_role": caller.role}
         draft = Draft(SCOPE, access.name, upload.content_type, attributes)
         deposit = Deposit(access, draft, mode, upload.claims, expected)
-        record = await request.app[GATEWAY].files.deposit(deposit, upload.writer)
+        record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_shown(record))
 
 
@@ -145,7 +145,7 @@ async def _received(request: web.Request) -> AsyncIterator[Upload]:
 
 async def _find_or_none(request: web.Request, access: Access) -> FileRecord | None:
     with contextlib.suppress(NotFound):
-        return await request.app[GATEWAY].files.find(SCOPE, access.name)
+        return await request.app[FILES].find(SCOPE, access.name)
     return None
 
 

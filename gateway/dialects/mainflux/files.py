@@ -28,7 +28,7 @@ from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
-from gateway.web.context import GATEWAY
+from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
@@ -62,14 +62,14 @@ async def upload(request: web.Request) -> web.StreamResponse:
         name = _allowed_name(request, upload.filename)
         draft = _draft(form.fields, upload, access.scope, name)
         deposit = Deposit(access, draft, Mode.CREATE, upload.claims)
-        record = await request.app[GATEWAY].files.deposit(deposit, upload.writer)
+        record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record), 201)
 
 
 async def update(request: web.Request) -> web.StreamResponse:
     """``PUT .../{name}``: new bytes from a form, or new metadata from JSON; 200."""
     access = await _authorise(request, Action.CREATE)
-    record = await request.app[GATEWAY].files.find(access.scope, access.name)
+    record = await request.app[FILES].find(access.scope, access.name)
     expected = expected_blob(request, record)
     if request.content_type == "multipart/form-data":
         return await _replace(request, access, expected)
@@ -90,7 +90,7 @@ async def download_from_groups(request: web.Request) -> web.StreamResponse:
 
 async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
     access = await _authorise(request, Action.READ)
-    return access, await request.app[GATEWAY].files.find(access.scope, access.name)
+    return access, await request.app[FILES].find(access.scope, access.name)
 
 
 async def _resolve_in_groups(request: web.Request) -> tuple[Access, FileRecord]:
@@ -100,14 +100,14 @@ async def _resolve_in_groups(request: web.Request) -> tuple[Access, FileRecord]:
         access = _access(request, thing, Action.READ, Scope(GROUPS, str(group)), name)
         await callers.hook.authorise(access)
         with contextlib.suppress(NotFound):
-            return access, await request.app[GATEWAY].files.find(access.scope, name)
+            return access, await request.app[FILES].find(access.scope, name)
     raise NotFound()
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """``DELETE .../{name}``: 204."""
     access = await _authorise(request, Action.DELETE)
-    files = request.app[GATEWAY].files
+    files = request.app[FILES]
     expected = expected_blob(request, await files.find(access.scope, access.name))
     await files.remove(access, expected=expected)
     return empty_reply(204)
@@ -116,14 +116,14 @@ async def remove(request: web.Request) -> web.StreamResponse:
 async def list_files(request: web.Request) -> web.StreamResponse:
     """``GET /files`` and ``GET /groups/{id}/files``: one page, or all with ``limit=0``; 200."""
     access = await _authorise(request, Action.READ)
-    listing, gateway = _listing(request, access.scope), request.app[GATEWAY]
-    page = await gateway.files.list(listing)
+    listing, files = _listing(request, access.scope), request.app[FILES]
+    page = await files.list(listing)
     shown = _shown_listing(listing, page.total)
     if listing.limit == 0:
-        everything = _everything(gateway.files, listing, shown)
+        everything = _everything(files, listing, shown)
         return await stream_json(request, everything, request.app[DOWNLOADS].stalls)
-    files = [_shown(record) for record in page.items]
-    return json_reply({**shown, "files": files, "files_info": files})
+    infos = [_shown(record) for record in page.items]
+    return json_reply({**shown, "files": infos, "files_info": infos})
 
 
 async def _everything(
@@ -198,7 +198,7 @@ async def _replace(
         upload = await form.read_file(access.scope)
         draft = _draft(form.fields, upload, access.scope, access.name)
         deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected)
-        record = await request.app[GATEWAY].files.deposit(deposit, upload.writer)
+        record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record))
 
 
@@ -209,7 +209,7 @@ async def _amend(request: web.Request, access: Access, expected: UUID | None) ->
         attributes["metadata"] = as_object(body["metadata"], "metadata")
     if body.get("time") is not None:
         attributes["time"] = _time(body["time"])
-    record = await request.app[GATEWAY].files.amend(access, attributes, expected=expected)
+    record = await request.app[FILES].amend(access, attributes, expected=expected)
     return json_reply(_created(record))
 
 

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.web.openapi.vocabulary import (
-    JSON,
     TEXT,
     Chapter,
     Description,
@@ -138,7 +137,7 @@ def _responses(
         for status, response in operation.responses.items()
     }
     refused = {
-        str(status): _refusal(status, description.refusal, empty=True)
+        str(status): _refusal(status, description, empty=True)
         if method == "HEAD"
         else {"$ref": f"#/components/responses/{name}{status}"}
         for status in sorted(_refusals(description, operation))
@@ -162,12 +161,13 @@ def _response(response: Response, *, empty: bool) -> dict[str, object]:
     return written
 
 
-def _refusal(status: int, body: Schema, *, empty: bool = False) -> dict[str, object]:
+def _refusal(status: int, description: Description, *, empty: bool = False) -> dict[str, object]:
     headers = dict([_REFUSAL_HEADERS[status]] if status in _REFUSAL_HEADERS else [])
     if status >= _SERVER_FAULT:
         headers["X-Request-Id"] = TEXT
     meaning = _MEANINGS.get(status, HTTPStatus(status).phrase)
-    return _response(Response(meaning, {JSON: body} if body else {}, headers), empty=empty)
+    body = {description.refusal_type: description.refusal} if description.refusal else {}
+    return _response(Response(meaning, body, headers), empty=empty)
 
 
 def _components(described: Sequence[Described]) -> dict[str, object]:
@@ -178,7 +178,7 @@ def _components(described: Sequence[Described]) -> dict[str, object]:
         schemas.update(description.schemas)
         for operation in _operations(description):
             for status in _refusals(description, operation):
-                responses[f"{name}{status}"] = _refusal(status, description.refusal)
+                responses[f"{name}{status}"] = _refusal(status, description)
             security.update({s.name: s.scheme for s in _securities(operation)})
     return {"schemas": schemas, "responses": responses, "securitySchemes": security}
 

@@ -82,14 +82,15 @@ class Chapter:
 class Description:
     """All that a dialect says of itself.
 
-    ``refusal`` is the body of every refusal. ``always`` are the statuses that any route may
-    refuse with, ``reading_body`` those of any route that takes a body. ``path_parameters``
-    gives schemas to names in paths; what it leaves out is any text.
+    ``refusal`` is the body of every refusal, of ``refusal_type``. ``always`` are the statuses
+    that any route may refuse with, ``reading_body`` those of any route that takes a body.
+    ``path_parameters`` gives schemas to names in paths; what it leaves out is any text.
     """
 
     chapters: tuple[Chapter, ...] = ()
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     refusal: Schema = field(default_factory=dict)
+    refusal_type: str = JSON
     always: tuple[int, ...] = (400, 417, 429, 500, 503)
     reading_body: tuple[int, ...] = (408, 413, 415)
     path_parameters: Mapping[str, Schema] = field(default_factory=dict)
