@@ -49,6 +49,24 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Path]:
+    """A database that was made and stopped, to be copied where its making is not the point."""
+    with tempfile.TemporaryDirectory(prefix="gw") as folder:
+        made = Path(folder) / "var"
+        with embedded_server(made):
+            pass
+        yield made / "postgres"
+
+
+@pytest.fixture
+def used_dir(data_dir: Path, cluster: Path) -> Path:
+    """A data directory that has its database, of whoever owns the folder."""
+    data_dir.mkdir()
+    subprocess.run(["cp", "-a", cluster, data_dir], check=True)
+    return data_dir
+
+
 class Holder:
     """Another process that uses the server until it is told to leave, or is killed."""
 
@@ -120,40 +138,40 @@ def shared() -> Iterator[str]:
         yield dsn
 
 
-async def test_the_server_runs_for_the_block(data_dir: Path) -> None:
-    async with embedded_postgres(data_dir) as dsn:
+async def test_the_server_runs_for_the_block(used_dir: Path) -> None:
+    async with embedded_postgres(used_dir) as dsn:
         assert 1 == await ask(dsn, "select 1")
-    assert not running(data_dir)
+    assert not running(used_dir)
 
 
-async def test_rows_outlive_the_server(data_dir: Path) -> None:
-    async with embedded_postgres(data_dir) as dsn:
+async def test_rows_outlive_the_server(used_dir: Path) -> None:
+    async with embedded_postgres(used_dir) as dsn:
         await ask(dsn, "create table t as select 7 as n")
-    async with embedded_postgres(data_dir) as dsn:
+    async with embedded_postgres(used_dir) as dsn:
         assert 7 == await ask(dsn, "select n from t")
 
 
-async def test_a_second_process_shares_the_server_and_leaves_it_running(data_dir: Path) -> None:
-    async with embedded_postgres(data_dir) as dsn:
-        pid = postmaster(data_dir)
-        second = Holder(data_dir)
+async def test_a_second_process_shares_the_server_and_leaves_it_running(used_dir: Path) -> None:
+    async with embedded_postgres(used_dir) as dsn:
+        pid = postmaster(used_dir)
+        second = Holder(used_dir)
         assert dsn == second.dsn()
         second.leave()
-        assert pid == postmaster(data_dir)
+        assert pid == postmaster(used_dir)
         assert 1 == await ask(dsn, "select 1")
-    assert not running(data_dir)
+    assert not running(used_dir)
 
 
 async def test_the_server_outlives_the_first_process_while_a_second_uses_it(
-    data_dir: Path,
+    used_dir: Path,
 ) -> None:
-    first, second = Holder(data_dir), Holder(data_dir)
+    first, second = Holder(used_dir), Holder(used_dir)
     dsn = first.dsn()
     assert dsn == second.dsn()
     first.leave()
     assert 1 == await ask(dsn, "select 1")
     second.leave()
-    assert not running(data_dir)
+    assert not running(used_dir)
 
 
 def test_processes_that_start_at_once_agree_on_one_server(data_dir: Path) -> None:
@@ -164,38 +182,38 @@ def test_processes_that_start_at_once_agree_on_one_server(data_dir: Path) -> Non
     assert not running(data_dir)
 
 
-async def test_the_server_of_a_killed_gateway_is_used_again_and_stopped(data_dir: Path) -> None:
-    killed = Holder(data_dir)
+async def test_the_server_of_a_killed_gateway_is_used_again_and_stopped(used_dir: Path) -> None:
+    killed = Holder(used_dir)
     await ask(killed.dsn(), "create table t as select 7 as n")
-    pid = postmaster(data_dir)
+    pid = postmaster(used_dir)
     killed.kill()
-    async with embedded_postgres(data_dir) as dsn:
-        assert pid == postmaster(data_dir)
+    async with embedded_postgres(used_dir) as dsn:
+        assert pid == postmaster(used_dir)
         assert 7 == await ask(dsn, "select n from t")
-    assert not running(data_dir)
+    assert not running(used_dir)
 
 
-async def test_gateway_and_server_killed_together_lose_nothing(data_dir: Path) -> None:
-    killed = Holder(data_dir)
+async def test_gateway_and_server_killed_together_lose_nothing(used_dir: Path) -> None:
+    killed = Holder(used_dir)
     await ask(killed.dsn(), "create table t as select 7 as n")
     killed.kill()
-    pid = postmaster(data_dir)
+    pid = postmaster(used_dir)
     os.kill(pid, signal.SIGKILL)
     wait_until_gone(pid)
-    async with embedded_postgres(data_dir) as dsn:
+    async with embedded_postgres(used_dir) as dsn:
         assert 7 == await ask(dsn, "select n from t")
 
 
-async def test_a_stale_pid_that_another_process_now_has_is_no_obstacle(data_dir: Path) -> None:
-    async with embedded_postgres(data_dir):
-        remains = (data_dir / "postgres/postmaster.pid").read_text()
+async def test_a_stale_pid_that_another_process_now_has_is_no_obstacle(used_dir: Path) -> None:
+    async with embedded_postgres(used_dir):
+        remains = (used_dir / "postgres/postmaster.pid").read_text()
     stranger = subprocess.Popen(
-        ["sleep", "60"], user=(data_dir / "postgres").stat().st_uid if os.geteuid() == 0 else None
+        ["sleep", "60"], user=(used_dir / "postgres").stat().st_uid if os.geteuid() == 0 else None
     )
     try:
         lines = [str(stranger.pid), *remains.split("\n")[1:]]
-        (data_dir / "postgres/postmaster.pid").write_text("\n".join(lines))
-        async with embedded_postgres(data_dir) as dsn:
+        (used_dir / "postgres/postmaster.pid").write_text("\n".join(lines))
+        async with embedded_postgres(used_dir) as dsn:
             assert 1 == await ask(dsn, "select 1")
     finally:
         stranger.kill()
@@ -266,15 +284,15 @@ def test_the_group_is_that_of_the_process_whatever_the_user_table_says(data_dir:
     holder.leave()
 
 
-async def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
-    async with embedded_postgres(data_dir) as dsn:
+async def test_a_server_that_dies_is_started_again(used_dir: Path) -> None:
+    async with embedded_postgres(used_dir) as dsn:
         await ask(dsn, "create table t as select 7 as n")
-        pid = postmaster(data_dir)
+        pid = postmaster(used_dir)
         os.kill(pid, signal.SIGKILL)
         wait_until_gone(pid)
         assert 7 == await ask_until_answered(dsn, "select n from t")
-        assert pid != postmaster(data_dir)
-    assert not running(data_dir)
+        assert pid != postmaster(used_dir)
+    assert not running(used_dir)
 
 
 async def ask_until_answered(dsn: str, query: str) -> object:
@@ -293,12 +311,12 @@ print(_Server(Path(sys.argv[1]) / "postgres", _find_binaries()).is_alive())
 """
 
 
-def test_a_living_server_that_cannot_be_looked_at_is_not_taken_for_dead(data_dir: Path) -> None:
+def test_a_living_server_that_cannot_be_looked_at_is_not_taken_for_dead(used_dir: Path) -> None:
     """As root of a container, which may not trace the processes of other users."""
-    with embedded_server(data_dir):
+    with embedded_server(used_dir):
         blind = ["setpriv", "--bounding-set=-sys_ptrace"] if os.geteuid() == 0 else []
         seen = subprocess.run(
-            [*blind, sys.executable, "-c", ALIVE, data_dir.resolve()],
+            [*blind, sys.executable, "-c", ALIVE, used_dir.resolve()],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -308,27 +326,27 @@ def test_a_living_server_that_cannot_be_looked_at_is_not_taken_for_dead(data_dir
 
 
 async def test_variables_for_another_postgresql_are_not_asked(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "6543")
     monkeypatch.setenv("PGHOST", "elsewhere.test")
     monkeypatch.setenv("PGDATABASE", "other")
     monkeypatch.setenv("PGUSER", "other")
     monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
-    async with embedded_postgres(data_dir) as dsn:
+    async with embedded_postgres(used_dir) as dsn:
         assert 1 == await ask(dsn, "select 1")
 
 
 def test_the_cause_of_a_failed_start_is_said(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.database.embedded._START_ATTEMPTS", 1)
-    with embedded_server(data_dir):
+    with embedded_server(used_dir):
         pass
-    (data_dir / "postgres/PG_VERSION").write_text("17\n")
+    (used_dir / "postgres/PG_VERSION").write_text("17\n")
     with (
         pytest.raises(EmbeddedFailed, match=r"incompatible with server; .*version 17"),
-        embedded_server(data_dir),
+        embedded_server(used_dir),
     ):
         pass
 

@@ -31,7 +31,8 @@ from gateway.dialects.mainflux import (
     webhooks,
 )
 from tests.tools.client import PASSWORD, Client
-from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, running_gateway
+from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD
+from tests.tools.inside import gateway_inside
 from tests.tools.waiting import until
 
 WHO = (
@@ -166,7 +167,7 @@ async def people(
 ) -> AsyncIterator[People]:
     folder = tmp_path_factory.mktemp("matrix")
     async with (
-        running_gateway(folder, database_server=postgres_server) as gateway,
+        gateway_inside(folder, database_server=postgres_server) as gateway,
         aiohttp.ClientSession() as session,
     ):
         nobody = Client(session, gateway.url)
