@@ -20,45 +20,43 @@ from pydantic_settings import NoDecode
 
 @unique
 class FastWay(StrEnum):
-    """A way by its name; what it says is what the way leaves out."""
+    """A way by its name."""
 
     CONNECTION = "connection"
-    """aiohttp's connection is taken apart: heads are rendered by us, files sent by the kernel.
-
-    ``bypass`` and ``fast-path`` stand on it. Without it everything has a plain handler.
-    """
-
     BYPASS = "bypass"
-    """A large body is read from the socket into its own memory, past the HTTP parser."""
-
-    HANDOVER = "handover"
-    """A large piece of a body is hashed and written in the memory it came in, never copied."""
-
-    PUBLISH_TOGETHER = "publish-together"
-    """A small upload becomes a file in one go, and shares one sync of its folder with others."""
-
-    WRITE_BACK = "write-back"
-    """The disk is asked to begin with the bytes of a large upload before they are synced."""
-
     FAST_PATH = "fast-path"
-    """A small range of what was looked up a moment ago is sent without a handler."""
-
+    SENDFILE = "sendfile"
+    HANDOVER = "handover"
+    PUBLISH_TOGETHER = "publish-together"
+    WRITE_BACK = "write-back"
     READ_READY = "read-ready"
-    """Bytes that the page cache holds are read on the loop, without a thread."""
-
     READ_CACHE = "read-cache"
-    """What a read came to (the right, the row, the open blob) is kept for a moment."""
-
     CREDENTIAL_CACHE = "credential-cache"
-    """Whom a credential proves is kept for a moment."""
-
     ACCEL = "accel"
-    """A front server sends the bytes, and reads a canonical range by itself."""
-
     EDGE = "edge"
-    """A front server keeps the decision for a moment, and judges ranges and If-Range by itself."""
+
+    @property
+    def does(self) -> str:
+        """What it does in place of the plain way."""
+        return _DOES[self]
 
 
+_DOES: Final = {
+    FastWay.CONNECTION: "a connection is aiohttp's taken apart, heads are rendered by us; "
+    "`bypass`, `fast-path` and `sendfile` need it",
+    FastWay.BYPASS: "a large body is read into its own memory, past the HTTP parser",
+    FastWay.FAST_PATH: "a small range of what was looked up a moment ago needs no handler",
+    FastWay.SENDFILE: "the kernel sends the bytes from the file, by their offset",
+    FastWay.HANDOVER: "a large piece of a body is hashed and written where it came, not copied",
+    FastWay.PUBLISH_TOGETHER: "a small upload becomes a file in one go, and shares the sync of "
+    "its folder with others",
+    FastWay.WRITE_BACK: "the disk begins with a large upload before it is synced",
+    FastWay.READ_READY: "what the page cache holds is read on the loop, without a thread",
+    FastWay.READ_CACHE: "what a read came to (right, row, open blob) is kept for a moment",
+    FastWay.CREDENTIAL_CACHE: "whom a credential proves is kept for a moment",
+    FastWay.ACCEL: "nginx sends the bytes when told, and reads a canonical range by itself",
+    FastWay.EDGE: "nginx keeps the decision for a moment, and judges ranges and If-Range by itself",
+}
 ALL_WAYS: Final = frozenset(FastWay)
 _NAMES: Final = ", ".join(FastWay)
 

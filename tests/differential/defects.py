@@ -8,21 +8,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gateway import __main__ as service
 from gateway.blobs.disk.batches import Batch
 from gateway.blobs.disk.reader import DiskReader
+from gateway.model.byterange import ByteRange
 from gateway.model.change import FileChanged
 from gateway.settings.fastways import FastWay
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.resolved import ReadCache
 from gateway.web import edge
 from gateway.web.downloads import fastpath
-from gateway.web.downloads.deliver import accel
+from gateway.web.downloads.deliver import accel, choose
+from gateway.web.server import response
 from gateway.web.server.bodies import BodyReceiver
 
 Work = Callable[..., Any]
@@ -67,19 +69,37 @@ def _read_elsewhere(read_ready: Work, reader: Any, offset: int, count: int) -> A
     return read_ready(reader, offset & ~15, count)
 
 
+def _render_otherwise(
+    rendered_head: Work, status: int, length: int, lines: bytes, **minor: int
+) -> bytes:
+    return cast(
+        bytes, rendered_head(status, length, lines.replace(b"Accept-Ranges", b"X-Ranges"), **minor)
+    )
+
+
+def _start_elsewhere(send_file: Work, request: Any, head: Any, transfer: Any, *rest: Any) -> Any:
+    span = transfer.span
+    if span.start > 0:
+        transfer = replace(transfer, span=ByteRange(span.start - 1, span.stop - 1))
+    return send_file(request, head, transfer, *rest)
+
+
 def _leave_all_to_nginx(*_: Any) -> bool:
     return True
 
 
 async def _say_larger(decide: Work, *arguments: Any) -> Any:
-    response = await decide(*arguments)
-    if edge.SIZE_HEADER in response.headers:
-        size = int(response.headers[edge.SIZE_HEADER])
-        response.headers[edge.SIZE_HEADER] = str(size + 1000)
-    return response
+    said = await decide(*arguments)
+    if edge.SIZE_HEADER in said.headers:
+        size = int(said.headers[edge.SIZE_HEADER])
+        said.headers[edge.SIZE_HEADER] = str(size + 1000)
+    return said
 
 
 DEFECTS = {
+    "a rendered head has another line": Defect(
+        FastWay.CONNECTION, response, "rendered_head", _render_otherwise
+    ),
     "a bit of a piece past the parser is flipped": Defect(
         FastWay.BYPASS, BodyReceiver, "take", _flip
     ),
@@ -95,6 +115,9 @@ DEFECTS = {
     "the read cache hears of no file": Defect(FastWay.READ_CACHE, ReadCache, "on_change", _ignore),
     "the credential cache hears of nothing": Defect(
         FastWay.CREDENTIAL_CACHE, PrincipalCache, "on_change", _ignore_all
+    ),
+    "sendfile begins at another byte": Defect(
+        FastWay.SENDFILE, choose, "send_file", _start_elsewhere
     ),
     "the front server gets every read": Defect(
         FastWay.ACCEL, accel, "sends_the_same", _leave_all_to_nginx

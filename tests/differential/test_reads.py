@@ -13,8 +13,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 16
 DEFECTS = [
+    "a rendered head has another line",
     "the fast path sees no condition",
     "ready bytes are read from another place",
+    "sendfile begins at another byte",
     "the read cache hears of no file",
     "the credential cache hears of nothing",
 ]

@@ -170,10 +170,13 @@ def write_where_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "begin_write_back", wrong)
 
 
-DEFECTS = [link_one_for_all, write_where_it_begins]
+DEFECTS = {
+    FastWay.PUBLISH_TOGETHER: link_one_for_all,
+    FastWay.WRITE_BACK: write_where_it_begins,
+}
 
 
-@pytest.mark.parametrize("plant", DEFECTS)
+@pytest.mark.parametrize("plant", DEFECTS.values())
 async def test_a_defect_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None]
 ) -> None:

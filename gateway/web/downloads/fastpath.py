@@ -22,6 +22,7 @@ from multidict import istr
 from gateway.blobs.port import Descriptor
 from gateway.model.byterange import ByteRange, parse_range
 from gateway.model.errors import GatewayError
+from gateway.settings.fastways import FastWay
 from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL
@@ -125,7 +126,8 @@ class FastPath:
             span = parse_range(wanted, size)
         except GatewayError:
             return None
-        return span if span and span.length <= MOST_BYTES and span.stop < size else None
+        most = MOST_BYTES if FastWay.SENDFILE in downloads.ways else ONE_WRITE_BYTES
+        return span if span and span.length <= most and span.stop < size else None
 
     def _send_bytes(self, answer: _Answer, transport: Transport) -> Sent | None:
         body = answer.file.read_ready(answer.span.start, answer.span.length)

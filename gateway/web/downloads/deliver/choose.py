@@ -2,7 +2,7 @@
 
     accel      the front server asked to send, the store lets it, and it would send what we would
     write      a little: one write with the head
-    sendfile   the blob has a descriptor, and the connection can send files
+    sendfile   the blob has a descriptor, the connection can send files, and it is not switched off
     stream     everything else: pieces, each read when the one before has left
 
 Rule: a body is begun only when nothing but its bytes can fail any more, and what fails after
@@ -16,6 +16,7 @@ from functools import partial
 from aiohttp import web
 
 from gateway.model.byterange import ByteRange
+from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Version
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL, Asked, Representation
@@ -55,7 +56,8 @@ async def deliver(
     transfer = Transfer(reader, shown.span, downloads.stalls, pace, observer)
     if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
         return await write(request, response, transfer)
-    if reader.descriptor is not None and sends_files(request):
+    by_kernel = FastWay.SENDFILE in downloads.ways and sends_files(request)
+    if reader.descriptor is not None and by_kernel:
         return await send_file(request, response, transfer, reader.descriptor)
     return await stream(request, response, transfer)
 
