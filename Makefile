@@ -1,6 +1,7 @@
 # make run    start the gateway on http://127.0.0.1:8080, with an embedded PostgreSQL and ./var
 # make test   install the test extras and run every test, whole files in two processes (WORKERS=n);
 #             with ARGS="tests/unit/test_target.py -x" just those, in one
+# make test-plain  run the tests of downloads and uploads against plain handlers, as for an unknown aiohttp
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench oracle lint install crash memory schemathesis
+.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -33,6 +34,13 @@ EVERYTHING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-
 
 test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest $(or $(ARGS),$(EVERYTHING))
+
+PLAIN_FILES := $(addprefix tests/web/test_,downloads.py fastpath.py limits.py refusals.py smuggling.py)
+PLAIN_TESTS := not nginx and not edge and (test_downloads or answers_are_the_same or sent_in_one_go or \
+	reader_that_stops or upload_that_stalls or invited or taken_however or broken_chunk or upgrade)
+
+test-plain: $(VENV)/.stamp-test
+	TESTS_FAST_WAYS=-connection $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PLAIN_FILES) -k "$(PLAIN_TESTS)"
 
 lint: $(VENV)/.stamp-test
 	$(BIN)/ruff check .
