@@ -22,9 +22,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import aiofastnet
 import uvloop
 
-from gateway import __version__, app
-from gateway import commands as chores
-from gateway.banner import greeting
+from gateway import __version__, app, commands
+from gateway.banner import banner
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
@@ -76,17 +75,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings come from GATEWAY_* variables; `filestore-gateway config` shows them.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    offered = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("serve", _serve, "serve HTTP until SIGTERM"),
         ("migrate", _migrate, "bring the database schema up to date"),
-        ("check", _chore(chores.check), "report rows without blob, wrong sizes, orphans"),
-        ("sweep", _chore(chores.sweep), "remove leftovers, orphans and condemned blobs"),
-        ("scrub", _chore(chores.scrub), "hash every blob again and report damage"),
+        ("check", _command(commands.check), "report rows without blob, wrong sizes, orphans"),
+        ("sweep", _command(commands.sweep), "remove leftovers, orphans and condemned blobs"),
+        ("scrub", _command(commands.scrub), "hash every blob again and report damage"),
         ("config", _config, "show the effective settings, secrets masked"),
     ):
-        commands.add_parser(name, help=text, description=text).set_defaults(run=run)
-    worker = commands.add_parser("worker")  # without help it is not listed
+        offered.add_parser(name, help=text, description=text).set_defaults(run=run)
+    worker = offered.add_parser("worker")  # without help it is not listed
     worker.add_argument("--socket", type=int, required=True)
     worker.add_argument("--parent", type=int, required=True)
     worker.set_defaults(run=_worker)
@@ -100,16 +99,16 @@ def _serve(deployment: Deployment, _: argparse.Namespace) -> int:
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
         _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
-        _greet(deployment, dsn, sock)
+        _print_banner(deployment, dsn, sock)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock)
         _complete(app.serve(deployment, dsn, sock))
     return 0
 
 
-def _greet(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
-    admin = _complete(chores.ensure_admin(deployment, dsn))
-    sys.stdout.write(greeting(_url(sock), deployment.settings.prefix, admin))
+def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
+    admin = _complete(commands.ensure_admin(deployment, dsn))
+    sys.stdout.write(banner(_url(sock), deployment.settings.prefix, admin))
     sys.stdout.flush()
 
 
@@ -150,7 +149,7 @@ def _migrate(deployment: Deployment, _: argparse.Namespace) -> int:
     return 0
 
 
-def _chore(
+def _command(
     work: Callable[[Deployment, str], Coroutine[Any, Any, int]],
 ) -> Callable[[Deployment, argparse.Namespace], int]:
     def run(deployment: Deployment, _: argparse.Namespace) -> int:

@@ -211,7 +211,7 @@ def build_app(
 ) -> web.Application:
     """The application: every dialect's routes, at the root and under ``prefix``."""
     owners: dict[web.AbstractRoute, Dialect] = {}
-    frame = RequestMiddleware(
+    middleware = RequestMiddleware(
         owners,
         dialects,
         prefix=prefix,
@@ -219,11 +219,11 @@ def build_app(
         log_as=REQUEST_ID.set,
         most_requests=most_requests,
     )
-    app = web.Application(middlewares=[frame.run])
+    app = web.Application(middlewares=[middleware.run])
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS] = services.downloads
-    app[MIDDLEWARE] = frame
+    app[MIDDLEWARE] = middleware
     for dialect in dialects:
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler

@@ -31,7 +31,7 @@ curl -s -H "Authorization: Bearer $TOKEN" {url}{prefix}/groups/$GROUP/files
 """
 
 
-def greeting(url: str, prefix: str, admin: NewAdmin | None) -> str:
+def banner(url: str, prefix: str, admin: NewAdmin | None) -> str:
     """The text for the terminal; a generated password appears here and nowhere else."""
     if admin is None:
         return f"Filestore Gateway on {url}\n"

@@ -78,13 +78,13 @@ class Filestore:
         files: Files,
         ledger: BlobLedger,
         hook: AuthHook,
-        audience: ChangeListener,
+        listener: ChangeListener,
     ) -> None:
         self._blobs = blobs
         self._files = files
         self._ledger = ledger
         self._hook = hook
-        self._audience = audience
+        self._listener = listener
         self._commits: set[asyncio.Task[Any]] = set()
 
     def stage(
@@ -209,7 +209,7 @@ class Filestore:
                 await self._blobs.remove(blob.scope, blob.id)
             raise
         finally:
-            self._audience.on_change(FileChanged(draft.scope, draft.name))
+            self._listener.on_change(FileChanged(draft.scope, draft.name))
 
     async def _approve(self, deposit: Deposit, blob: Blob) -> None:
         draft = deposit.draft
@@ -259,7 +259,7 @@ class Filestore:
                 at, attributes, actor=actor, expected=expected, within=access.scope
             )
         finally:
-            self._audience.on_change(FileChanged(access.scope, access.name))
+            self._listener.on_change(FileChanged(access.scope, access.name))
 
     async def _transfer(
         self,
@@ -275,8 +275,8 @@ class Filestore:
                 record.id, scope, name, actor=actor, expected=expected, within=record.scope
             )
         finally:
-            self._audience.on_change(FileChanged(record.scope, record.name))
-            self._audience.on_change(FileChanged(scope, record.name if name is None else name))
+            self._listener.on_change(FileChanged(record.scope, record.name))
+            self._listener.on_change(FileChanged(scope, record.name if name is None else name))
 
     async def _remove(self, access: Access, expected: UUID | None, file_id: UUID | None) -> None:
         at, actor = file_id or FileName(access.scope, access.name), access.principal.id
@@ -286,13 +286,13 @@ class Filestore:
             if await self._is_there(at):
                 raise
         finally:
-            self._audience.on_change(FileChanged(access.scope, access.name))
+            self._listener.on_change(FileChanged(access.scope, access.name))
 
     async def _remove_many(self, access: Access, file_ids: Sequence[UUID]) -> int:
         actor = access.principal.id
         removed = await self._files.remove_many(file_ids, actor=actor, within=access.scope)
         for at in removed:
-            self._audience.on_change(FileChanged(at.scope, at.name))
+            self._listener.on_change(FileChanged(at.scope, at.name))
         return len(removed)
 
     async def _is_there(self, at: FileName | UUID) -> bool:

@@ -1,4 +1,4 @@
-"""The fast ways: every shorter way to an answer that has a plain way beside it, by name.
+"""The fast ways: every shorter way to a response that has a plain way beside it, by name.
 
 Knows their names, what each leaves out, and how a choice of them is written. Does not know how
 any of them works; each is asked for by whoever takes it.

@@ -76,7 +76,7 @@ class Download:
     def is_continued_by(self, header: str) -> bool:
         """Whether a ``Range`` goes on with this download, or asks for its newest piece again.
 
-        Of what an open-ended answer handed out the client may hold any part. Whoever reads
+        Of what an open-ended response handed out the client may hold any part. Whoever reads
         pieces holds them whole, so the next is just behind. Suffixes and lists continue nothing.
         """
         match = _CONTINUATION.fullmatch(header)
@@ -107,7 +107,7 @@ class ResumeGuard:
         return hashlib.blake2b(encoded, digest_size=16, key=self._secret).digest()
 
     def continues_other_version(self, read_id: bytes, version: str, header: str) -> bool:
-        """Whether ``header``, answered with ``version``, would continue other bytes."""
+        """Whether ``header``, responded to with ``version``, would continue other bytes."""
         download = self._begun.find(read_id)
         if download is None or download.version == version or download.ended:
             return False

@@ -82,14 +82,14 @@ class ScrubReport:
     damaged: list[UUID] = field(default_factory=list)
 
 
-async def sweep(blobs: BlobStore, ledger: BlobLedger, graces: GracePeriods) -> SweepReport:
+async def sweep(blobs: BlobStore, ledger: BlobLedger, grace: GracePeriods) -> SweepReport:
     """Remove stale parts, blobs that no row names, and condemned blobs whose grace is over."""
     report, inventory = SweepReport(), _inventory_of(blobs)
     if inventory is None:
         report.listed = False
     else:
-        report.incoming = await inventory.clear_incoming(older_than_seconds=graces.incoming_seconds)
-        orphans = _old_orphans(inventory, ledger, graces.orphan_seconds)
+        report.incoming = await inventory.clear_incoming(older_than_seconds=grace.incoming_seconds)
+        orphans = _old_orphans(inventory, ledger, grace.orphan_seconds)
         report.orphans = await _remove_orphans(orphans, blobs, ledger)
     report.garbage = await _sweep_garbage(blobs, ledger)
     await ledger.expire()

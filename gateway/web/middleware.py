@@ -92,7 +92,7 @@ class RequestMiddleware:
         """Whether a further request would be one too many."""
         return self._under_way >= self._most_requests
 
-    def passed(
+    def record(
         self,
         dialect: str,
         message: RequestHead,
@@ -210,4 +210,4 @@ def _log_request(
         )
 
 
-MIDDLEWARE: Final = web.AppKey("frame", RequestMiddleware)
+MIDDLEWARE: Final = web.AppKey("middleware", RequestMiddleware)

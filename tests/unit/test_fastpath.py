@@ -110,7 +110,7 @@ class Scene:
         return self.fast_path.send(message, cast(aiofastnet.Transport, self.line), "127.0.0.1")
 
 
-def frame(most_requests: int = 10) -> RequestMiddleware:
+def middleware(most_requests: int = 10) -> RequestMiddleware:
     return RequestMiddleware(
         {}, (), prefix="", log_requests=False, log_as=lambda _: None, most_requests=most_requests
     )
@@ -134,7 +134,7 @@ async def scene(
         watch=guard,
         bandwidth=bandwidth,
     )
-    return Scene(FastPath(downloads, frame(most_requests)), cache, guard, blob)
+    return Scene(FastPath(downloads, middleware(most_requests)), cache, guard, blob)
 
 
 def message(headers: Mapping[str, str | None] | None = None, **changes: Any) -> RawRequestMessage:

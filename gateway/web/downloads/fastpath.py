@@ -63,8 +63,8 @@ _SENT: Final = Sent(None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """A request that was accepted."""
+class _RangeResponse:
+    """What is sent for a request that was accepted."""
 
     message: RequestHead
     peer: str | None
@@ -82,17 +82,17 @@ class _Answer:
 
 
 class FastPath:
-    """Answers or declines."""
+    """Sends a response or declines."""
 
-    def __init__(self, downloads: Downloads, frame: RequestMiddleware) -> None:
+    def __init__(self, downloads: Downloads, middleware: RequestMiddleware) -> None:
         self._downloads = downloads
-        self._frame = frame
+        self._middleware = middleware
 
     def send(self, message: RequestHead, transport: Transport, peer: str | None) -> Sent | None:
         """Send the response to ``message``, which has no body; ``None`` declines it."""
         started = time.perf_counter()
         wanted = _plain_range(message)
-        if wanted is None or self._frame.is_full:
+        if wanted is None or self._middleware.is_full:
             return None
         key = (message.path, tuple(message.headers.getall(_AUTHORIZATION, ())))
         resolved = self._downloads.reads.find(key)
@@ -104,10 +104,10 @@ class FastPath:
             span = None if file is None else self._span(wanted, resolved)
             if file is None or span is None:
                 return None
-            answer = _Answer(message, peer, started, resolved, file, span)
+            response = _RangeResponse(message, peer, started, resolved, file, span)
             if span.length > ONE_WRITE_BYTES:
-                return self._send_file(answer, transport)
-            return self._send_bytes(answer, transport)
+                return self._send_file(response, transport)
+            return self._send_bytes(response, transport)
         finally:
             resolved.reader.release()
 
@@ -129,58 +129,64 @@ class FastPath:
         most = MOST_BYTES if FastWay.SENDFILE in downloads.ways else ONE_WRITE_BYTES
         return span if span and span.length <= most and span.stop < size else None
 
-    def _send_bytes(self, answer: _Answer, transport: Transport) -> Sent | None:
-        body = answer.file.read_ready(answer.span.start, answer.span.length)
+    def _send_bytes(self, response: _RangeResponse, transport: Transport) -> Sent | None:
+        body = response.file.read_ready(response.span.start, response.span.length)
         if body is None:
             return None
-        self._remember(answer)
-        transport.write(answer.head + body)
-        self._record(answer, PARTIAL)
+        self._remember(response)
+        transport.write(response.head + body)
+        self._record(response, PARTIAL)
         return _SENT
 
-    def _send_file(self, answer: _Answer, transport: Transport) -> Sent:
-        file = cast(BinaryIO, answer.file)
-        self._remember(answer)
-        transport.write(answer.head)
+    def _send_file(self, response: _RangeResponse, transport: Transport) -> Sent:
+        file = cast(BinaryIO, response.file)
+        self._remember(response)
+        transport.write(response.head)
         try:
-            rest = transport.sendfile(file, answer.span.start, answer.span.length)
+            rest = transport.sendfile(file, response.span.start, response.span.length)
         except OSError:  # the transport is closing because of it
-            self._record(answer, CLIENT_LEFT)
+            self._record(response, CLIENT_LEFT)
             return _SENT
         if rest is None:
-            self._complete(answer, transport)
+            self._complete(response, transport)
             return _SENT
-        answer.resolved.reader.hold()
+        response.resolved.reader.hold()
         self._downloads.stalls.watch(transport)
-        rest.add_done_callback(partial(self._rest_sent, answer, transport))
+        rest.add_done_callback(partial(self._rest_sent, response, transport))
         return Sent(rest)
 
-    def _remember(self, answer: _Answer) -> None:
-        resolved, version = answer.resolved, answer.resolved.version
+    def _remember(self, response: _RangeResponse) -> None:
+        resolved, version = response.resolved, response.resolved.version
         etag, size = version.validators.etag, version.blob.size
-        self._downloads.watch.record_response(resolved.read_id, etag, answer.span, size)
+        self._downloads.watch.record_response(resolved.read_id, etag, response.span, size)
 
-    def _rest_sent(self, answer: _Answer, transport: Transport, rest: asyncio.Future[None]) -> None:
+    def _rest_sent(
+        self, response: _RangeResponse, transport: Transport, rest: asyncio.Future[None]
+    ) -> None:
         self._downloads.stalls.unwatch(transport)
         if rest.cancelled() or rest.exception() is not None:
-            self._record(answer, CLIENT_LEFT)
+            self._record(response, CLIENT_LEFT)
         else:
-            self._complete(answer, transport)
-        answer.resolved.reader.release()
+            self._complete(response, transport)
+        response.resolved.reader.release()
 
-    def _complete(self, answer: _Answer, transport: Transport) -> None:
+    def _complete(self, response: _RangeResponse, transport: Transport) -> None:
         """``sendfile`` says nothing of a file that ends early, so the blob is asked."""
-        if answer.file.is_whole():
-            self._record(answer, PARTIAL)
+        if response.file.is_whole():
+            self._record(response, PARTIAL)
         else:
             transport.abort()
-            self._record(answer, CLIENT_LEFT)
+            self._record(response, CLIENT_LEFT)
 
-    def _record(self, answer: _Answer, status: int) -> None:
+    def _record(self, response: _RangeResponse, status: int) -> None:
         if status == PARTIAL:
-            metrics.sent(answer.span.length)
-        self._frame.passed(
-            answer.resolved.access.dialect, answer.message, status, answer.started, answer.peer
+            metrics.sent(response.span.length)
+        self._middleware.record(
+            response.resolved.access.dialect,
+            response.message,
+            status,
+            response.started,
+            response.peer,
         )
 
 

@@ -1,4 +1,4 @@
-"""Credentials of the registry, as they are described: where ``guard`` looks for them."""
+"""Credentials of the registry, as described: where ``web.authentication`` looks for them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What every dialect's file routes have in common: conditions, ranges, digests, validators.
 
-They are what ``serve``, ``preconditions`` and ``receive`` do, whichever API asks.
+They are what ``web.downloads`` and ``web.uploads`` do, whichever API asks.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ bodies), ``fastpath`` (responses at once). Here is only the order in which bytes
 
 from __future__ import annotations
 
-from gateway.web.server.fastpath import AnsweringConnection
+from gateway.web.server.fastpath import RespondingConnection
 
 
-class Connection(AnsweringConnection):
+class Connection(RespondingConnection):
     """One connection."""
 
     __slots__ = ()

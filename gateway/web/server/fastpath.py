@@ -28,7 +28,7 @@ from gateway.web.server.bypass import ReceivingConnection
 from gateway.web.server.options import Options
 
 
-class AnsweringConnection(ReceivingConnection):
+class RespondingConnection(ReceivingConnection):
     """A connection that offers each plain request to the fast path."""
 
     __slots__ = ("_peer", "_sending")

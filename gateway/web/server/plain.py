@@ -6,7 +6,7 @@ gets a task and a response that aiohttp renders, nothing is known of what the cl
 Only documented options are set and only public methods are overridden; an option that this
 aiohttp does not know any more is left out.
 
-Rule: what is answered is the same as over a ``connection.Connection``.
+Rule: the responses are the same as over a ``connection.Connection``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PlainConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to a request that could not be parsed; the connection ends with it."""
+        """The response to a request that could not be parsed; the connection ends with it."""
         del exc, message
         if getattr(request.writer, "output_size", 1) > 0:
             raise ConnectionError("failed after the response had begun")
