@@ -42,10 +42,19 @@ _LATE_SECONDS: Final = 5.0
 Result = TypeVar("Result")
 
 
-def main(argv: Sequence[str] | None = None, dialects: Sequence[Dialect] = DIALECTS) -> int:
-    """Run one command on a gateway of these dialects; its exit status."""
+def main(
+    argv: Sequence[str] | None = None,
+    dialects: Sequence[Dialect] = DIALECTS,
+    *,
+    module: str = "gateway",
+) -> int:
+    """Run one command on a gateway of these dialects; its exit status.
+
+    ``module`` is what workers are started as, with ``python -m``: it calls this in turn.
+    """
     share_arenas()
     arguments = _parser().parse_args(argv)
+    arguments.module = module
     try:
         deployment = read_deployment(dialects)
         configure_logs(deployment.settings.log_level)
@@ -92,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(deployment: Deployment, _: argparse.Namespace) -> int:
+def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     settings = deployment.settings
     for name in deployment.configuration.unknown:
         LOG.warning("unknown setting ignored", extra={"variable": name})
@@ -101,7 +110,7 @@ def _serve(deployment: Deployment, _: argparse.Namespace) -> int:
         _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
         _print_banner(deployment, dsn, sock)
         if settings.workers > 1:
-            return _supervise(settings, dsn, sock)
+            return _supervise(settings, dsn, sock, arguments.module)
         _complete(app.serve(deployment, dsn, sock))
     return 0
 
@@ -120,8 +129,8 @@ def _url(sock: socket.socket) -> str:
     return f"http://{host}:{address[1]}"
 
 
-def _supervise(settings: Settings, dsn: str, sock: socket.socket) -> int:
-    worker = [sys.executable, "-m", "gateway", "worker"]
+def _supervise(settings: Settings, dsn: str, sock: socket.socket, module: str) -> int:
+    worker = [sys.executable, "-m", module, "worker"]
     supervisor = Supervisor(
         command=[*worker, "--socket", str(sock.fileno()), "--parent", str(os.getpid())],
         workers=settings.workers,

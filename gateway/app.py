@@ -1,6 +1,6 @@
-"""Composition: the only place where concrete classes meet.
+"""The application: mounts the dialects, serves until told to stop, closes in reverse.
 
-Opens the adapters, mounts the dialects, serves until told to stop, closes in reverse.
+What it works with is opened in ``wiring``. Knows no dialect by its name.
 """
 
 from __future__ import annotations
@@ -12,37 +12,26 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from gateway import __version__
-from gateway.blobs.port import BlobReader, BlobStore
-from gateway.catalogue.postgres_blobs import PostgresBlobLedger
-from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.changes import listening
-from gateway.database.pool import open_database
-from gateway.filestore import Filestore
-from gateway.identity.decisions import open_hook
-from gateway.identity.registry import Registry, open_registry
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
-from gateway.messaging.service import Messaging, messaging_on
 from gateway.model.change import ChangeListeners, RightsChanged
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
-from gateway.traffic.credentials import PrincipalCache
-from gateway.traffic.resolved import ReadCache
-from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.loop import sweeping
 from gateway.web import metrics
-from gateway.web.authentication import CALLERS, Callers
+from gateway.web.authentication import CALLERS
 from gateway.web.context import FILES, MESSAGING
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
-from gateway.web.downloads.context import DOWNLOADS, Downloads
+from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
 from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
@@ -52,105 +41,19 @@ from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.options import Options
-from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.body import expect_later
-from gateway.web.uploads.context import UPLOADS, Uploads
+from gateway.web.uploads.context import UPLOADS
 from gateway.wiring import (
     Deployment,
-    bandwidth_limits,
+    Services,
+    Stores,
     delivery_policy,
     grace_periods,
-    open_blobs,
-    remembered_downloads,
-    seconds_of,
-    trusted_peers,
-    uploads_to,
+    open_services,
+    open_stores,
 )
 
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Bytes and rows, open."""
-
-    blobs: BlobStore
-    files: PostgresFiles
-    ledger: PostgresBlobLedger
-    registry: Registry
-    messaging: Messaging
-
-
-@contextlib.asynccontextmanager
-async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]:
-    """The adapters that the service and the upkeep commands share."""
-    settings = deployment.settings
-    async with (
-        open_blobs(settings) as blobs,
-        open_database(
-            dsn,
-            deployment.sql,
-            connections=settings.database_connections,
-            wait_seconds=settings.database_wait_seconds,
-        ) as database,
-        open_registry(
-            database,
-            load_secret(settings).encode(),
-            issuer=deployment.token_issuer,
-            open_registration=settings.open_registration,
-            token_seconds=settings.token_seconds,
-            grace_seconds=settings.garbage_grace_seconds,
-        ) as registry,
-    ):
-        files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
-        messaging = messaging_on(
-            database,
-            retention_days=settings.message_retention_days,
-            dead_letter_days=settings.webhook_dead_letter_days,
-            private_targets=settings.webhook_private_targets,
-        )
-        yield Stores(blobs, files, PostgresBlobLedger(database), registry, messaging)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What handlers work with, a value for each kind of work."""
-
-    callers: Callers
-    files: Filestore
-    uploads: Uploads
-    downloads: Downloads
-    messaging: Messaging
-
-
-@contextlib.asynccontextmanager
-async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Services]:
-    """What handlers work with, on the stores."""
-    entries = settings.read_cache_entries
-    reads = ReadCache[BlobReader](seconds=seconds_of(settings, FastWay.READ_CACHE), entries=entries)
-    credentials = PrincipalCache(
-        seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=entries
-    )
-    listeners = ChangeListeners(reads, credentials)
-    async with open_hook(
-        settings.hook_url,
-        timeout_seconds=settings.hook_timeout_seconds,
-        cache_seconds=settings.hook_cache_seconds,
-    ) as hook:
-        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
-        downloads = Downloads(
-            files=files,
-            reads=reads,
-            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
-            watch=ResumeGuard(remembered_downloads(settings)),
-            accel=settings.accel,
-            edge_seconds=settings.edge_seconds,
-            bandwidth=bandwidth_limits(settings),
-            ways=settings.fast_ways,
-        )
-        callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
-        uploads = uploads_to(files, settings)
-        yield Services(callers, files, uploads, downloads, stores.messaging)
 
 
 @contextlib.asynccontextmanager

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 import orjson
 
-from gateway.app import open_stores
 from gateway.identity.records.users import NewAdmin
 from gateway.settings.core import BadSettings, Settings
 from gateway.upkeep import sweep as upkeep
-from gateway.wiring import Deployment, grace_periods
+from gateway.wiring import Deployment, grace_periods, open_stores
 
 
 async def check(deployment: Deployment, dsn: str) -> int:

@@ -1,7 +1,7 @@
 """The settings, as the values and adapters that the rooms work with.
 
-Rule: nothing else turns a setting into anything. A room is given what it needs and does not
-know where that comes from.
+Rule: nothing else turns a setting into anything, and concrete classes meet nowhere else. A room
+is given what it needs and does not know where that comes from.
 """
 
 from __future__ import annotations
@@ -12,20 +12,35 @@ from dataclasses import dataclass
 
 from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
-from gateway.blobs.port import BlobStore
+from gateway.blobs.port import BlobReader, BlobStore
+from gateway.catalogue.postgres_blobs import PostgresBlobLedger
+from gateway.catalogue.postgres_files import PostgresFiles
+from gateway.database.pool import open_database
 from gateway.database.statements import SqlFolder
 from gateway.filestore import Filestore
 from gateway.identity import groups
+from gateway.identity.decisions import open_hook
+from gateway.identity.registry import Registry, open_registry
 from gateway.identity.tokens import ISSUER
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
+from gateway.messaging.service import Messaging, messaging_on
+from gateway.model.change import ChangeListeners
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.fastways import FastWay
+from gateway.settings.secret import load_secret
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
+from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
+from gateway.traffic.resolved import ReadCache
+from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.sweep import GracePeriods
+from gateway.web import metrics
+from gateway.web.authentication import Callers
 from gateway.web.dialect import Dialect
+from gateway.web.downloads.context import Downloads
 from gateway.web.proxies import TrustedPeers
+from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.context import Limits, Uploads
 
 
@@ -54,8 +69,91 @@ class Deployment:
 
 def read_deployment(dialects: Sequence[Dialect]) -> Deployment:
     """These dialects as the environment configures them. Raises ``BadSettings``."""
-    groups = [d.settings for d in dialects if d.settings is not None]
-    return Deployment(tuple(dialects), read_configuration(groups))
+    kinds = [d.settings for d in dialects if d.settings is not None]
+    return Deployment(tuple(dialects), read_configuration(kinds))
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Bytes and rows, open."""
+
+    blobs: BlobStore
+    files: PostgresFiles
+    ledger: PostgresBlobLedger
+    registry: Registry
+    messaging: Messaging
+
+
+@asynccontextmanager
+async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]:
+    """The adapters that the service and the upkeep commands share."""
+    settings = deployment.settings
+    async with (
+        open_blobs(settings) as blobs,
+        open_database(
+            dsn,
+            deployment.sql,
+            connections=settings.database_connections,
+            wait_seconds=settings.database_wait_seconds,
+        ) as database,
+        open_registry(
+            database,
+            load_secret(settings).encode(),
+            issuer=deployment.token_issuer,
+            open_registration=settings.open_registration,
+            token_seconds=settings.token_seconds,
+            grace_seconds=settings.garbage_grace_seconds,
+        ) as registry,
+    ):
+        files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
+        messaging = messaging_on(
+            database,
+            retention_days=settings.message_retention_days,
+            dead_letter_days=settings.webhook_dead_letter_days,
+            private_targets=settings.webhook_private_targets,
+        )
+        yield Stores(blobs, files, PostgresBlobLedger(database), registry, messaging)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with, a value for each kind of work."""
+
+    callers: Callers
+    files: Filestore
+    uploads: Uploads
+    downloads: Downloads
+    messaging: Messaging
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Services]:
+    """What handlers work with, on the stores."""
+    entries = settings.read_cache_entries
+    reads = ReadCache[BlobReader](seconds=seconds_of(settings, FastWay.READ_CACHE), entries=entries)
+    credentials = PrincipalCache(
+        seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=entries
+    )
+    listeners = ChangeListeners(reads, credentials)
+    async with open_hook(
+        settings.hook_url,
+        timeout_seconds=settings.hook_timeout_seconds,
+        cache_seconds=settings.hook_cache_seconds,
+    ) as hook:
+        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
+        downloads = Downloads(
+            files=files,
+            reads=reads,
+            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
+            watch=ResumeGuard(remembered_downloads(settings)),
+            accel=settings.accel,
+            edge_seconds=settings.edge_seconds,
+            bandwidth=bandwidth_limits(settings),
+            ways=settings.fast_ways,
+        )
+        callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
+        uploads = uploads_to(files, settings)
+        yield Services(callers, files, uploads, downloads, stores.messaging)
 
 
 @asynccontextmanager

@@ -61,6 +61,8 @@ LOOP_ROOMS = (INSIDE_ROOM, "__main__.py")
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
 # database server, its workers' socket, its log.
 FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/")
+# Who may be handed the service's settings; everybody else gets values.
+SETTINGS_ROOMS = ("settings/", "wiring.py", "app.py", "commands.py", "__main__.py")
 ENVIRONMENT_ROOMS = ("settings/sources.py",)
 
 # What a dialect is, in words that all of them use.
@@ -135,7 +137,7 @@ def between_dialects(path: str, names: set[str]) -> Iterator[str]:
     if parts[0] != "dialects" or len(parts) < 2 or parts[1] == "__init__.py":
         return
     own = parts[1].removesuffix(".py")
-    dialects = {p.stem for p in (GATEWAY / "dialects").iterdir()} | {"hasura", "mainflux"}
+    dialects = {p.stem for p in (GATEWAY / "dialects").iterdir()}
     dialects -= SHARED_BY_DIALECTS
     for name in names:
         match name.split("."):
@@ -234,6 +236,8 @@ def violations(path: str, source: str) -> list[str]:
         found += touching_inside(tree, names)
     if "aiofastnet" in roots and not allowed(path, LOOP_ROOMS):
         found.append("imports aiofastnet")
+    if not allowed(path, SETTINGS_ROOMS):
+        found += [f"imports {n}" for n in names if n.startswith("gateway.settings.core")]
     if path not in ENVIRONMENT_ROOMS:
         found += [f"reads the environment: {name}" for name in reading_environment(tree, names)]
     return found
@@ -271,6 +275,10 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("dialects/hasura.py", "from gateway.dialects import mainflux", id="dialect"),
         pytest.param("dialects/mainflux/files.py", "import gateway.dialects.hasura", id="package"),
         pytest.param("app.py", "import gateway.__main__", id="the command line is imported"),
+        pytest.param("app.py", "from gateway.commands import check", id="app looks up"),
+        pytest.param("wiring.py", "from gateway.app import serve", id="wiring looks up"),
+        pytest.param("banner.py", "from gateway.wiring import Deployment", id="wiring's own floor"),
+        pytest.param("web/dialect.py", "import gateway.wiring", id="a room looks up to the top"),
         pytest.param("__init__.py", "from gateway.model import file", id="the package imports"),
         pytest.param("helpers.py", "", id="a module on no floor"),
         pytest.param("model/file.py", "from gateway.helpers import x", id="import of no floor"),
@@ -289,6 +297,9 @@ def test_a_module_keeps_to_its_floor(path: str) -> None:
         pytest.param("filestore.py", "import aiofiles.os", id="aiofiles"),
         pytest.param("upkeep/sweep.py", "def f(p): p.write_bytes(b'')", id="path method"),
         pytest.param("catalogue/postgres.py", "def f(p): p.unlink()", id="files in an adapter"),
+        pytest.param(
+            "upkeep/loop.py", "from gateway.settings.core import Settings", id="settings in a room"
+        ),
         pytest.param("app.py", "import os\nos.environ['X']", id="environ"),
         pytest.param("app.py", "import os\nos.getenv('X')", id="getenv"),
         pytest.param("database/embedded.py", "from os import environ", id="environ imported"),

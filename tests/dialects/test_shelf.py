@@ -74,7 +74,9 @@ async def gateway(
         yield process
 
 
-def running(folder: Path, database_url: str) -> AbstractAsyncContextManager[GatewayProcess]:
+def running(
+    folder: Path, database_url: str, workers: int = 1
+) -> AbstractAsyncContextManager[GatewayProcess]:
     """The service with this dialect."""
     return running_gateway(
         folder,
@@ -82,6 +84,7 @@ def running(folder: Path, database_url: str) -> AbstractAsyncContextManager[Gate
         module=MODULE,
         dialects=WITH_SHELF,
         database_url=database_url,
+        workers=workers,
         shelf_largest_bytes=LARGEST,
     )
 
@@ -185,6 +188,16 @@ async def test_its_background_work_ends_with_the_service(
         assert [False] == await closed(database_url)
         assert 0 == await process.terminate()
     assert [True] == await closed(database_url)
+
+
+@in_one_loop
+async def test_its_workers_have_it_too(
+    tmp_path: Path, postgres_server: str, http: aiohttp.ClientSession
+) -> None:
+    database_url = await new_database(postgres_server, copied=True)
+    async with running(tmp_path, database_url, workers=2) as process:
+        admin = await log_in(http, process.url, ADMIN_EMAIL, ADMIN_PASSWORD)
+        assert (200, "text/plain", "") == await admin.ask("GET", "/shelf")
 
 
 @in_one_loop

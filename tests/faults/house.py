@@ -18,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
-from gateway.app import Stores, open_app, open_stores, start_server
+from gateway.app import open_app, start_server
 from gateway.blobs.port import BlobStore
 from gateway.database.pool import Database
 from gateway.filestore import Filestore
@@ -28,6 +28,7 @@ from gateway.identity.rows.users import add_user
 from gateway.identity.users import principal_of
 from gateway.web.context import FILES
 from gateway.web.operations.health import Readiness
+from gateway.wiring import Stores, open_stores
 from tests.identity.conftest import CHEAP_HASH
 from tests.tools.deployment import deployment_of
 from tests.tools.ports import HOST

@@ -20,9 +20,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.app import Stores
 from gateway.database.pool import Database
 from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
+from gateway.wiring import Stores
 from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware

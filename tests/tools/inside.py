@@ -17,10 +17,11 @@ from aiohttp.web import Application, Request
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 
-from gateway.app import open_app, open_stores
+from gateway.app import open_app
 from gateway.database.pool import open_database
 from gateway.identity.rows.users import make_admin
 from gateway.web.operations.health import Readiness
+from gateway.wiring import open_stores
 from tests.tools.deployment import deployment_of, sql_folders
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, new_database
 from tests.tools.ports import HOST, free_port

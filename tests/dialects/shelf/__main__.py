@@ -8,4 +8,4 @@ from gateway.__main__ import main
 from tests.dialects.shelf.dialect import WITH_SHELF
 
 if __name__ == "__main__":
-    sys.exit(main(dialects=WITH_SHELF))
+    sys.exit(main(dialects=WITH_SHELF, module=__package__ or ""))
