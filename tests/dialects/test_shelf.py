@@ -31,6 +31,7 @@ from tests.tools.gateway import (
     new_database,
     running_gateway,
 )
+from tests.tools.rawhttp import raw_connection
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -177,6 +178,21 @@ async def test_what_is_not_there_is_refused_in_its_words(
     status, kind, said = await admin.ask("GET", path)
     assert (404, "text/plain") == (status, kind)
     assert said.startswith("shelf: 404 ")
+
+
+@in_one_loop
+async def test_an_upload_whose_client_left_is_logged_as_such(
+    gateway: GatewayProcess, http: aiohttp.ClientSession
+) -> None:
+    async with raw_connection(gateway.port) as connection:
+        form = ("Content-Type", "multipart/form-data; boundary=b")
+        await connection.send_head("POST", "/shelf", [form, ("Content-Length", "1000")])
+        await connection.send(b"--b\r\n")
+        connection.reset()
+    line = '"dialect":"shelf","method":"POST","path":"/shelf","status":499'
+    async with asyncio.timeout(30):
+        while line not in gateway.log:
+            await asyncio.sleep(0.05)
 
 
 @in_one_loop
