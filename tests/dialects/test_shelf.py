@@ -287,7 +287,12 @@ async def command(environment: dict[str, str], *arguments: str) -> tuple[int, st
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
-        shown, said = await process.communicate()
+    try:
+        async with asyncio.timeout(60):
+            shown, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode is not None
     return process.returncode, shown.decode(), said.decode()
