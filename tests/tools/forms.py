@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict, CIMultiDictProxy
 from multipart import MultipartSegment, PushMultipartParser
 
 from gateway.model.errors import GatewayError
@@ -125,9 +126,11 @@ EXAMPLES = (
 )  # fmt: skip
 
 
-def parsed(pieces: Sequence[bytes]) -> Parsed:
+def parsed(
+    pieces: Iterable[bytes], boundary: str = BOUNDARY, limits: FramingLimits = LIMITS
+) -> Parsed:
     """What our parser makes of these pieces of a body."""
-    parser, parts, content = MultipartParser(BOUNDARY, LIMITS), list[tuple[Headers, bytes]](), b""
+    parser, parts, content = MultipartParser(boundary, limits), list[tuple[Headers, bytes]](), b""
     headers: Headers = ()
     try:
         for piece in pieces:
@@ -243,6 +246,7 @@ def request_of(
     app: web.Application | None = None,
     headers: Mapping[str, str] | None = None,
     is_over: bool = True,
+    boundary: str | None = None,
 ) -> web.Request:
     """A request for a form that has all its body, if it ``is_over``."""
     if is_over:
@@ -251,6 +255,9 @@ def request_of(
         return _new_request(app, headers or {}, stream)
     request = copy.copy(_request())
     request._payload, request._cache = stream, {}
+    if boundary is not None:
+        content_type = f'multipart/form-data; boundary="{boundary}"'
+        request._headers = CIMultiDictProxy(CIMultiDict({"Content-Type": content_type}))
     return request
 
 

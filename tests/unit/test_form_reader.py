@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import itertools
@@ -12,6 +13,8 @@ import pytest
 from aiohttp import web
 
 from gateway.blobs.memory import DEFAULT_MOST_BYTES, MemoryBlobStore
+from gateway.filestore import Deposit, Mode
+from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.errors import (
     DigestMismatch,
     Forbidden,
@@ -20,6 +23,7 @@ from gateway.model.errors import (
     TooLarge,
     TooMany,
 )
+from gateway.model.file import Draft, Scope
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.web.errors import MissingField
 from gateway.web.uploads.context import UPLOADS, Limits, Uploads
@@ -162,7 +166,7 @@ async def test_100_continue_is_sent_once_when_something_is_first_asked_for(house
         assert [] == said
         await reader.read_fields()
         assert [b"HTTP/1.1 100 Continue\r\n\r\n"] == said
-        stream.feed_eof()
+        asyncio.get_running_loop().call_soon(stream.feed_eof)
         await reader.read_file(SCOPE)
     assert 1 == len(said)
 
@@ -212,6 +216,11 @@ def fields(count: int, size: int) -> bytes:
             part(NAMED.format("a" * 30), b"x" * 10),
             part(NAMED.format("a" * 31), b"x" * 10),
             id="bytes of all fields, names included",
+        ),
+        pytest.param(
+            part(NAMED.format("a" * 20), b"x" * 5) + part(NAMED.format("b" * 10), b"x" * 5),
+            part(NAMED.format("a" * 20), b"x" * 5) + part(NAMED.format("b" * 10), b"x" * 6),
+            id="bytes of all fields together",
         ),
         pytest.param(fields(3, 0), fields(4, 0), id="parts"),
         pytest.param(
@@ -347,3 +356,12 @@ async def test_a_fault_behind_the_file_leaves_nothing_wherever_it_is_cut(
             async with open_form(house.request(*pieces(body, [cut])), LIMITS) as reader:
                 await reader.read_file(SCOPE)
         assert await house.is_empty()
+
+
+def test_a_right_in_one_scope_is_none_in_another() -> None:
+    """What a deposit says twice is one, whoever makes it."""
+    thing = Principal(PrincipalKind.THING, "t1", "thing")
+    access = Access(thing, Action.CREATE, "mainflux", SCOPE)
+    Deposit(access, Draft(SCOPE, "f", "a/b"), Mode.CREATE)
+    with pytest.raises(ValueError, match="a right in one scope"):
+        Deposit(access, Draft(Scope("things", "t2"), "f", "a/b"), Mode.CREATE)

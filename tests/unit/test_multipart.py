@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.web.uploads.multipart import MultipartParser
+from tests.differential.explore_forms import explore
 from tests.tools.forms import (
     EXAMPLES,
     FILE,
@@ -60,3 +61,10 @@ def test_a_chunk_without_a_delimiter_is_handed_on_uncopied(size: int) -> None:
     parser.receive(chunk)
     assert parser.next_event() is chunk
     assert parser.next_event() is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_forms_of_every_kind_are_read_as_they_were_written(seed: int) -> None:
+    """Some of what ``explore_forms`` tries at length, always the same."""
+    difference = explore(f"fixed {seed}", 2000)
+    assert difference is None, str(difference)
