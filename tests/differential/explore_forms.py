@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cuts", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--result", type=Path, default=Path("tests/results/forms.json"))
+    parser.add_argument("--result", type=Path, default=Path("tests/out/forms.json"))
     options = parser.parse_args(arguments)
     options.result.parent.mkdir(parents=True, exist_ok=True)
     run = progress(options.result, options.seed, options.cuts)

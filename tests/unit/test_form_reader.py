@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import itertools
@@ -166,8 +165,7 @@ async def test_100_continue_is_sent_once_when_something_is_first_asked_for(house
         assert [] == said
         await reader.read_fields()
         assert [b"HTTP/1.1 100 Continue\r\n\r\n"] == said
-        asyncio.get_running_loop().call_soon(stream.feed_eof)
-        await reader.read_file(SCOPE)
+        await reader.read_file(SCOPE, tap=lambda _: stream.feed_eof())
     assert 1 == len(said)
 
 
