@@ -2,7 +2,8 @@
 
 ``python -m tests.differential.explore_forms --cuts 10000000 --seed 1 --result FILE`` tries so many
 cuttings in several processes, goes on where it was stopped, and ends at the first form that is
-not understood alike, which it prints as pieces that can be pasted into a test.
+not understood alike, which it prints as pieces that can be pasted into a test. ``--seconds``
+bounds its time, as ``make explore`` does.
 
 Knows what it wrote, and so what must be read; asks no other parser.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -228,25 +230,31 @@ class Progress:
     difference: str = ""
 
     @property
+    def tried(self) -> int:
+        """How many cuttings were tried."""
+        return len(self.batches) * BATCH
+
+    @property
     def left(self) -> list[int]:
         """Batches that were not tried yet."""
         return sorted(set(range(-(-self.cuttings // BATCH))) - set(self.batches))
 
     def keep(self, file: Path) -> None:
         """Write it, whole or not at all."""
-        summary = {"tried": len(self.batches) * BATCH}
+        file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps(summary | asdict(self), indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({"tried": self.tried} | asdict(self))
+        draft.write_text(text + "\n", encoding="utf-8")
         draft.replace(file)
 
 
-def progress(file: Path, seed: int, cuttings: int) -> Progress:
-    """What the file says of such a run, if it is of this one."""
-    if file.exists():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        kept.pop("tried")
-        if (kept["seed"], kept["cuttings"]) == (seed, cuttings):
-            return Progress(**kept)
+def kept(file: Path | None, seed: int, cuttings: int) -> Progress:
+    """Such a run, as far as the file says that it has come."""
+    if file is not None and file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        found.pop("tried")
+        if (found["seed"], found["cuttings"]) == (seed, cuttings):
+            return Progress(**found)
     return Progress(seed, cuttings)
 
 
@@ -255,30 +263,38 @@ def _batch(task: tuple[int, int]) -> tuple[int, Difference | None]:
     return number, explore(f"{seed}/{number}", BATCH)
 
 
+def run(progress: Progress, *, processes: int, seconds: float, file: Path | None) -> None:
+    """Try what is left of it, until a difference is found or the time is over."""
+    began, before = time.monotonic(), progress.seconds
+    tasks = [(progress.seed, number) for number in progress.left]
+    with multiprocessing.Pool(processes) as pool:
+        for number, difference in pool.imap_unordered(_batch, tasks):
+            progress.seconds = round(before + time.monotonic() - began, 1)
+            progress.difference = "" if difference is None else str(difference)
+            if difference is None:
+                progress.batches.append(number)
+            if file is not None:
+                progress.keep(file)
+            if difference is not None or time.monotonic() - began > seconds:
+                return
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explore; 1 if there was a difference."""
     parser = argparse.ArgumentParser(prog="python -m tests.differential.explore_forms")
     parser.add_argument("--cuts", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--result", type=Path, default=Path("tests/out/forms.json"))
-    options = parser.parse_args(arguments)
-    options.result.parent.mkdir(parents=True, exist_ok=True)
-    run = progress(options.result, options.seed, options.cuts)
-    began, before = time.monotonic(), run.seconds
-    tasks = [(run.seed, number) for number in run.left]
-    with multiprocessing.Pool(options.processes) as pool:
-        for number, difference in pool.imap_unordered(_batch, tasks):
-            run.seconds = round(before + time.monotonic() - began, 1)
-            run.difference = "" if difference is None else str(difference)
-            if difference is not None:
-                print(run.difference)
-                break
-            run.batches.append(number)
-            run.keep(options.result)
-    run.keep(options.result)
-    print(f"{len(run.batches) * BATCH} cuttings in {run.seconds} s")
-    return 1 if run.difference else 0
+    parser.add_argument("--result", type=Path, help="where to keep what was done, and go on from")
+    given = parser.parse_args(arguments)
+    progress = kept(given.result, given.seed, given.cuts)
+    run(progress, processes=given.processes, seconds=given.seconds, file=given.result)
+    if progress.difference:
+        print(progress.difference)
+    done = {"cuttings": progress.tried, "differences": int(bool(progress.difference))}
+    print(json.dumps(done | {"seconds": progress.seconds}))
+    return done["differences"]
 
 
 if __name__ == "__main__":
