@@ -35,9 +35,11 @@ EVERYTHING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-
 test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest $(or $(ARGS),$(EVERYTHING))
 
-PLAIN_FILES := $(addprefix tests/web/test_,downloads.py fastpath.py limits.py refusals.py smuggling.py)
+PLAIN_FILES := $(addprefix tests/web/test_,downloads.py fastpath.py limits.py refusals.py smuggling.py \
+	continuations.py)
 PLAIN_TESTS := not nginx and not edge and (test_downloads or answers_are_the_same or sent_in_one_go or \
-	reader_that_stops or upload_that_stalls or invited or taken_however or broken_chunk or upgrade)
+	reader_that_stops or upload_that_stalls or invited or taken_however or broken_chunk or upgrade or \
+	continues_other_bytes)
 
 test-plain: $(VENV)/.stamp-test
 	TESTS_FAST_WAYS=-connection $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PLAIN_FILES) -k "$(PLAIN_TESTS)"

@@ -22,14 +22,15 @@ from aiofastnet import Transport
 from aiohttp.web import Server
 
 from gateway.web.server.bodies import BodyReceiver, request_parser
+from gateway.web.server.corrections import CorrectedConnection
+from gateway.web.server.exchange import OwnConnection
 from gateway.web.server.options import READ_BUFFER_BYTES, Options
-from gateway.web.server.receipts import TellingConnection
 
 LEAST_BYTES: Final = 256 * 1024
 """Less is not worth the change of hands."""
 
 
-class ReceivingConnection(TellingConnection):
+class ReceivingConnection(CorrectedConnection, OwnConnection):
     """A connection that receives large bodies by itself."""
 
     __slots__ = ("_receiver",)

@@ -1,7 +1,7 @@
 """One connection of ours: aiohttp's, with its corrections and the ways past its handlers.
 
 Theory of operation. The class is a pile of layers, each in a module with its own explanation:
-``plain`` (aiohttp's connection with our options), ``corrections``, ``receipts``, ``bypass`` (large
+``receipts``, ``plain`` (aiohttp's connection with our options), ``corrections``, ``bypass`` (large
 bodies), ``fastpath`` (responses at once). Here is only the order in which bytes meet them:
 
 1. whoever waits for a receipt hears that the client said more;
@@ -23,8 +23,6 @@ class Connection(RespondingConnection):
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp does, with what the layers add. Without ``data`` aiohttp calls it itself."""
-        if data:
-            self._acknowledge()
         idle, self._waiter = self._waiter, None  # who is next is decided here
         super().data_received(data)
         self._waiter = idle

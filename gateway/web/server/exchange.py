@@ -1,11 +1,12 @@
 """A request's connection, as the rest of the gateway may use it.
 
 Theory of operation. A request comes over one of two kinds of connection. Ours
-(``connection.Connection``) is aiohttp's taken apart: it can tell whether a response was received,
-it ends a block when its client leaves, it receives large bodies by itself. aiohttp's own, which
-serves where the other would not be safe, can do none of that. ``OwnConnection`` is what ours adds;
-the functions below do the same with both kinds, as well as each can. So no handler asks which kind
-it has, and none touches what aiohttp calls private or does not document.
+(``connection.Connection``) is aiohttp's taken apart: it receives large bodies by itself, and a
+response may be written past aiohttp. ``plain.PlainConnection``, which serves where the other would
+not be safe, can do neither. Both tell whether a response was received and that a client left. And
+in a test it may be aiohttp's own, which does not even that. The functions below do the same with
+all of them, as well as each can. So no handler asks which kind it has, and none touches what
+aiohttp calls private or does not document.
 
 Knows aiohttp's requests and streams. Does not know what is sent or received.
 """
@@ -31,15 +32,10 @@ _HTTP_1_1: Final = (1, 1)
 Receipt = Callable[[bool], object]
 
 
-class OwnConnection:
-    """What a connection of ours can do beyond aiohttp's."""
+class Telling:
+    """A connection that tells of its client, as all that we make do."""
 
     __slots__ = ()
-
-    @property
-    def received_ahead(self) -> int:
-        """Bytes of a body that came and that its reader cannot see yet."""
-        raise NotImplementedError
 
     def on_receipt(self, receipt: Receipt) -> None:
         """Tell ``receipt``, once it is known, whether the client got all that was sent by now."""
@@ -47,6 +43,17 @@ class OwnConnection:
 
     def ending_the_block(self) -> AbstractContextManager[None]:
         """End the block with ``ConnectionResetError`` as soon as the client is gone."""
+        raise NotImplementedError
+
+
+class OwnConnection(Telling):
+    """A connection that may be used past aiohttp."""
+
+    __slots__ = ()
+
+    @property
+    def received_ahead(self) -> int:
+        """Bytes of a body that came and that its reader cannot see yet."""
         raise NotImplementedError
 
 
@@ -99,11 +106,7 @@ def on_receipt(request: web.Request, receipt: Receipt) -> None:
     Yes at once where we close, or cannot know.
     """
     connection = request.protocol
-    if (
-        request.keep_alive
-        and isinstance(connection, OwnConnection)
-        and request.transport is not None
-    ):
+    if request.keep_alive and isinstance(connection, Telling) and request.transport is not None:
         connection.on_receipt(receipt)
     else:
         receipt(True)
@@ -112,7 +115,7 @@ def on_receipt(request: web.Request, receipt: Receipt) -> None:
 def ending_with_client(request: web.Request) -> AbstractContextManager[None]:
     """End the block with ``ConnectionResetError`` as soon as the client is seen to be gone."""
     connection = request.protocol
-    return connection.ending_the_block() if isinstance(connection, OwnConnection) else nullcontext()
+    return connection.ending_the_block() if isinstance(connection, Telling) else nullcontext()
 
 
 def end_after_upgrade(request: web.Request, response: web.StreamResponse) -> None:

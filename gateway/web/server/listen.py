@@ -80,16 +80,18 @@ def safe_kind() -> type[PlainConnection]:
 
 
 def _connector(server: web.Server, kind: type[PlainConnection], options: Options) -> Connect:
-    """Makes a connection of an accepted socket: on aiofastnet's transport, plain on the loop's."""
+    """Makes a connection of an accepted socket, on aiofastnet's transport where there is one."""
     loop = asyncio.get_running_loop()
+    fast = getattr(aiofastnet, "connect_accepted_socket", None)
 
     def protocol() -> PlainConnection:
         return kind(server, options)
 
     def connect(accepted: socket.socket) -> Awaitable[object]:
-        if kind is PlainConnection:
+        if fast is None:
             return loop.connect_accepted_socket(protocol, accepted)
-        return aiofastnet.connect_accepted_socket(loop, protocol, accepted)
+        made: Awaitable[object] = fast(loop, protocol, accepted)
+        return made
 
     return connect
 

@@ -2,7 +2,7 @@
 
 Theory of operation. This is what serves where aiohttp, aiofastnet or uvloop are not what
 ``inside`` lists, or where an operator asks for it. Every body passes the parser, every request
-gets a task and a response that aiohttp renders, nothing is known of what the client received.
+gets a task and a response that aiohttp renders.
 Only documented options are set and only public methods are overridden; an option that this
 aiohttp does not know any more is left out.
 
@@ -19,11 +19,12 @@ from aiohttp import web
 
 from gateway.model.errors import Failure, Malformed
 from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Options
+from gateway.web.server.receipts import TellingConnection
 
 _SERVER_FAULT: Final = 500
 
 
-class PlainConnection(web.RequestHandler):
+class PlainConnection(TellingConnection):
     """aiohttp's connection. What never reaches a handler is refused in our words."""
 
     __slots__ = ("_options",)

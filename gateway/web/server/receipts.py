@@ -11,7 +11,7 @@ Likewise somebody who waits for something else than the socket (its turn to send
 aiohttp that the client left: the next write would find out, which may be long after.
 ``ending_the_block`` cancels the waiting task and turns the cancellation into an error.
 
-Knows the connection's callbacks. Does not know what was sent.
+Knows the callbacks of asyncio's protocols, and nothing private. Does not know what was sent.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from aiohttp.web import Server
+from aiohttp import web
 
-from gateway.web.server.corrections import CorrectedConnection
-from gateway.web.server.exchange import OwnConnection, Receipt
-from gateway.web.server.options import Options
+from gateway.web.server.exchange import Receipt, Telling
 from gateway.web.server.tcp import is_acknowledged
 
 
-class TellingConnection(CorrectedConnection, OwnConnection):
+class TellingConnection(web.RequestHandler, Telling):
     """A connection that tells of its client."""
 
     __slots__ = ("_lose", "_receipt")
 
-    def __init__(self, server: Server, options: Options) -> None:
-        super().__init__(server, options)
+    def __init__(self, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
         self._receipt: Receipt | None = None
         self._lose: Callable[[], None] | None = None
 
@@ -73,8 +72,9 @@ class TellingConnection(CorrectedConnection, OwnConnection):
         if self._lose is not None:
             self._lose()
 
-    def _acknowledge(self) -> None:
-        """The client said more: it has what was sent."""
-        receipt, self._receipt = self._receipt, None
-        if receipt is not None:
+    def data_received(self, data: bytes) -> None:
+        """As aiohttp does. The client said more: it has what was sent."""
+        if data and self._receipt is not None:
+            receipt, self._receipt = self._receipt, None
             receipt(True)
+        super().data_received(data)
