@@ -222,7 +222,7 @@ def seconds_of(settings: Settings, cache: FastWay) -> float:
 def remembered_downloads(settings: Settings) -> int:
     """How many unfinished downloads to remember.
 
-    None beside other workers: who begins anew at one of them must not be refused by another.
+    None beside other workers: who starts again at one of them must not be refused by another.
     """
     return settings.unfinished_entries if settings.workers == 1 else 0
 

@@ -1,1 +1,1 @@
-"""The database: the pool, migrations, the embedded server, news of changes."""
+"""The database: the pool, migrations, the embedded server, announced changes."""

@@ -1,4 +1,4 @@
-"""News of changes, by PostgreSQL's LISTEN and NOTIFY, from every gateway on the database.
+"""Changes announced by every gateway on the database, through PostgreSQL's LISTEN and NOTIFY.
 
 Rule: a listener is told that it hears everything only while that is true. A connection
 that went silent is found by a heartbeat, and is taken for lost.

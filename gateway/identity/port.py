@@ -26,7 +26,7 @@ class AuthHook(Protocol):
     async def authorise(self, access: Access, *, lasting: float = 0.0) -> float:
         """Phase ``authorise``, before a body is read: for how many more seconds the yes holds.
 
-        A remembered yes that holds for less than ``lasting`` is asked for anew.
+        A remembered yes that holds for less than ``lasting`` is asked for again.
         Raises ``Denied`` or ``HookUnavailable``.
         """
 

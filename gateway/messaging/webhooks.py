@@ -42,7 +42,7 @@ class Webhooks:
         return ids
 
     async def of_thing(self, thing_id: UUID) -> list[Webhook]:
-        """The thing's webhooks, the eldest first."""
+        """The thing's webhooks, oldest first."""
         return await rows.list_webhooks(self._database, thing_id)
 
     async def find(self, webhook_id: UUID) -> Webhook | None:

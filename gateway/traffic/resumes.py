@@ -1,4 +1,4 @@
-"""Downloads that were begun and not received whole, lest one is continued with other bytes.
+"""Downloads that were begun and not received whole, so that none is continued with other bytes.
 
 Most clients resume by a bare offset, which names no version. Whoever began a file at its first
 byte and goes on where that download stopped is told when the file is another one by now.
@@ -21,7 +21,7 @@ refuse a client that has everything would be wrong for ever, while to serve one 
 wrong for a moment.
 
 Rule: a request is only refused if it continues a download of other bytes. Whatever is not
-certain (who begins anew, who reads elsewhere, what was forgotten) is served.
+certain (a new start, a read elsewhere, what was forgotten) is served.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class ResumeGuard:
         return None
 
     def forget(self, read_id: bytes) -> None:
-        """The download may have ended, or begun anew, where it is not seen."""
+        """The download may have ended, or started again, where it is not seen."""
         self._begun.drop(read_id)
 
     def _begin(self, read_id: bytes, version: str, stop: int, size: int) -> Download | None:

@@ -59,7 +59,7 @@ class SingleFlight(Generic[T]):
         return True
 
     def forget(self) -> None:
-        """Who asks from now on begins anew."""
+        """Who asks from now on starts new work."""
         self._under_way.clear()
 
     def _land(self, key: Hashable, flight: asyncio.Future[T]) -> None:

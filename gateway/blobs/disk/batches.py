@@ -54,7 +54,7 @@ class Batches:
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, batch: Batch) -> bool:
-        """Add ``batch``; whether a thread must be sent for it, for none is at work."""
+        """Add ``batch``; whether no thread is at work, so that one must be started."""
         with self._lock:
             self._waiting.append(batch)
             alone, self._at_work = not self._at_work, True

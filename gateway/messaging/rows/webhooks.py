@@ -38,7 +38,7 @@ async def add_webhooks(
 
 
 async def list_webhooks(queries: Queries, thing_id: UUID) -> list[Webhook]:
-    """The thing's webhooks, the eldest first."""
+    """The thing's webhooks, oldest first."""
     rows = await queries.rows("webhooks_of_thing", thing_id, _COUNTED)
     return [_webhook(row) for row in rows]
 
