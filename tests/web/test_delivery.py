@@ -17,9 +17,11 @@ from gateway.database.pool import Database
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob, Scope
+from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
 from gateway.web.authentication import CALLERS
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
+from tests.tools.hook import ALLOW, deny, running_hook
 from tests.tools.rawhttp import Head, RawConnection, raw_connection
 
 IMAGE = Firmware(41, 1_000_000)
@@ -99,6 +101,7 @@ class Store:
     def __init__(self) -> None:
         self._store = MemoryBlobStore()
         self.change: Change = honest
+        self.listed = True
         self.opened = self.closed = self.given = 0
 
     @property
@@ -106,8 +109,8 @@ class Store:
         return
 
     @property
-    def inventory(self) -> Inventory:
-        return self._store
+    def inventory(self) -> Inventory | None:
+        return self._store if self.listed else None
 
     @asynccontextmanager
     async def stage(
@@ -209,8 +212,8 @@ async def scope_of(house: House) -> tuple[Scope, str]:
     """Where the file is."""
     inventory = house.stores.blobs.inventory
     assert inventory is not None
-    [stored] = [stored async for stored in inventory.walk()]
-    return stored.scope, "fw.bin"
+    scopes = {stored.scope async for stored in inventory.walk()}
+    return scopes.pop(), "fw.bin"
 
 
 async def test_a_slow_client_holds_little_whatever_the_size(house: House, store: Store) -> None:
@@ -320,3 +323,52 @@ async def test_whoever_is_served_lets_go_of_the_blob(house: House, store: Store)
         await connection.send_head("GET", "/health")
         assert 200 == (await connection.read_answer()).status
     assert (1, 1) == (store.opened, store.closed)
+
+
+async def test_whom_the_hook_refuses_lets_go_of_the_blob_too(
+    database: Database, database_url: str, tmp_path: Path, store: Store
+) -> None:
+    """Who is asked again about a read that is kept, and says no."""
+    headers = await new_thing(database)
+    async with (
+        running_hook() as hook,
+        open_house(
+            database_url,
+            tmp_path,
+            headers,
+            blobs=store,
+            hook_url=hook.url,
+            hook_cache_seconds=0,
+        ) as house,
+    ):
+        house.app[CALLERS].listeners.on_connected()
+        assert 201 == (await house.ask("POST", "fw.bin", IMAGE.content)).status
+        assert 200 == (await house.ask("GET", "fw.bin")).status
+        hook.always(deny())
+        assert 403 == (await house.ask("GET", "fw.bin")).status
+        hook.always(ALLOW)
+        assert (1, 0) == (store.opened, store.closed)
+        house.app[CALLERS].listeners.on_disconnected()
+        assert (1, 1) == (store.opened, store.closed)
+
+
+async def test_upkeep_without_a_list_of_what_is_stored_does_the_rest_and_says_so(
+    house: House, store: Store
+) -> None:
+    ledger = house.stores.ledger
+    assert 201 == (await house.ask("POST", "gone.bin", b"gone soon")).status
+    await store.remove(*await of(house, "gone.bin"))
+    store.listed = False
+    report = await check(store, ledger)
+    assert (2, 1, [], False) == (report.rows, len(report.missing), report.orphans, report.listed)
+    assert 1 == len((await scrub(store, ledger)).damaged)
+    swept = await sweep(store, ledger, GracePeriods(-1, -1))
+    assert (0, 0, False) == (swept.incoming, swept.orphans, swept.listed)
+    assert IMAGE.content == (await house.ask("GET", "fw.bin")).body
+
+
+async def of(house: House, name: str) -> tuple[Scope, UUID]:
+    """Where the blob of a file lies, and its id."""
+    scope, _ = await scope_of(house)
+    blob = (await house.files.find(scope, name)).content
+    return blob.scope, blob.id

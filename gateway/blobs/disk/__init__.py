@@ -22,6 +22,13 @@ dead writer, and the part may be swept. An upload smaller than a batch has no pa
 sealed: it is created, written, synced and named in one go. Folders are made on first use and never
 removed, so each has to be synced into its parent once only.
 
+Whatever power cut, crash or failing call comes in between, what is left is a part (removed later),
+or a permanent name that no row knows (removed later), never a name with other bytes behind it.
+
+Reading needs no thread if the page cache has the bytes (``reader``), and none at all for what the
+kernel sends from the descriptor. A descriptor outlives the name: whoever has a blob open reads it
+to its end.
+
 Rule: one descriptor from the first write through fsync; a failed fsync is final (the
 kernel has dropped the pages, so trying again would lie); a permanent name exists only
 for bytes that are already durable, and is durable itself before anyone hears of it.
