@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.dialects.gravwell.dialect import GRAVWELL
 from gateway.dialects.hasura.dialect import HASURA
 from gateway.dialects.mainflux.dialect import MAINFLUX
 from gateway.web.dialect import Dialect
 
-DIALECTS: Final[tuple[Dialect, ...]] = (MAINFLUX, HASURA)
+DIALECTS: Final[tuple[Dialect, ...]] = (MAINFLUX, HASURA, GRAVWELL)

@@ -23,7 +23,7 @@ from gateway.identity.things import Things
 from gateway.identity.tokens import ISSUER, Tokens, utc_now
 from gateway.identity.users import Users
 from gateway.model.access import GroupRole, Principal
-from gateway.model.errors import Forbidden, StartupFailed
+from gateway.model.errors import Forbidden, StartupFailed, Unauthenticated
 
 
 class Registry:
@@ -64,6 +64,14 @@ class Registry:
         else:
             principal = await self.keys.prove(claims)
         return with_key(principal, claims)
+
+    async def renew(self, token: str) -> str:
+        """Another token of the same login. Raises ``Unauthenticated``, for API keys too."""
+        claims = self._tokens.read(token)
+        if claims.key_id is not None:
+            raise Unauthenticated()
+        await self.users.prove(claims)
+        return self._tokens.issue(claims)
 
     async def log_out(self, token: str) -> None:
         """End the login that this token is of. Raises ``Unauthenticated``, for API keys too."""

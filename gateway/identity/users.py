@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -114,6 +114,11 @@ class Users:
             raise Forbidden()
         if not await rows.lock_user(self._database, wanted, locked=locked):
             raise NotFound()
+
+    async def numbers_of(self, ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """The numbers of these accounts, by id; of those that there are."""
+        by_id, _ = await rows.find_users(self._database, list(ids), [])
+        return {found: user.number for found, user in by_id.items()}
 
     async def find_by_number(self, number: int) -> User:
         """The account of that number. Raises ``NotFound``."""

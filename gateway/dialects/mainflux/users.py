@@ -74,6 +74,20 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     return json_reply({}, 201)
 
 
+async def enable(request: web.Request) -> web.StreamResponse:
+    """``POST /users/{id}/enable``: an administrator unlocks an account, 204."""
+    caller = await bearer(request)
+    await _users(request).lock(caller, path_id(request), locked=False)
+    return empty_reply(204)
+
+
+async def disable(request: web.Request) -> web.StreamResponse:
+    """``POST /users/{id}/disable``: an administrator locks an account; all it has ends, 204."""
+    caller = await bearer(request)
+    await _users(request).lock(caller, path_id(request), locked=True)
+    return empty_reply(204)
+
+
 def _users(request: web.Request) -> Users:
     return request.app[CALLERS].registry.users
 
@@ -87,6 +101,8 @@ ROUTES: Final = (
     Route("GET", "/users", list_users),
     Route("PUT", "/users", update),
     Route("GET", "/users/{id}", view),
+    Route("POST", "/users/{id}/enable", enable),
+    Route("POST", "/users/{id}/disable", disable),
     Route("POST", "/tokens", log_in),
     Route("PATCH", "/password", change_password),
 )

@@ -57,6 +57,7 @@ WHO_EDITS = (401, 404, 403, 200, 200, 401, 200, 401, 200)
 WHO_OWNS = (401, 404, 403, 403, 200, 401, 200, 401, 200)
 WHO_REMOVES = (401, 404, 403, 403, 204, 401, 204, 401, 204)
 ONLY_THINGS = (401, 401, 401, 401, 401, 202, 401, 401, 401)
+WHO_ADMINISTERS = (401, 403, 403, 403, 403, 401, 403, 401, 204)
 ONESELF = (401, 404, 404, 404, 200, 401, 200, 401, 200)
 
 # The route, its body if it takes one, and the status for each of WHO.
@@ -65,6 +66,8 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("POST /tokens", '{"email": "{owner_email}", "password": "correct-horse"}', MAKING),
     ("GET /users", "", ANY_USER),
     ("GET /users/{owner}", "", ONESELF),
+    ("POST /users/{locked}/disable", "", WHO_ADMINISTERS),
+    ("POST /users/{locked}/enable", "", WHO_ADMINISTERS),
     ("PUT /users", '{"metadata": {"foo": "bar"}}', ANY_USER),
     # Too short a password: a right one would end every other cell's token.
     ("PATCH /password", '{"old_password": "correct-horse", "password": "short"}', (401, 400, 400, 400, 400, 401, 400, 401, 400)),
@@ -126,7 +129,7 @@ MATRIX: list[tuple[str, str, Statuses]] = [
 ]  # fmt: skip
 
 # The names that the table gives to what the routes call {id}.
-NAMED = ("owner", "thing", "channel", "group", "org", "key", "webhook")
+NAMED = ("owner", "thing", "channel", "group", "org", "key", "webhook", "locked")
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,9 @@ class People:
         named["group"] = await owner.group()
         named["org"] = (await owner.ask("POST", "/orgs", {"name": "org"})).created
         named["key"] = (await owner.ask("POST", "/keys", {"type": 2})).json["id"]
+        locked = f"{uuid4().hex}@email.com"
+        account = {"email": locked, "password": "correct-horse"}
+        named["locked"] = (await admin.ask("POST", "/users", account)).created
         roles = [{"email": named[f"{role}_email"], "role": role} for role in ("viewer", "editor")]
         await owner.ask("POST", f"/orgs/{named['org']}/members", {"members": roles})
         members = {"members": [named["thing"], *roles]}

@@ -82,10 +82,22 @@ CHAPTER: Final = Chapter(
             refusals=(401, 404),
             credentials=USER,
         ),
+        "POST /users/{id}/enable": Operation(
+            "Unlock an account; only an administrator may",
+            responses={204: EMPTY},
+            refusals=(401, 403, 404),
+            credentials=USER,
+        ),
+        "POST /users/{id}/disable": Operation(
+            "Lock an account: its tokens and keys prove nothing until it is unlocked",
+            responses={204: EMPTY},
+            refusals=(401, 403, 404),
+            credentials=USER,
+        ),
         "POST /tokens": Operation(
             "Sign in",
             responses={201: json_response("A token", named("Token"))},
-            refusals=(401,),
+            refusals=(401, 403),
             body={JSON: named("Account")},
         ),
         "PATCH /password": Operation(

@@ -1,0 +1,1 @@
+"""The Gravwell user files API, and as much around it as its own client needs."""

@@ -1,0 +1,285 @@
+"""The user files: create, list, read, update, describe, share, remove.
+
+Knows the API's forms and JSON; ``lookup`` knows which file is meant and who may do what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+from uuid import UUID, uuid4
+
+import orjson
+from aiohttp import web
+
+from gateway.dialects.gravwell.credentials import Caller, caller_of, credential_of
+from gateway.dialects.gravwell.lookup import address_of, check_owned, check_writable, find, is_own
+from gateway.dialects.gravwell.records import (
+    Meta,
+    meta_of,
+    new_attributes,
+    shown,
+    simple_meta,
+)
+from gateway.dialects.gravwell.settings import MAX_FILE_BYTES
+from gateway.dialects.gravwell.sniffing import Sniffer
+from gateway.filestore import Deposit, Filestore, Mode
+from gateway.identity.registry import Registry
+from gateway.identity.users import scope_of
+from gateway.model.access import Access, Action
+from gateway.model.errors import Forbidden, Malformed, NotFound
+from gateway.model.file import Draft, FileRecord, Scope
+from gateway.web.authentication import CALLERS
+from gateway.web.context import FILES
+from gateway.web.dialect import Route
+from gateway.web.downloads.asked import ReadRules
+from gateway.web.downloads.conditions import expected_blob
+from gateway.web.downloads.context import DOWNLOADS
+from gateway.web.downloads.serve import serve_file
+from gateway.web.proxies import single_header
+from gateway.web.responses import json_reply, stream_json
+from gateway.web.uploads.body import parse_json, read_json
+from gateway.web.uploads.form import Form, FormLimits, open_form
+
+DIALECT: Final = "gravwell"
+READS: Final = ReadRules(credential_of=credential_of)
+_META_FIELD: Final = "meta"
+_META_BYTES: Final = 64 * 1024
+_SHOWN_AT_ONCE: Final = 256
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """``POST /api/files``: a new file, described by fields or by ``meta``; 200 and its record.
+
+    The fields may come before the file or behind it, so who is to own it is known at the end.
+    """
+    caller, thing, sniffer = await caller_of(request), uuid4(), Sniffer()
+    access = await _authorised(request, caller, Action.CREATE, caller.scope, str(thing))
+    async with open_form(request, _limits(request)) as form:
+        upload = await form.read_file(caller.scope, tap=sniffer)
+        meta = _described(form)
+        scope = await _permitted_owner(request, caller, meta)
+        attributes = new_attributes(meta, meta.guid or uuid4(), upload.filename)
+        draft = Draft(scope, str(thing), sniffer.content_type, attributes, thing)
+        deposit = Deposit(replace(access, scope=scope), draft, Mode.CREATE, upload.claims)
+        record = await _files(request).deposit(deposit, upload.writer)
+    return await _reply(request, record)
+
+
+async def update(request: web.Request) -> web.StreamResponse:
+    """``POST`` and ``PUT /api/files/{id}``: other bytes, and nothing else."""
+    caller, sniffer = await caller_of(request), Sniffer()
+    record = await find(_files(request), caller, address_of(request))
+    check_writable(record, caller)
+    access = await _authorised(request, caller, Action.CREATE, record.scope, record.name)
+    expected = expected_blob(request, record)
+    async with open_form(request, _limits(request)) as form:
+        upload = await form.read_file(record.scope, tap=sniffer)
+        draft = Draft(record.scope, record.name, sniffer.content_type, id=record.id)
+        deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected)
+        record = await _files(request).deposit(deposit, upload.writer)
+    return await _reply(request, record)
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """``GET`` and ``HEAD /api/files/{id}``: the bytes."""
+    return await serve_file(request, _resolve, READS)
+
+
+async def details(request: web.Request) -> web.StreamResponse:
+    """``GET /api/files/{id}/details``: the record."""
+    caller = await caller_of(request)
+    record = await find(_files(request), caller, address_of(request))
+    await _authorised(request, caller, Action.READ, record.scope, record.name)
+    return await _reply(request, record)
+
+
+async def patch(request: web.Request) -> web.StreamResponse:
+    """``PATCH /api/files/{id}``: what the file is called, and with whom it is shared.
+
+    The body is the record as it was shown, changed; what is not in it stays as it is.
+    """
+    caller, files = await caller_of(request), _files(request)
+    record = await find(files, caller, address_of(request))
+    check_writable(record, caller)
+    access = await _authorised(request, caller, Action.CREATE, record.scope, record.name)
+    meta = meta_of(await read_json(request))
+    uid = await _uid(request, record)
+    scope = await _given_to(request, caller, meta, uid)
+    await _check_sharing(request, caller, record, meta)
+    record = await files.amend(access, meta.attributes(), file_id=record.id)
+    if scope is not None and scope != record.scope:
+        record = await files.transfer(access, record, scope)
+    return await _reply(request, record)
+
+
+async def remove(request: web.Request) -> web.StreamResponse:
+    """``DELETE /api/files/{id}``: the file is gone, 200."""
+    caller, files = await caller_of(request), _files(request)
+    record = await find(files, caller, address_of(request))
+    check_owned(record, caller)
+    access = await _authorised(request, caller, Action.DELETE, record.scope, record.name)
+    await files.remove(access, expected=expected_blob(request, record), file_id=record.id)
+    return web.Response()
+
+
+async def list_files(request: web.Request) -> web.StreamResponse:
+    """``GET /api/files``: what the caller may see; an administrator by ``?admin=true`` sees all."""
+    caller, files = await caller_of(request), _files(request)
+    await _authorised(request, caller, Action.READ, caller.scope, "")
+    if caller.as_admin:
+        records = files.stream("gravwell/list_all")
+    else:
+        groups = sorted(caller.groups)
+        records = files.stream("gravwell/list_visible", caller.scope.owner, groups)
+    pieces = _shown_pieces(records, request.app[CALLERS].registry)
+    return await stream_json(request, pieces, request.app[DOWNLOADS].stalls)
+
+
+async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
+    """The file to send, under the name that its owner gave it."""
+    caller = await caller_of(request)
+    record = await find(_files(request), caller, address_of(request))
+    access = await _authorised(request, caller, Action.READ, record.scope, record.name)
+    return access, replace(record, name=record.attributes["name"] or record.name)
+
+
+async def _authorised(
+    request: web.Request, caller: Caller, action: Action, scope: Scope, name: str
+) -> Access:
+    """The access, which our own rules allow, allowed by the hook; the body is unread."""
+    authorization = single_header(request, "Authorization")
+    access = Access(caller.principal, action, DIALECT, scope, name, authorization)
+    await request.app[CALLERS].hook.authorise(access)
+    return access
+
+
+async def _permitted_owner(request: web.Request, caller: Caller, meta: Meta) -> Scope:
+    """Whose the new file is to be. Raises ``Forbidden`` for what only administrators may."""
+    principal = caller.principal
+    if meta.opens_to_all and not principal.is_admin:
+        raise Forbidden()
+    await _check_groups(request, caller, meta.groups)
+    if meta.uid is None or meta.uid == principal.number:
+        return caller.scope
+    if not principal.is_admin:
+        raise Forbidden()
+    return await _scope_of_number(request, meta.uid)
+
+
+async def _given_to(request: web.Request, caller: Caller, meta: Meta, uid: int) -> Scope | None:
+    """Who is to own the file from now on, if the record says another than ``uid``."""
+    if meta.uid is None or meta.uid == uid:
+        return None
+    if not caller.as_admin:
+        raise Forbidden()
+    return await _scope_of_number(request, meta.uid)
+
+
+async def _check_sharing(
+    request: web.Request, caller: Caller, record: FileRecord, meta: Meta
+) -> None:
+    """Raise ``Forbidden`` for a sharing that the caller may not make; what is so may stay so."""
+    now = record.attributes
+    sharing = ("gids", "global", "write_gids", "write_global")
+    said = {key: value for key, value in meta.attributes().items() if key in sharing}
+    changed = {
+        key: value
+        for key, value in said.items()
+        if value != (tuple(now[key]) if isinstance(value, tuple) else now[key])
+    }
+    if changed and not is_own(record, caller):
+        raise Forbidden()
+    if any(changed.get(key) for key in ("global", "write_global")):
+        _check_admin(caller)
+    await _check_groups(request, caller, meta.groups - {*now["gids"], *now["write_gids"]})
+
+
+def _check_admin(caller: Caller) -> None:
+    if not caller.principal.is_admin:
+        raise Forbidden()
+
+
+async def _check_groups(request: web.Request, caller: Caller, groups: frozenset[int]) -> None:
+    registry = request.app[CALLERS].registry
+    try:
+        await registry.groups.check_numbers(caller.principal, groups)
+    except NotFound as exc:
+        raise Malformed("GIDs has a group that you are not in, or that there is not") from exc
+
+
+async def _scope_of_number(request: web.Request, uid: int) -> Scope:
+    try:
+        return scope_of((await request.app[CALLERS].registry.users.find_by_number(uid)).id)
+    except NotFound as exc:
+        raise Malformed("UID is of no user") from exc
+
+
+def _described(form: Form) -> Meta:
+    """What the form says of its file: in ``meta``, or else in fields of its own."""
+    text = form.fields.get(_META_FIELD)
+    return simple_meta(form.fields) if text is None else meta_of(parse_json(text))
+
+
+def _limits(request: web.Request) -> FormLimits:
+    return FormLimits(request.app[MAX_FILE_BYTES], field_bytes=_META_BYTES)
+
+
+def _files(request: web.Request) -> Filestore:
+    return request.app[FILES]
+
+
+async def _uid(request: web.Request, record: FileRecord) -> int:
+    owner = UUID(record.scope.owner)
+    return (await request.app[CALLERS].registry.users.numbers_of([owner])).get(owner, 0)
+
+
+async def _reply(request: web.Request, record: FileRecord) -> web.Response:
+    return json_reply(shown(record, await _uid(request, record)))
+
+
+async def _shown_pieces(
+    records: AsyncGenerator[FileRecord, None], registry: Registry
+) -> AsyncGenerator[bytes, None]:
+    """A JSON array, some records at a time, each with the number of its owner."""
+    yield b"["
+    between = b""
+    async with aclosing(records):
+        async for some in _batches(records):
+            numbers = await registry.users.numbers_of({UUID(r.scope.owner) for r in some})
+            for record in some:
+                yield between + orjson.dumps(_entry(record, numbers))
+                between = b","
+    yield b"]"
+
+
+def _entry(record: FileRecord, numbers: Mapping[UUID, int]) -> Mapping[str, object]:
+    return shown(record, numbers.get(UUID(record.scope.owner), 0))
+
+
+async def _batches(
+    records: AsyncGenerator[FileRecord, None],
+) -> AsyncGenerator[Sequence[FileRecord], None]:
+    some: list[FileRecord] = []
+    async for record in records:
+        some.append(record)
+        if len(some) == _SHOWN_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+ROUTES: Final = (
+    Route("POST", "/api/files", create, alters_rights=True),
+    Route("GET", "/api/files", list_files),
+    Route("GET", "/api/files/{id}", download),
+    Route("HEAD", "/api/files/{id}", download),
+    Route("POST", "/api/files/{id}", update, alters_rights=True),
+    Route("PUT", "/api/files/{id}", update, alters_rights=True),
+    Route("PATCH", "/api/files/{id}", patch, alters_rights=True),
+    Route("DELETE", "/api/files/{id}", remove, alters_rights=True),
+    Route("GET", "/api/files/{id}/details", details),
+)

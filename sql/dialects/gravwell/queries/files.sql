@@ -1,0 +1,39 @@
+-- User files: those that a GUID may mean, and those that somebody may see.
+
+-- name: find
+-- The first in the order of precedence: own, shared, global. Each rank is read off its own index.
+-- $1 GUID  $2 the caller's user id  $3 <GUID>/<number> of each group that they are in
+select * from (
+    (select 1 as rank, f.* from file_rows f
+      where f.kind = 'users' and f.attributes ? 'guid'
+        and f.owner = $2 and f.attributes ->> 'guid' = $1
+      order by f.updated_at desc, f.id limit 1)
+    union all
+    (select 2, f.* from file_rows f
+      where f.kind = 'users' and f.attributes ? 'guid' and gravwell_shares(f.attributes) && $3::text[]
+      order by f.updated_at desc, f.id limit 1)
+    union all
+    (select 3, f.* from file_rows f
+      where f.kind = 'users' and f.attributes ? 'guid' and f.attributes ->> 'global' = 'true'
+        and f.attributes ->> 'guid' = $1
+      order by f.updated_at desc, f.id limit 1)
+) ranked
+order by rank limit 1;
+
+-- name: list_visible
+-- Own files, then those of others that are shared with one of the groups, then what is global.
+-- $1 the caller's user id  $2 numbers of the groups that they are in
+select f.* from file_rows f
+ where f.kind = 'users' and f.attributes ? 'guid' and f.owner = $1
+union all
+select f.* from file_rows f
+ where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
+   and gravwell_groups(f.attributes) && $2::integer[]
+union all
+select f.* from file_rows f
+ where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
+   and f.attributes ->> 'global' = 'true' and not gravwell_groups(f.attributes) && $2::integer[];
+
+-- name: list_all
+-- For administrators.
+select f.* from file_rows f where f.kind = 'users' and f.attributes ? 'guid';
