@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aiohttp
+import pytest
 
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess
@@ -60,3 +61,14 @@ async def test_a_file_larger_than_every_buffer_comes_back_whole_and_in_ranges(
             asked = [credential, ("Range", f"bytes={start}-{start + count - 1}")]
             answer = await connection.ask("GET", f"/files/{name}", asked)
             assert (206, LARGE.read(start, count)) == (answer.status, answer.body)
+
+
+@pytest.mark.parametrize("command", ["check", "sweep", "scrub"])
+async def test_a_command_that_would_see_none_of_the_blobs_says_so(
+    gateway: GatewayProcess, command: str
+) -> None:
+    assert (2, "") == await gateway.run(command)
+
+
+async def test_it_is_said_at_start_what_memory_is(gateway: GatewayProcess) -> None:
+    assert "blobs are kept in memory: they end with this process" in gateway.log
