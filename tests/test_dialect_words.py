@@ -26,6 +26,10 @@ EXCEPTIONS = {
         4,
         "what the auth hook is asked has this form whichever dialect asks, because hooks exist that read it",
     ),
+    "web/signing/sigv4.py": (
+        19,
+        "the fields of a form that is signed so are named by Signature Version 4, whoever takes it",
+    ),
 }
 
 
