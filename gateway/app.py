@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.database.changes import listening
+from gateway.database.embedded import MOST_LOG_BYTES
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
@@ -29,7 +30,7 @@ from gateway.settings.secret import load_secret
 from gateway.upkeep.loop import sweeping
 from gateway.web import metrics
 from gateway.web.authentication import CALLERS
-from gateway.web.context import FILES, MESSAGING
+from gateway.web.context import FILES, MESSAGING, ROOM
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
@@ -125,11 +126,12 @@ def build_app(
     app = web.Application(middlewares=[middleware.run])
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
-    app[DOWNLOADS] = services.downloads
+    app[DOWNLOADS], app[ROOM] = services.downloads, services.room
     app[MIDDLEWARE] = middleware
     for dialect in dialects:
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler
+            handler = with_room(handler) if route.stores else handler
             for added in _mounted(app, replace(route, handler=handler), prefix):
                 owners[added] = dialect
     for route in docs.routes(described(dialects, prefix)):
@@ -171,6 +173,16 @@ def announcing(handler: Handler) -> Handler:
     return announced
 
 
+def with_room(handler: Handler) -> Handler:
+    """``handler``, which is not asked while what is left on the disk is the database's own."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        await request.app[ROOM].check()
+        return await handler(request)
+
+    return guarded
+
+
 async def serve(
     deployment: Deployment,
     dsn: str,
@@ -191,10 +203,17 @@ async def serve(
             delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
             listening(dsn, ChangeListeners(app[CALLERS].listeners, deliverer)),
         ):
-            if settings.store == "memory":
-                _log.warning("blobs are kept in memory: they end with this process")
+            _warn(settings)
             server = await start_server(app, deployment, sock)
             await _serve_until_told(server, app, stores, readiness, settings)
+
+
+def _warn(settings: Settings) -> None:
+    """Say what is allowed and may not be meant."""
+    if settings.store == "memory":
+        _log.warning("blobs are kept in memory: they end with this process")
+    if settings.database_url is None and settings.min_free_bytes < MOST_LOG_BYTES:
+        _log.warning("GATEWAY_MIN_FREE_BYTES is less than what the embedded PostgreSQL may need")
 
 
 async def _serve_until_told(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.blobs.disk.space import Watermark
 from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobReader, BlobStore
@@ -37,6 +38,7 @@ from gateway.traffic.resumes import ResumeGuard
 from gateway.upkeep.sweep import GracePeriods
 from gateway.web import metrics
 from gateway.web.authentication import Callers
+from gateway.web.context import Room
 from gateway.web.dialect import Dialect
 from gateway.web.downloads.context import Downloads
 from gateway.web.proxies import TrustedPeers
@@ -124,6 +126,7 @@ class Services:
     uploads: Uploads
     downloads: Downloads
     messaging: Messaging
+    room: Room
 
 
 @asynccontextmanager
@@ -153,7 +156,8 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
-        yield Services(callers, files, uploads, downloads, stores.messaging)
+        room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
+        yield Services(callers, files, uploads, downloads, stores.messaging, room)
 
 
 @asynccontextmanager

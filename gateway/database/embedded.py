@@ -47,6 +47,8 @@ _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./-]+")
 _CAUSES: Final = ("No space left", "PANIC:", "FATAL:", "error:")
 _DETAIL: Final = "DETAIL:"
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+MOST_LOG_BYTES: Final = 256 * 1024**2
+"""How much room its write-ahead log may take between two checkpoints, and some more."""
 _CONFIGURATION: Final = """\
 # Written by filestore-gateway at every start; changes are lost.
 fsync = on
@@ -57,7 +59,7 @@ unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 200
 shared_buffers = 64MB
-max_wal_size = 256MB
+max_wal_size = {log}MB
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_min_messages = warning
@@ -232,7 +234,10 @@ class _Server:
 
     def _start(self) -> None:
         (self.home / "postmaster.pid").unlink(missing_ok=True)  # nobody alive: its pid is stale
-        self._write("postgresql.conf", _CONFIGURATION.format(sockets=self._sockets()))
+        configuration = _CONFIGURATION.format(
+            sockets=self._sockets(), log=MOST_LOG_BYTES // 1024**2
+        )
+        self._write("postgresql.conf", configuration)
         self._write("pg_hba.conf", "local all all peer map=gateway\n")
         self._write("pg_ident.conf", f'gateway "{_name_of(os.geteuid())}" postgres\n')
         options = ["-D", ".", "-w", "-t", str(int(_START_SECONDS)), "-l", self._log().name]

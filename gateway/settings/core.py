@@ -115,7 +115,9 @@ class Settings(SettingsGroup):
         256, description="Uploads under way at once, per worker; more get 429."
     )
     min_free_bytes: Bytes = Field(
-        64 * 1024**2, description="An upload that would leave less room on the disk gets 507."
+        512 * 1024**2,
+        description="Room that is left on the disk for the database; what would take of it, an "
+        "upload or a new row, gets 507.",
     )
     md5: bool = Field(False, description="Also compute and store MD5, for old clients.")
     accel: Location = Field(

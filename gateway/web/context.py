@@ -1,4 +1,4 @@
-"""What all handlers can reach on the application: the files, and the messages.
+"""What all handlers can reach on the application: the files, the messages, the room left.
 
 Who calls is in ``authentication``, what uploads and downloads need in the ``context`` of their
 rooms, what one dialect keeps in that dialect.
@@ -6,12 +6,21 @@ rooms, what one dialect keeps in that dialect.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from gateway.filestore import Filestore
 from gateway.messaging.service import Messaging
 
+
+class Room(Protocol):
+    """Whether there is room for more rows."""
+
+    async def check(self) -> None:
+        """Raise ``StorageFull`` if what is left is kept for the database itself."""
+
+
 FILES: Final = web.AppKey("files", Filestore)
 MESSAGING: Final = web.AppKey("messaging", Messaging)
+ROOM: Final[web.AppKey[Room]] = web.AppKey("room")

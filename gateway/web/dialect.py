@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ from gateway.web.openapi.vocabulary import Description
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Group = TypeVar("Group", bound=SettingsGroup)
+_STORING: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Route:
     """One method on one path, such as ``("GET", "/files/{name}", download)``.
 
     ``prefixed`` routes answer under the gateway's prefix as well as at the root. A route
-    that ``alters_rights`` makes this process forget what callers may read.
+    that ``alters_rights`` makes this process forget what callers may read. One that
+    ``needs_room`` is refused while the disk is below its watermark: every ``POST``, ``PUT`` and
+    ``PATCH`` that does not say that it stores nothing, or only takes away.
     """
 
     method: str
@@ -39,6 +42,12 @@ class Route:
     handler: Handler
     prefixed: bool = True
     alters_rights: bool = False
+    needs_room: bool | None = None
+
+    @property
+    def stores(self) -> bool:
+        """Whether it may add to what is stored."""
+        return self.method in _STORING if self.needs_room is None else self.needs_room
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from gateway.blobs.disk.space import Space
 from gateway.model.errors import StartupFailed, StorageFailed, StorageFull
 from gateway.model.file import Scope
 from gateway.settings.fastways import ALL_WAYS, FastWay
@@ -50,7 +51,6 @@ class Disk:
     ) -> None:
         self.root = root
         self.ways = ways
-        self.min_free_bytes = min_free_bytes
         self.failed_syncs = 0
         self.writers = 0
         self._durable_folders: set[Scope] = set()
@@ -62,6 +62,7 @@ class Disk:
             os.fsync(self.blobs)
             _sync_folder(root)
             _sync_ancestors(root)
+        self.space = Space(self.blobs, min_free_bytes=min_free_bytes)
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -91,12 +92,6 @@ class Disk:
             if exc.errno == errno.EXDEV:
                 raise StartupFailed("incoming and blobs are not on one file system") from exc
             raise StartupFailed(f"the data directory is not usable: {exc.strerror}") from exc
-
-    def check_room(self, expected_bytes: int) -> None:
-        """Raise ``StorageFull`` unless ``expected_bytes`` fit above the watermark."""
-        space = os.fstatvfs(self.blobs)
-        if space.f_bavail * space.f_frsize - expected_bytes < self.min_free_bytes:
-            raise StorageFull()
 
     def sync(self, descriptor: int) -> None:
         """fsync once. A failure is final for the file and counted against the volume."""

@@ -128,7 +128,7 @@ class DiskBlobStore:
         if self._disk.failed_syncs >= _FAILED_SYNCS_ALLOWED:
             raise StorageFailed()
         with disk_errors():
-            self._disk.check_room(0)
+            self._disk.space.check()
             try:
                 self._disk.check_layout()
             except StartupFailed as exc:

@@ -1,7 +1,7 @@
 """One upload on its way to disk: batches, hashes, the one descriptor.
 
 Rule: one job at a time for an upload, and nobody closes the descriptor under a job, however
-the upload ends.
+the upload ends. No batch is written before the account of the disk's space gave room for it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 from gateway.blobs.disk.batches import Batch, Batches
 from gateway.blobs.disk.folders import STAGE_FLAGS, Disk, disk_errors
 from gateway.blobs.disk.publishing import Publisher, Sealing
+from gateway.blobs.disk.space import Share
 from gateway.blobs.disk.writeback import begin_write_back
 from gateway.model.digest import MD5, SHA256, Digest
 from gateway.model.errors import StorageFailed
@@ -47,6 +48,7 @@ class DiskWriter:
         self._id = uuid4()
         self._part = f"{self._id}.part"
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
+        self._share = Share(disk.space)
         self._descriptor: int | None = None
         self._job: Future[None] | None = None
         self._batch = self._new_batch()
@@ -149,7 +151,7 @@ class DiskWriter:
         if self._dropped:  # a second part would have the tail of the bytes, under their hash
             raise StorageFailed()
         with disk_errors():
-            self._disk.check_room(expected_bytes)
+            self._share.promise(expected_bytes)
             self._descriptor = os.open(self._part, STAGE_FLAGS, 0o640, dir_fd=self._disk.incoming)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self._descriptor
@@ -164,12 +166,12 @@ class DiskWriter:
 
     def _absorb(self, batch: Batch) -> None:
         descriptor = self._create() if self._descriptor is None else self._descriptor
-        for piece in batch.pieces:
-            for hasher in self._hashes.values():
-                hasher.update(piece)
-            with disk_errors():
+        with disk_errors(), self._share.spending(batch.size):
+            for piece in batch.pieces:
+                for hasher in self._hashes.values():
+                    hasher.update(piece)
                 write_all(descriptor, memoryview(piece))
-            self._written += len(piece)
+                self._written += len(piece)
         early = FastWay.WRITE_BACK in self._disk.ways
         if early and self._written - self._begun >= _WRITE_BACK_BYTES:
             begin_write_back(descriptor, self._begun, self._written - self._begun)
@@ -177,6 +179,7 @@ class DiskWriter:
 
     def _store(self, batch: Batch) -> None:
         self._absorb(batch)
+        self._share.give_back()
         with disk_errors():
             assert self._descriptor is not None, "opened to absorb"
             self._disk.sync(self._descriptor)
@@ -184,6 +187,7 @@ class DiskWriter:
 
     def _drop(self) -> None:
         self._dropped = True
+        self._share.give_back()
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ def _registry(request: web.Request) -> Registry:
 
 ROUTES: Final = (
     Route("POST", "/connect", connect),
-    Route("PUT", "/disconnect", disconnect),
+    Route("PUT", "/disconnect", disconnect, needs_room=False),
     Route("PUT", "/channels/{id}/things/{thing_id}", connect_one),
     Route("DELETE", "/channels/{id}/things/{thing_id}", disconnect_one),
     Route("GET", "/things/{id}/channels", list_channels),

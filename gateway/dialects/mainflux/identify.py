@@ -69,7 +69,7 @@ def _key_of(body: Mapping[str, Any]) -> str:
 
 
 ROUTES: Final = (
-    Route("POST", "/identify", identify),
-    Route("POST", "/identify/channels/{id}/access-by-key", access_by_key),
-    Route("POST", "/identify/channels/{id}/access-by-id", access_by_id),
+    Route("POST", "/identify", identify, needs_room=False),
+    Route("POST", "/identify/channels/{id}/access-by-key", access_by_key, needs_room=False),
+    Route("POST", "/identify/channels/{id}/access-by-id", access_by_id, needs_room=False),
 )

@@ -49,5 +49,5 @@ def _policies(request: web.Request) -> Policies:
 
 ROUTES: Final = (
     Route("POST", "/policies", add),
-    Route("PUT", "/policies", remove),
+    Route("PUT", "/policies", remove, needs_room=False),
 )

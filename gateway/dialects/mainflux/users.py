@@ -101,8 +101,8 @@ ROUTES: Final = (
     Route("GET", "/users", list_users),
     Route("PUT", "/users", update),
     Route("GET", "/users/{id}", view),
-    Route("POST", "/users/{id}/enable", enable),
-    Route("POST", "/users/{id}/disable", disable),
-    Route("POST", "/tokens", log_in),
-    Route("PATCH", "/password", change_password),
+    Route("POST", "/users/{id}/enable", enable, needs_room=False),
+    Route("POST", "/users/{id}/disable", disable, needs_room=False),
+    Route("POST", "/tokens", log_in, needs_room=False),
+    Route("PATCH", "/password", change_password, needs_room=False),
 )

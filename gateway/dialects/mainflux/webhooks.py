@@ -150,5 +150,5 @@ ROUTES: Final = (
     Route("GET", "/webhooks/{id}", view),
     Route("PUT", "/webhooks/{id}", update),
     Route("DELETE", "/webhooks/{id}", remove),
-    Route("PATCH", "/webhooks", remove_several),
+    Route("PATCH", "/webhooks", remove_several, needs_room=False),
 )
