@@ -123,10 +123,10 @@ class Filestore:
         """
         return await self._blobs.open(record.content)
 
-    def locate(self, record: FileRecord) -> str | None:
+    async def locate(self, record: FileRecord) -> str | None:
         """Where a front server finds the bytes, below the permanent blobs, if it can at all."""
         front = self._blobs.front_served
-        return None if front is None else front.locate(record.content)
+        return None if front is None else await front.locate(record.content)
 
     async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page of a scope's files."""

@@ -141,8 +141,12 @@ class BlobStore(Protocol):
 class FrontServed(Protocol):
     """Ability of a store: a front server can read its blobs where they lie."""
 
-    def locate(self, blob: Blob) -> str:
-        """The blob's place relative to the root of the permanent blobs. Looks nothing up."""
+    async def locate(self, blob: Blob) -> str:
+        """The blob's place relative to the root of the permanent blobs.
+
+        Raises ``BlobMissing`` if it is not there or not of its size: a front server would send
+        whatever is there as if it were whole.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class Resolved(Generic[R]):
     """A read that our own rules allow: the access to ask the hook about, the row, its version.
 
     ``read_id`` tells the caller's reads of this file from all others, without the credential.
+    ``place`` is where a front server finds the bytes, once it was looked whether they are there.
     ``seen`` is the loop's time before anything of it was looked up. It is ``plain`` if the path
     and the Authorization header are its whole key, and ranges are taken as everywhere.
     """
@@ -115,6 +116,7 @@ class Resolved(Generic[R]):
     reader: SharedReader[R]
     seen: float
     read_id: bytes = b""
+    place: str | None = None
     plain: bool = False
 
 

@@ -48,9 +48,9 @@ async def decide(
 ) -> web.Response:
     """The decision: where the blob is, its headers, how fast it goes, how long nginx may act on it.
 
-    Raises what the hook says.
+    Raises what the hook says, and ``BlobMissing``.
     """
-    place = downloads.files.locate(resolved.record)
+    place = await downloads.place_of(resolved)
     empty = resolved.version.blob.size == 0
     if place is None or empty or FastWay.EDGE not in downloads.ways:
         return refusal()  # nginx cannot read it, or we differ about ranges of nothing

@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -177,15 +178,32 @@ async def every_blob_lies_where_it_is_said_to(store: BlobStore, fetch: Fetch) ->
     places = set()
     for content, scope in zip(contents, (SCOPE, OTHER, SCOPE), strict=True):
         blob = await deposit(store, content, scope)
-        place = front_of(store).locate(blob)
+        place = await front_of(store).locate(blob)
         assert content == fetch(place)
         places.add(place)
     assert len(contents) == len(places)
 
 
 @of(FRONT_SERVED)
+async def what_is_not_there_whole_has_no_place(store: BlobStore, _: Fetch) -> None:
+    blob = await deposit(store, b"bytes")
+    longer, absent = replace(blob, size=blob.size + 1), replace(blob, id=uuid4())
+    assert [True, False, False] == [await has_place(store, b) for b in (blob, longer, absent)]
+    await store.remove(blob.scope, blob.id)
+    assert not await has_place(store, blob)
+
+
+async def has_place(store: BlobStore, blob: Blob) -> bool:
+    try:
+        await front_of(store).locate(blob)
+    except BlobMissing:
+        return False
+    return True
+
+
+@of(FRONT_SERVED)
 async def a_place_needs_no_escaping(store: BlobStore, _: Fetch) -> None:
-    place = front_of(store).locate(await deposit(store, b"bytes"))
+    place = await front_of(store).locate(await deposit(store, b"bytes"))
     assert re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", place)
 
 

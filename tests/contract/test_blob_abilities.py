@@ -150,7 +150,7 @@ class Nowhere(Liar):
     def front_served(self) -> Any:
         return self
 
-    def locate(self, blob: Blob) -> str:
+    async def locate(self, blob: Blob) -> str:
         return f"{blob.scope}/{blob.id}"
 
 

@@ -88,19 +88,24 @@ class DiskBlobStore:
             job.add_done_callback(_close_unwanted)
             raise
 
-    def locate(self, blob: Blob) -> str:
-        """The blob's place relative to the folder of the permanent blobs."""
-        return f"{blob.scope.kind}/{blob.scope.owner}/{blob.id}"
+    async def locate(self, blob: Blob) -> str:
+        """The blob's place relative to the folder of the permanent blobs.
+
+        Raises ``BlobMissing`` if it is not there or not of its size.
+        """
+        if await self.size_of(blob.scope, blob.id) != blob.size:
+            raise BlobMissing()
+        return _place(blob.scope, blob.id)
 
     async def remove(self, scope: Scope, blob_id: UUID) -> None:
         """Delete the bytes. Absence is success."""
-        path = f"{scope.kind}/{scope.owner}/{blob_id}"
+        path = _place(scope, blob_id)
         with disk_errors(), contextlib.suppress(FileNotFoundError):
             await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
 
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""
-        path = f"{scope.kind}/{scope.owner}/{blob_id}"
+        path = _place(scope, blob_id)
         with disk_errors(), contextlib.suppress(FileNotFoundError):
             found = await aiofiles.os.stat(
                 path, dir_fd=self._disk.blobs, follow_symlinks=False, executor=self._readers
@@ -137,7 +142,8 @@ class DiskBlobStore:
     def _open(self, blob: Blob) -> DiskReader:
         with disk_errors():
             try:
-                descriptor = os.open(self.locate(blob), READ_FLAGS, dir_fd=self._disk.blobs)
+                place = _place(blob.scope, blob.id)
+                descriptor = os.open(place, READ_FLAGS, dir_fd=self._disk.blobs)
             except FileNotFoundError as exc:
                 raise BlobMissing() from exc
             ready = FastWay.READ_READY in self._disk.ways
@@ -196,6 +202,10 @@ def _check_whole(descriptor: int, blob: Blob) -> None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
         raise BlobMissing()
+
+
+def _place(scope: Scope, blob_id: UUID) -> str:
+    return f"{scope.kind}/{scope.owner}/{blob_id}"
 
 
 def _close_unwanted(job: Future[DiskReader]) -> None:

@@ -32,6 +32,15 @@ class Downloads:
     bandwidth: Bandwidth | None = None
     ways: frozenset[FastWay] = ALL_WAYS
 
+    async def place_of(self, resolved: ResolvedRead) -> str | None:
+        """Where a front server finds the bytes, if it can at all; looked up once for a read.
+
+        Raises ``BlobMissing`` if they are not there whole.
+        """
+        if resolved.place is None:
+            resolved.place = await self.files.locate(resolved.record)
+        return resolved.place
+
     def pace_of(self, access: Access) -> Pace | None:
         """What limits how fast this read is answered; ``None``: nothing."""
         return None if self.bandwidth is None else self.bandwidth.pace_of(access)

@@ -180,10 +180,13 @@ async def blob_of(gateway: InsideGateway, path: str, content: bytes) -> Path:
 
 
 async def test_a_row_whose_blob_is_gone_is_our_fault(
-    gateway: InsideGateway, hasura: Hasura, fresh: str
+    gateway: InsideGateway, hasura: Hasura, fresh: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (await blob_of(gateway, f"/{fresh}", b"content")).unlink()
-    check_refusal(await hasura.ask("GET", f"/{fresh}"), *FATAL)
+    answer = await hasura.ask("GET", f"/{fresh}")
+    check_refusal(answer, *FATAL)
+    assert answer.head.one("X-Request-Id")
+    assert "BlobMissing" in caplog.text
 
 
 async def test_a_head_is_of_the_row_and_opens_no_blob(
@@ -195,11 +198,11 @@ async def test_a_head_is_of_the_row_and_opens_no_blob(
 
 
 async def test_a_row_whose_blob_is_not_whole_is_our_fault(
-    gateway: InsideGateway, fresh: str
+    gateway: InsideGateway, hasura: Hasura, fresh: str
 ) -> None:
-    """Where the bytes go through us; nginx sends what it finds."""
+    """Through nginx, too: it would send what is there as if that were the file."""
     (await blob_of(gateway, f"/{fresh}", b"content")).write_bytes(b"conten")
-    check_refusal(await Hasura(gateway.port).ask("GET", f"/{fresh}"), *FATAL)
+    check_refusal(await hasura.ask("GET", f"/{fresh}"), *FATAL)
 
 
 async def test_a_blob_that_only_nginx_misses_is_our_fault_in_the_same_words(

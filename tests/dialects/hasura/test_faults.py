@@ -34,9 +34,8 @@ async def test_a_full_disk_is_our_fault(hasura: Hasura, gateway: GatewayProcess)
 
 
 async def test_the_log_tells_of_the_request_whose_blob_is_gone(
-    gateway: GatewayProcess,
+    hasura: Hasura, gateway: GatewayProcess
 ) -> None:
-    hasura = Hasura(gateway.port)
     created = await hasura.create("", b"content")
     [blob] = (path for path in (gateway.data_dir / "blobs").rglob("*") if path.is_file())
     blob.unlink()

@@ -21,21 +21,24 @@ ACCEL_HEADER: Final = "X-Filestore-Accel"
 ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
 
 
-def place_of(
+async def place_of(
     request: web.Request,
     downloads: Downloads,
     resolved: ResolvedRead,
     asked: Asked,
     shown: Representation,
 ) -> str | None:
-    """Where the front server finds the bytes, if it asked to send and is to."""
+    """Where the front server finds the bytes, if it asked to send and is to.
+
+    Raises ``BlobMissing``.
+    """
     if downloads.accel is None or request.headers.get(ACCEL_HEADER) != downloads.accel:
         return None
     if FastWay.ACCEL not in downloads.ways or not request.app[CALLERS].proxies.trusts(request):
         return None
     if resolved.version.blob.size == 0 or not sends_the_same(asked, shown):
         return None
-    return downloads.files.locate(resolved.record)
+    return await downloads.place_of(resolved)
 
 
 def sends_the_same(asked: Asked, shown: Representation) -> bool:

@@ -43,7 +43,7 @@ async def deliver(
     if shown.span is None:
         return web.Response(status=shown.status, headers=shown.headers)
     pace = downloads.pace_of(resolved.access)
-    place = accel.place_of(request, downloads, resolved, asked, shown)
+    place = await accel.place_of(request, downloads, resolved, asked, shown)
     if place is not None:
         if _recorded(downloads, resolved, shown.span) is not None:
             downloads.watch.forget(resolved.read_id)  # nobody says how far it comes
