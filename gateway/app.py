@@ -100,6 +100,7 @@ def _context_of(
         database=stores.messaging.database,
         hook_decides=deployment.settings.hook_url is not None,
         keys_for=lambda purpose: (dialect_key(secret, dialect.name, purpose),),
+        grace_seconds=deployment.settings.garbage_grace_seconds,
     )
 
 

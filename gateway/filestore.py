@@ -55,7 +55,8 @@ class Deposit:
     """One upload, received whole and about to become a file.
 
     ``expected`` is the id of the blob that must still be current (If-Match); ``NO_BLOB``: the
-    file must still be without one.
+    file must still be without one. What is ``matching`` must be among the attributes of a file
+    that is filled.
     """
 
     access: Access
@@ -63,6 +64,7 @@ class Deposit:
     mode: Mode
     claims: Claims = field(default_factory=Claims)
     expected: UUID | None = None
+    matching: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.draft.scope != self.access.scope:
@@ -157,13 +159,15 @@ class Filestore:
         attributes: Mapping[str, Any],
         *,
         expected: UUID | None = None,
+        matching: Mapping[str, Any] | None = None,
         file_id: UUID | None = None,
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own. Raises ``NotFound``, ``PreconditionFailed``.
 
         With ``file_id`` it is that file, whatever its name is by now, if it still is in the scope.
+        What is ``matching`` must be among its attributes at that moment.
         """
-        return await self._uncancelled(self._amend(access, attributes, expected, file_id))
+        return await self._uncancelled(self._amend(access, attributes, expected, matching, file_id))
 
     async def transfer(
         self,
@@ -232,6 +236,7 @@ class Filestore:
                 expected=expected,
                 content_type=draft.content_type,
                 attributes=draft.attributes,
+                matching=deposit.matching,
                 within=draft.scope,
             )
         return await _until_no_conflict(
@@ -251,12 +256,18 @@ class Filestore:
         access: Access,
         attributes: Mapping[str, Any],
         expected: UUID | None,
+        matching: Mapping[str, Any] | None,
         file_id: UUID | None,
     ) -> FileRecord:
         at, actor = file_id or FileName(access.scope, access.name), access.principal.id
         try:
             return await self._files.amend(
-                at, attributes, actor=actor, expected=expected, within=access.scope
+                at,
+                attributes,
+                actor=actor,
+                expected=expected,
+                matching=matching,
+                within=access.scope,
             )
         finally:
             self._listener.on_change(FileChanged(access.scope, access.name))

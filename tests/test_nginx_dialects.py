@@ -37,7 +37,12 @@ def text_of(file: str) -> str:
 
 def reads(dialect: Dialect) -> set[str]:
     """Paths that the dialect answers to GET, each variable a word."""
-    paths = (route.path for route in dialect.routes if route.method == "GET")
+    return served(dialect, "GET")
+
+
+def served(dialect: Dialect, *methods: str) -> set[str]:
+    """Paths that the dialect answers to one of these methods, or to any."""
+    paths = (route.path for route in dialect.routes if not methods or route.method in methods)
     return {VARIABLE.sub("x", path).strip("/") for path in paths}
 
 
@@ -52,12 +57,12 @@ def test_the_addresses_are_those_of_the_dialects(file: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
 def test_every_pattern_is_of_something_that_is_served(dialect: Dialect) -> None:
-    served = reads(dialect)
     begun = [rf"{pattern}(/.*)?" for pattern in dialect.nginx.locations]
     unused = [
         pattern
-        for pattern in (*begun, *dialect.nginx.files)
-        if not any(re.fullmatch(pattern, path) for path in served)
+        for patterns, paths in ((begun, served(dialect)), (dialect.nginx.files, reads(dialect)))
+        for pattern in patterns
+        if not any(re.fullmatch(pattern, path) for path in paths)
     ]
     assert [] == unused
 

@@ -134,11 +134,13 @@ class FileChanges(Protocol):
         expected: UUID | None,
         content_type: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        matching: Mapping[str, Any] | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
         """The first bytes of a file that has none, or new ones; the old blob is condemned.
 
         ``attributes`` are merged into the old ones; ``content_type`` of ``None`` is kept.
+        ``PreconditionFailed`` unless what is ``matching`` is among its attributes.
         """
 
     async def amend(
@@ -148,9 +150,10 @@ class FileChanges(Protocol):
         *,
         actor: str,
         expected: UUID | None = None,
+        matching: Mapping[str, Any] | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
-        """Merge ``attributes`` into the file's own."""
+        """Merge ``attributes`` into the file's own; ``matching`` as for ``fill``."""
 
     async def transfer(
         self,

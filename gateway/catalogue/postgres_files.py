@@ -121,12 +121,15 @@ class PostgresFiles:
         expected: UUID | None,
         content_type: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        matching: Mapping[str, Any] | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
         """The first bytes of a file that has none, or new ones; the old blob is condemned."""
         async with self._locked(file_id, expected, within) as (session, old):
-            if content_type is None:
-                content_type = (await _reread(session, file_id)).content_type
+            if matching or content_type is None:
+                present = await _reread(session, file_id)
+                _check_matching(present, matching or {})
+                content_type = present.content_type if content_type is None else content_type
             draft = Draft(old.at.scope, old.at.name, content_type, attributes or {})
             return await self._replace(session, old, draft, blob, creator)
 
@@ -137,10 +140,13 @@ class PostgresFiles:
         *,
         actor: str,
         expected: UUID | None = None,
+        matching: Mapping[str, Any] | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
         """Merge ``attributes`` into the file's own."""
         async with self._locked(at, expected, within) as (session, old):
+            if matching:
+                _check_matching(await _reread(session, old.id), matching)
             await session.run("amend_file", old.id, dict(attributes), actor)
             return await _reread(session, old.id)
 
@@ -305,6 +311,11 @@ def _as_expected(locked: _Locked | None, expected: UUID | None) -> _Locked:
     if expected is not None and (locked.blob_id or NO_BLOB) != expected:
         raise PreconditionFailed()
     return locked
+
+
+def _check_matching(record: FileRecord, matching: Mapping[str, Any]) -> None:
+    if any(record.attributes.get(name) != value for name, value in matching.items()):
+        raise PreconditionFailed()
 
 
 async def _reread(session: Session, file_id: UUID) -> FileRecord:

@@ -26,6 +26,7 @@ class PrincipalKind(StrEnum):
 
     USER = "user"
     THING = "thing"
+    APPLICATION = "application"
 
 
 @dataclass(frozen=True, slots=True)

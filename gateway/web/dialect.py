@@ -84,6 +84,7 @@ class DialectContext:
     In ``app`` it leaves its state, and finds what all dialects share (``CALLERS`` ...).
     ``hook_decides`` says that an auth hook is asked, so that the dialect's own policy is not.
     ``keys_for`` a purpose are sub-keys of the deployment's secret, the one to sign with first.
+    The bytes of what is removed may go ``grace_seconds`` later.
     """
 
     app: web.Application
@@ -91,6 +92,7 @@ class DialectContext:
     database: Database
     hook_decides: bool
     keys_for: Callable[[str], tuple[bytes, ...]]
+    grace_seconds: float
 
     def settings(self, kind: type[Group]) -> Group:
         """The dialect's own settings."""

@@ -1,0 +1,1 @@
+"""The API of Losant's private files: applications with directories of files."""
