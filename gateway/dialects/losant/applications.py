@@ -23,7 +23,7 @@ from uuid import UUID
 from gateway.database.pool import Database, Queries, Row
 from gateway.database.statements import ordered
 from gateway.dialects.losant.ids import new_id, uuids_of
-from gateway.dialects.losant.records import Application, Caller, scope_of
+from gateway.dialects.losant.records import Application, ScopedCaller, scope_of
 from gateway.identity.orgs import Orgs
 from gateway.identity.rights import maker_id, user_id
 from gateway.identity.rows.scopes import add_scope, remove_scope
@@ -54,7 +54,7 @@ class Applications:
         self._grace_seconds = grace_seconds
 
     async def create(
-        self, caller: Caller, name: str, description: str, org: str | None
+        self, caller: ScopedCaller, name: str, description: str, org: str | None
     ) -> Application:
         """A new one, of the caller or of that org. Raises ``NotFound``, ``Forbidden``."""
         owner, application = maker_id(caller), new_id()
@@ -72,12 +72,12 @@ class Applications:
         assert row is not None, "insert returning yields a row or raises"
         return application_of(row)
 
-    async def find(self, caller: Caller, wanted: str, needed: GroupRole) -> Application:
+    async def find(self, caller: ScopedCaller, wanted: str, needed: GroupRole) -> Application:
         """One that the caller has that role in. Raises ``NotFound``, ``Forbidden``."""
         return await _find(self._database, caller, wanted, needed)
 
     async def list(
-        self, caller: Caller, page: PageWanted, *, org: str | None = None, own: bool = False
+        self, caller: ScopedCaller, page: PageWanted, *, org: str | None = None, own: bool = False
     ) -> Page[Application]:
         """Those that the caller may see, or of these those of that org, or just their ``own``."""
         org_id = None if org is None else await self._org(caller, org, GroupRole.VIEWER)
@@ -90,7 +90,7 @@ class Applications:
             rows = await session.rows(statement, *matching, page.limit, page.offset)
         return Page(total, [application_of(row) for row in rows])
 
-    async def remove(self, caller: Caller, wanted: str) -> None:
+    async def remove(self, caller: ScopedCaller, wanted: str) -> None:
         """Remove one with its tokens and files. Raises ``NotFound``, ``Forbidden``."""
         async with self._database.transaction() as session:
             await _find(session, caller, wanted, GroupRole.ADMIN)
@@ -100,7 +100,9 @@ class Applications:
             if not await session.run("losant/remove_application", wanted):
                 raise NotFound(_NO_APPLICATION)
 
-    async def _org(self, caller: Caller, wanted: str, needed: GroupRole = GroupRole.ADMIN) -> UUID:
+    async def _org(
+        self, caller: ScopedCaller, wanted: str, needed: GroupRole = GroupRole.ADMIN
+    ) -> UUID:
         org_id = await self._database.value("losant/org_between", *uuids_of(wanted))
         if org_id is None:
             raise NotFound("Organization was not found")
@@ -108,7 +110,9 @@ class Applications:
         return UUID(str(org_id))
 
 
-async def _find(queries: Queries, caller: Caller, wanted: str, needed: GroupRole) -> Application:
+async def _find(
+    queries: Queries, caller: ScopedCaller, wanted: str, needed: GroupRole
+) -> Application:
     of_token = caller.kind is PrincipalKind.APPLICATION
     if of_token and caller.application != wanted:
         raise NotFound(_NO_APPLICATION)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.dialects.losant.context import LOSANT
 from gateway.dialects.losant.ids import path_id
-from gateway.dialects.losant.records import DIALECT, Application, Caller
+from gateway.dialects.losant.records import DIALECT, Application, ScopedCaller
 from gateway.dialects.losant.scopes import check_scope
 from gateway.dialects.losant.tokens import is_ours, whole_user
 from gateway.model.access import Access, Action, GroupRole
@@ -24,7 +24,7 @@ from gateway.web.proxies import single_header
 class Permitted:
     """A caller who may do what was asked in the application of the path."""
 
-    caller: Caller
+    caller: ScopedCaller
     application: Application
     authorization: str | None
 
@@ -35,7 +35,7 @@ class Permitted:
         )
 
 
-async def find_caller(request: web.Request, endpoint: str) -> Caller:
+async def find_caller(request: web.Request, endpoint: str) -> ScopedCaller:
     """The caller, whose scopes allow this. Raises ``Unauthenticated``, ``Forbidden``."""
     caller = await _caller(request)
     check_scope(caller.scopes, endpoint)
@@ -65,11 +65,11 @@ async def permitted_file(
     return found, access
 
 
-async def _caller(request: web.Request) -> Caller:
+async def _caller(request: web.Request) -> ScopedCaller:
     text = credential(request, "bearer")
     if not is_ours(text):
         return whole_user(await user_of(request, text))
     tokens, remembered = request.app[LOSANT].tokens, request.app[CALLERS].credentials
     proved = await remembered.principal("losant", text, tokens.prove)
-    assert isinstance(proved, Caller), "that is what a token of ours proves"
+    assert isinstance(proved, ScopedCaller), "that is what a token of ours proves"
     return proved

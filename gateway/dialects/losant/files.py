@@ -36,8 +36,8 @@ from gateway.dialects.losant.records import (
     PENDING,
     SCOPE_KIND,
     AwaitedUpload,
-    Caller,
     Declared,
+    ScopedCaller,
     awaited_upload,
     is_directory,
     place_of,
@@ -96,12 +96,12 @@ class PrivateFiles:
         with file_worded():
             return await self._files.find(access.scope, access.name)
 
-    async def add_directory(self, access: Access, caller: Caller, place: Place) -> FileRecord:
+    async def add_directory(self, access: Access, caller: ScopedCaller, place: Place) -> FileRecord:
         """A new directory. Raises ``NotFound``, ``Malformed``, ``Conflict``."""
         return await self._create(access, place, "", _attributes(caller, DIRECTORY, place))
 
     async def add_file(
-        self, access: Access, caller: Caller, place: Place, declared: Declared
+        self, access: Access, caller: ScopedCaller, place: Place, declared: Declared
     ) -> AwaitedUpload:
         """A new file, which waits for its bytes. Raises as ``add_directory``."""
         content_type = declared.content_type or guess_content_type(place.name)
@@ -286,7 +286,7 @@ async def _present(session: Session, record: FileRecord) -> FileRecord:
     return record_of(row)
 
 
-def _attributes(caller: Caller, kind: str, place: Place) -> dict[str, Any]:
+def _attributes(caller: ScopedCaller, kind: str, place: Place) -> dict[str, Any]:
     return {
         "type": kind,
         "parent": place.parent,

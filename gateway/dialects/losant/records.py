@@ -39,7 +39,7 @@ DELETING: Final = "deleting"
 
 
 @dataclass(frozen=True)
-class Caller(Principal):
+class ScopedCaller(Principal):
     """Somebody whose token has ``scopes``. One of an ``application`` may touch no other."""
 
     scopes: frozenset[str] = frozenset()

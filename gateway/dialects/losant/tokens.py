@@ -17,7 +17,7 @@ from gateway.database.pool import Database, Row, Unrelated
 from gateway.database.statements import ordered
 from gateway.dialects.losant.applications import PageWanted
 from gateway.dialects.losant.ids import id_of, new_id
-from gateway.dialects.losant.records import ApiToken, Application, Caller
+from gateway.dialects.losant.records import ApiToken, Application, ScopedCaller
 from gateway.dialects.losant.scopes import ALL_USER
 from gateway.identity.registry import Registry
 from gateway.identity.rights import user_id
@@ -51,7 +51,7 @@ class ApiTokens:
         self._registry = registry
 
     async def create(
-        self, caller: Caller, application: Application, draft: TokenDraft
+        self, caller: ScopedCaller, application: Application, draft: TokenDraft
     ) -> tuple[ApiToken, str]:
         """A new token and its text. Raises ``NotFound`` if the application is gone."""
         text = _new_text()
@@ -111,7 +111,7 @@ class ApiTokens:
 
     async def log_in(
         self, email: str, password: str, scopes: Sequence[str] | None
-    ) -> tuple[Caller, str]:
+    ) -> tuple[ScopedCaller, str]:
         """The user, and a token that may all that they may, or what ``scopes`` say.
 
         Raises ``Unauthenticated``, ``AccountLocked``.
@@ -136,7 +136,7 @@ class ApiTokens:
         )
         return whole_user(user), text
 
-    async def prove(self, text: str) -> Caller:
+    async def prove(self, text: str) -> ScopedCaller:
         """Whose token this is. Raises ``Unauthenticated``."""
         digest = _digest(text)
         token = await self._database.row("losant/token_of_digest", digest)
@@ -158,19 +158,19 @@ def is_ours(text: str) -> bool:
     return text.startswith(_PREFIX)
 
 
-def whole_user(user: Principal) -> Caller:
+def whole_user(user: Principal) -> ScopedCaller:
     """A user with all that they may."""
     return _as_caller(user, (ALL_USER,))
 
 
-def _as_caller(user: Principal, scopes: Sequence[str]) -> Caller:
+def _as_caller(user: Principal, scopes: Sequence[str]) -> ScopedCaller:
     known: dict[str, Any] = {f.name: getattr(user, f.name) for f in fields(Principal)}
-    return Caller(**known, scopes=frozenset(scopes), author=id_of(user_id(user)))
+    return ScopedCaller(**known, scopes=frozenset(scopes), author=id_of(user_id(user)))
 
 
-def _caller_of(token: Row) -> Caller:
+def _caller_of(token: Row) -> ScopedCaller:
     expires_at = token["expires_at"]
-    return Caller(
+    return ScopedCaller(
         PrincipalKind.APPLICATION,
         token["id"],
         TOKEN_ROLE,
