@@ -176,14 +176,17 @@ class Filestore:
         scope: Scope,
         name: str | None = None,
         *,
+        attributes: Mapping[str, Any] | None = None,
         expected: UUID | None = None,
     ) -> FileRecord:
         """Give the file to another scope, or another name, or both; its bytes stay.
 
+        ``attributes`` are merged into its own, all or nothing with the rest.
         Raises ``NotFound``, also if it is not where ``record`` says, ``PreconditionFailed``,
         ``Conflict`` if the name is taken there.
         """
-        return await self._uncancelled(self._transfer(access, record, scope, name, expected))
+        to = FileName(scope, record.name if name is None else name)
+        return await self._uncancelled(self._transfer(access, record, to, attributes, expected))
 
     async def remove(
         self, access: Access, *, expected: UUID | None = None, file_id: UUID | None = None
@@ -276,18 +279,23 @@ class Filestore:
         self,
         access: Access,
         record: FileRecord,
-        scope: Scope,
-        name: str | None,
+        to: FileName,
+        attributes: Mapping[str, Any] | None,
         expected: UUID | None,
     ) -> FileRecord:
-        actor = access.principal.id
         try:
             return await self._files.transfer(
-                record.id, scope, name, actor=actor, expected=expected, within=record.scope
+                record.id,
+                to.scope,
+                to.name,
+                actor=access.principal.id,
+                attributes=attributes,
+                expected=expected,
+                within=record.scope,
             )
         finally:
             self._listener.on_change(FileChanged(record.scope, record.name))
-            self._listener.on_change(FileChanged(scope, record.name if name is None else name))
+            self._listener.on_change(FileChanged(to.scope, to.name))
 
     async def _remove(self, access: Access, expected: UUID | None, file_id: UUID | None) -> None:
         at, actor = file_id or FileName(access.scope, access.name), access.principal.id

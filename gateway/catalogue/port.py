@@ -162,11 +162,13 @@ class FileChanges(Protocol):
         name: str | None = None,
         *,
         actor: str,
+        attributes: Mapping[str, Any] | None = None,
         expected: UUID | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
         """Give the file to another scope, or another name, or both; its bytes stay where they lie.
 
+        ``attributes`` are merged into its own, as by ``amend``, in the same transaction.
         Its date of modification is now that of its coming, so that it is later than that of
         anything that had the name before. Raises ``Conflict`` if the name is taken there,
         ``NotFound`` if the scope is gone.

@@ -157,12 +157,15 @@ class PostgresFiles:
         name: str | None = None,
         *,
         actor: str,
+        attributes: Mapping[str, Any] | None = None,
         expected: UUID | None = None,
         within: Scope | None = None,
     ) -> FileRecord:
-        """Give the file to another scope, or another name, or both."""
+        """Give the file to another scope, or another name, or both; amend it before."""
         async with self._locked(file_id, expected, within, scope) as (session, old):
             to = FileName(scope, old.at.name if name is None else name)
+            if attributes is not None:
+                await session.run("amend_file", file_id, dict(attributes), actor)
             if to != old.at:
                 with _uniqueness_worded():
                     await session.run(

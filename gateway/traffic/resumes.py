@@ -34,7 +34,6 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from gateway.model.byterange import ByteRange
-from gateway.model.file import Scope
 from gateway.traffic.cache import BoundedCache
 
 REMEMBERED_SECONDS: Final = 24 * 60 * 60.0
@@ -100,9 +99,12 @@ class ResumeGuard:
     def __len__(self) -> int:
         return len(self._begun)
 
-    def read_id(self, credential: Hashable, scope: Scope, name: str) -> bytes:
-        """What a caller's reads of a file are remembered under; the credential is not in it."""
-        text = repr((credential, scope.kind, scope.owner, name))
+    def read_id(self, credential: Hashable, *file: Hashable) -> bytes:
+        """What a caller's reads of a file are remembered under; the credential is not in it.
+
+        ``file`` is whatever tells it from others, the same for as long as the gateway runs.
+        """
+        text = repr((credential, *file))
         encoded = text.encode("utf-8", "backslashreplace")
         return hashlib.blake2b(encoded, digest_size=16, key=self._secret).digest()
 

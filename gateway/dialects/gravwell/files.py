@@ -5,10 +5,10 @@ Knows the API's forms and JSON; ``lookup`` knows which file is meant and who may
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
@@ -17,7 +17,10 @@ from aiohttp import web
 from gateway.dialects.gravwell.credentials import Caller, caller_of, credential_of
 from gateway.dialects.gravwell.lookup import address_of, check_owned, check_writable, find, is_own
 from gateway.dialects.gravwell.records import (
+    SHARING,
     Meta,
+    changed_by,
+    groups_of,
     meta_of,
     new_attributes,
     shown,
@@ -26,7 +29,6 @@ from gateway.dialects.gravwell.records import (
 from gateway.dialects.gravwell.settings import MAX_FILE_BYTES
 from gateway.dialects.gravwell.sniffing import Sniffer
 from gateway.filestore import Deposit, Filestore, Mode
-from gateway.identity.registry import Registry
 from gateway.identity.users import scope_of
 from gateway.model.access import Access, Action
 from gateway.model.errors import Forbidden, Malformed, NotFound
@@ -44,10 +46,8 @@ from gateway.web.uploads.body import parse_json, read_json
 from gateway.web.uploads.form import Form, FormLimits, open_form
 
 DIALECT: Final = "gravwell"
-READS: Final = ReadRules(credential_of=credential_of)
 _META_FIELD: Final = "meta"
 _META_BYTES: Final = 64 * 1024
-_SHOWN_AT_ONCE: Final = 256
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -106,12 +106,13 @@ async def patch(request: web.Request) -> web.StreamResponse:
     check_writable(record, caller)
     access = await _authorised(request, caller, Action.CREATE, record.scope, record.name)
     meta = meta_of(await read_json(request))
-    uid = await _uid(request, record)
-    scope = await _given_to(request, caller, meta, uid)
-    await _check_sharing(request, caller, record, meta)
-    record = await files.amend(access, meta.attributes(), file_id=record.id)
-    if scope is not None and scope != record.scope:
-        record = await files.transfer(access, record, scope)
+    scope = await _given_to(request, caller, meta, await _uid(request, record))
+    changed = changed_by(meta, record)
+    await _check_sharing(request, caller, record, changed)
+    if scope is None:
+        record = await files.amend(access, changed, file_id=record.id)
+    else:
+        record = await files.transfer(access, record, scope, attributes=changed)
     return await _reply(request, record)
 
 
@@ -134,16 +135,22 @@ async def list_files(request: web.Request) -> web.StreamResponse:
     else:
         groups = sorted(caller.groups)
         records = files.stream("gravwell/list_visible", caller.scope.owner, groups)
-    pieces = _shown_pieces(records, request.app[CALLERS].registry)
-    return await stream_json(request, pieces, request.app[DOWNLOADS].stalls)
+    return await stream_json(request, _shown_pieces(records), request.app[DOWNLOADS].stalls)
 
 
 async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
-    """The file to send, under the name that its owner gave it."""
     caller = await caller_of(request)
     record = await find(_files(request), caller, address_of(request))
-    access = await _authorised(request, caller, Action.READ, record.scope, record.name)
-    return access, replace(record, name=record.attributes["name"] or record.name)
+    return await _authorised(request, caller, Action.READ, record.scope, record.name), record
+
+
+def _shown_name(record: FileRecord) -> str:
+    return str(record.attributes["name"]) or record.name
+
+
+def _read_address(request: web.Request) -> Hashable:
+    """A GUID may mean another file by the time that a client resumes."""
+    return request.match_info["id"].lower(), request.query.get("admin")
 
 
 async def _authorised(
@@ -179,22 +186,15 @@ async def _given_to(request: web.Request, caller: Caller, meta: Meta, uid: int) 
 
 
 async def _check_sharing(
-    request: web.Request, caller: Caller, record: FileRecord, meta: Meta
+    request: web.Request, caller: Caller, record: FileRecord, changed: Mapping[str, Any]
 ) -> None:
     """Raise ``Forbidden`` for a sharing that the caller may not make; what is so may stay so."""
-    now = record.attributes
-    sharing = ("gids", "global", "write_gids", "write_global")
-    said = {key: value for key, value in meta.attributes().items() if key in sharing}
-    changed = {
-        key: value
-        for key, value in said.items()
-        if value != (tuple(now[key]) if isinstance(value, tuple) else now[key])
-    }
-    if changed and not is_own(record, caller):
+    if not changed.keys().isdisjoint(SHARING) and not is_own(record, caller):
         raise Forbidden()
     if any(changed.get(key) for key in ("global", "write_global")):
         _check_admin(caller)
-    await _check_groups(request, caller, meta.groups - {*now["gids"], *now["write_gids"]})
+    groups = {*changed.get("gids", ()), *changed.get("write_gids", ())}
+    await _check_groups(request, caller, frozenset(groups - groups_of(record)))
 
 
 def _check_admin(caller: Caller) -> None:
@@ -240,38 +240,19 @@ async def _reply(request: web.Request, record: FileRecord) -> web.Response:
     return json_reply(shown(record, await _uid(request, record)))
 
 
-async def _shown_pieces(
-    records: AsyncGenerator[FileRecord, None], registry: Registry
-) -> AsyncGenerator[bytes, None]:
-    """A JSON array, some records at a time, each with the number of its owner."""
-    yield b"["
-    between = b""
+async def _shown_pieces(records: AsyncGenerator[FileRecord, None]) -> AsyncGenerator[bytes, None]:
+    """A JSON array of files, each of which has its owner's number among its attributes."""
+    between = b"["
     async with aclosing(records):
-        async for some in _batches(records):
-            numbers = await registry.users.numbers_of({UUID(r.scope.owner) for r in some})
-            for record in some:
-                yield between + orjson.dumps(_entry(record, numbers))
-                between = b","
-    yield b"]"
+        async for record in records:
+            yield between + orjson.dumps(shown(record, record.attributes["uid"] or 0))
+            between = b","
+    yield b"[]" if between == b"[" else b"]"
 
 
-def _entry(record: FileRecord, numbers: Mapping[UUID, int]) -> Mapping[str, object]:
-    return shown(record, numbers.get(UUID(record.scope.owner), 0))
-
-
-async def _batches(
-    records: AsyncGenerator[FileRecord, None],
-) -> AsyncGenerator[Sequence[FileRecord], None]:
-    some: list[FileRecord] = []
-    async for record in records:
-        some.append(record)
-        if len(some) == _SHOWN_AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
+READS: Final = ReadRules(
+    credential_of=credential_of, address_of=_read_address, shown_name=_shown_name
+)
 ROUTES: Final = (
     Route("POST", "/api/files", create, alters_rights=True),
     Route("GET", "/api/files", list_files),

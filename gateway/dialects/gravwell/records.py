@@ -19,6 +19,9 @@ from gateway.model.errors import Malformed
 from gateway.model.file import FileRecord
 from gateway.model.label import check_label
 
+SHARING: Final = ("gids", "global", "write_gids", "write_global")
+"""The attributes that say who else may read and write."""
+
 _NAME_BYTES: Final = 255
 _MOST_GROUPS: Final = 100
 _MOST_LABELS: Final = 100
@@ -121,6 +124,24 @@ def new_attributes(meta: Meta, guid: UUID, filename: str) -> dict[str, Any]:
         "write_global": False,
     }
     return {"guid": str(guid), **unsaid, **meta.attributes()}
+
+
+def changed_by(meta: Meta, record: FileRecord) -> dict[str, Any]:
+    """What of the record's attributes is to be another.
+
+    Clients send records whole: what one did not change must not undo what another changed since.
+    """
+    now = record.attributes
+    return {
+        key: value
+        for key, value in meta.attributes().items()
+        if value != (tuple(now[key]) if isinstance(value, tuple) else now[key])
+    }
+
+
+def groups_of(record: FileRecord) -> frozenset[int]:
+    """Every group that has been given something."""
+    return frozenset((*record.attributes["gids"], *record.attributes["write_gids"]))
 
 
 def shown(record: FileRecord, uid: int) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.model.byterange import RangePolicy
+from gateway.model.file import FileRecord
 from gateway.model.precondition import Conditions
 from gateway.web.downloads.decide import UNCONDITIONAL, Asked
 
@@ -21,6 +22,8 @@ CONDITIONAL: Final = (
     "If-Range",
 )
 CredentialOf = Callable[[web.Request], Hashable]
+AddressOf = Callable[[web.Request], Hashable]
+ShownName = Callable[[FileRecord], str]
 
 
 def authorization_of(request: web.Request) -> Hashable:
@@ -28,17 +31,26 @@ def authorization_of(request: web.Request) -> Hashable:
     return tuple(request.headers.getall("Authorization", ()))
 
 
+def name_of(record: FileRecord) -> str:
+    """What most dialects call a file."""
+    return record.name
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRules:
     """How a dialect takes a read.
 
     ``alternative_header`` is another name that it accepts for Range. ``credential_of`` is
-    everything of a request but its path that decides what it may read.
+    everything of a request but its path that decides what it may read. ``address_of`` is for
+    addresses that may mean one file now and another one later: what was begun under one is not
+    continued with the other's bytes. ``shown_name`` is what a client is to call the file.
     """
 
     policy: RangePolicy = RangePolicy.LENIENT_UNITS
     alternative_header: str | None = None
     credential_of: CredentialOf = authorization_of
+    address_of: AddressOf | None = None
+    shown_name: ShownName = name_of
 
 
 STANDARD: Final = ReadRules()

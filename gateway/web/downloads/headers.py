@@ -11,9 +11,12 @@ from gateway.traffic.resolved import Version
 from gateway.web.server.exchange import header_lines
 
 
-def version_of(record: FileRecord) -> Version:
-    """The record's bytes as responses show them. Raises ``NotFound`` if it has none."""
-    headers = file_headers(record)
+def version_of(record: FileRecord, name: str) -> Version:
+    """The record's bytes as responses show them, called ``name``.
+
+    Raises ``NotFound`` if it has none.
+    """
+    headers = file_headers(record, name)
     return Version(record.content, validators_of(record), headers, header_lines(headers))
 
 
@@ -22,13 +25,13 @@ def validators_of(record: FileRecord) -> Validators:
     return Validators(record.content.digest.etag, record.modified_at)
 
 
-def file_headers(record: FileRecord) -> dict[str, str]:
+def file_headers(record: FileRecord, name: str) -> dict[str, str]:
     """The same on 200, 206 and HEAD; few, because some devices hold 2 KB in all."""
     headers = validator_headers(validators_of(record))
     headers["Content-Type"] = record.content_type
     headers["Accept-Ranges"] = "bytes"
     headers["Repr-Digest"] = record.content.digest.repr_digest
-    headers["Content-Disposition"] = attachment(record.name)
+    headers["Content-Disposition"] = attachment(name)
     headers["X-Content-Type-Options"] = "nosniff"
     if record.content.md5 is not None:
         headers["x-MD5"] = record.content.md5

@@ -45,7 +45,7 @@ async def look_up(
     if resolved is None and await downloads.reads.resolved_by_another(key):
         resolved = downloads.reads.find(key, max_age=max_age)
     if resolved is None:
-        return await _resolve(request, downloads, key, resolve, plain=rules == STANDARD)
+        return await _resolve(request, downloads, key, resolve, rules)
     if decision_seconds is None:
         await _ask_hook(request, resolved)
     return resolved
@@ -64,8 +64,7 @@ async def _resolve(
     downloads: Downloads,
     key: tuple[str, Hashable],
     resolve: Resolve,
-    *,
-    plain: bool,
+    rules: ReadRules,
 ) -> ResolvedRead:
     seen = asyncio.get_running_loop().time()
     with downloads.reads.resolving(key) as watch:
@@ -74,11 +73,18 @@ async def _resolve(
         resolved = ResolvedRead(
             access=access,
             record=record,
-            version=version_of(record),
+            version=version_of(record, rules.shown_name(record)),
             reader=SharedReader(),
             seen=seen,
-            read_id=downloads.watch.read_id(credential, record.scope, record.name),
-            plain=plain,
+            read_id=downloads.watch.read_id(credential, *_identity(request, record, rules)),
+            plain=rules == STANDARD,
         )
         downloads.reads.keep(key, resolved, watch)
         return resolved
+
+
+def _identity(request: web.Request, record: FileRecord, rules: ReadRules) -> tuple[Hashable, ...]:
+    """What a caller's downloads of this file have in common."""
+    if rules.address_of is None:
+        return record.scope, record.name
+    return (rules.address_of(request),)

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
-from gateway.model.file import Scope
 from gateway.traffic.bandwidth import Pace
 from gateway.web import metrics
 from gateway.web.server.exchange import on_receipt
@@ -42,7 +41,7 @@ class TransferWatch(Protocol):
     A read (``read_id``) is one caller's of one file; ``version`` is the file's entity tag.
     """
 
-    def read_id(self, credential: Hashable, scope: Scope, name: str) -> bytes:
+    def read_id(self, credential: Hashable, *file: Hashable) -> bytes:
         """What a caller's reads of a file are told apart by, without the credential."""
 
     def continues_other_version(self, read_id: bytes, version: str, header: str) -> bool:

@@ -20,20 +20,32 @@ select * from (
 ) ranked
 order by rank limit 1;
 
+-- The lists have the number of each file's owner among its attributes, as "uid": a list of a million
+-- asks for nothing else while it is read.
+
 -- name: list_visible
 -- Own files, then those of others that are shared with one of the groups, then what is global.
 -- $1 the caller's user id  $2 numbers of the groups that they are in
-select f.* from file_rows f
- where f.kind = 'users' and f.attributes ? 'guid' and f.owner = $1
-union all
-select f.* from file_rows f
- where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
-   and gravwell_groups(f.attributes) && $2::integer[]
-union all
-select f.* from file_rows f
- where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
-   and f.attributes ->> 'global' = 'true' and not gravwell_groups(f.attributes) && $2::integer[];
+select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.creator, f.created_at,
+       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner,
+       f.attributes || jsonb_build_object('uid', u.number) as attributes
+from (
+    select f.* from file_rows f
+     where f.kind = 'users' and f.attributes ? 'guid' and f.owner = $1
+    union all
+    select f.* from file_rows f
+     where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
+       and gravwell_groups(f.attributes) && $2::integer[]
+    union all
+    select f.* from file_rows f
+     where f.kind = 'users' and f.attributes ? 'guid' and f.owner <> $1
+       and f.attributes ->> 'global' = 'true' and not gravwell_groups(f.attributes) && $2::integer[]
+) f left join users u on u.id = f.owner::uuid;
 
 -- name: list_all
 -- For administrators.
-select f.* from file_rows f where f.kind = 'users' and f.attributes ? 'guid';
+select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.creator, f.created_at,
+       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner,
+       f.attributes || jsonb_build_object('uid', u.number) as attributes
+from file_rows f left join users u on u.id = f.owner::uuid
+where f.kind = 'users' and f.attributes ? 'guid';
