@@ -741,6 +741,19 @@ async def test_a_transferred_file_keeps_its_id_and_its_bytes_where_they_lie(
     await assert_counters_tell_the_truth(connection)
 
 
+async def test_a_file_is_amended_and_transferred_whole_or_not_at_all(
+    catalogue: PostgresFiles, connection: asyncpg.Connection
+) -> None:
+    old, nowhere = await add(catalogue, attributes={"k": 1, "l": 2}), Scope("users", "nobody")
+    with pytest.raises(NotFound):
+        await catalogue.transfer(old.id, nowhere, actor="they", attributes={"k": 3})
+    assert old == await catalogue.find_by_id(old.id)
+    moved = await catalogue.transfer(old.id, OTHER, actor="they", attributes={"k": 3})
+    assert (OTHER, {"k": 3, "l": 2}) == (moved.scope, moved.attributes)
+    assert ["created", "amended", "transferred", "received"] == await audited(connection)
+    await assert_counters_tell_the_truth(connection)
+
+
 async def test_a_renamed_file_stays_in_its_scope(
     catalogue: PostgresFiles, connection: asyncpg.Connection
 ) -> None:
