@@ -29,6 +29,7 @@ from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
 from gateway.upkeep.loop import sweeping
 from gateway.web import metrics
+from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS
 from gateway.web.context import FILES, MESSAGING, ROOM
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
@@ -128,7 +129,7 @@ def build_app(
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
-    app[MIDDLEWARE] = middleware
+    app[MIDDLEWARE], app[PREFIX] = middleware, prefix
     for dialect in dialects:
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler
