@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from gateway.database.statements import dialect_folder
-from gateway.dialects.losant import application_routes, file_routes
+from gateway.dialects.losant import application_routes, direct, file_routes
 from gateway.dialects.losant.applications import Applications
 from gateway.dialects.losant.context import LOSANT, Losant
 from gateway.dialects.losant.files import PrivateFiles
@@ -55,7 +55,7 @@ def _serving(context: DialectContext) -> AbstractAsyncContextManager[None]:
 LOSANT_DIALECT: Final = Dialect(
     name=DIALECT,
     sql=dialect_folder(DIALECT),
-    routes=(*application_routes.ROUTES, *file_routes.ROUTES),
+    routes=(*application_routes.ROUTES, *file_routes.ROUTES, *direct.ROUTES),
     render_error=render_error,
     statuses=STATUSES,
     owns=("/applications", "/auth/user"),

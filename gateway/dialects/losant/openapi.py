@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from gateway.dialects.losant.scopes import ACCEPTED
 from gateway.web.openapi.credentials import USER
 from gateway.web.openapi.vocabulary import (
+    BYTES,
     COUNT,
+    FORM,
     INTEGER,
     JSON,
     MOMENT,
@@ -333,6 +336,16 @@ DESCRIPTION: Final = Description(
                     (201, "LosantFile"),
                     parameters=_MOVE,
                     refusals=(409,),
+                ),
+                f"POST {_ONE}/upload": replace(
+                    _operation(
+                        "privateFile.upload",
+                        "Upload a file's bytes in one step",
+                        (200, "LosantFile"),
+                        parameters=(_TTL,),
+                        refusals=(409, 507),
+                    ),
+                    body={FORM: record({"privateFile": BYTES})},
                 ),
             },
         ),
