@@ -80,7 +80,7 @@ _DOWNLOAD: Final = Operation(
 DESCRIPTION: Final = Description(
     chapters=(
         Chapter(
-            "Losant storage",
+            "Losant-storage forms and links",
             "Where private files are uploaded to and downloaded from; refusals are XML, as S3's.",
             {
                 "POST /private-files": _UPLOAD,
