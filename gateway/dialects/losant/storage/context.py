@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
@@ -40,7 +40,13 @@ STORAGE: Final = web.AppKey("losant_storage", Storage)
 
 def link_path(record: FileRecord) -> str:
     """The path of a file's bytes, as it is signed; its end is there for people and their tools."""
-    return f"{UPLOAD_PATH}/{record.scope.owner}/{record.name}/{_short_name(record)}"
+    return f"{UPLOAD_PATH}/{record.scope.owner}/{record.name}/{short_name(record)}"
+
+
+def short_name(record: FileRecord) -> str:
+    """The name that its owner gave it, if that fits an address and a header."""
+    name: str = record.attributes["name"]
+    return name if len(quote(name, safe="")) <= _LONGEST_NAME else _SHORT_NAME
 
 
 def version_of(record: FileRecord) -> str:
@@ -56,16 +62,6 @@ def author_of(record: FileRecord, valid_until: float | None = None) -> Principal
     return Principal(kind, record.creator, role, (role,), valid_until=valid_until)
 
 
-def named(record: FileRecord) -> FileRecord:
-    """The record, to be saved under the name that its owner gave it, if that fits a header."""
-    return replace(record, shown_name=_short_name(record))
-
-
 def now() -> datetime:
     """The present, in UTC."""
     return datetime.fromtimestamp(time.time(), UTC)
-
-
-def _short_name(record: FileRecord) -> str:
-    name: str = record.attributes["name"]
-    return name if len(quote(name, safe="")) <= _LONGEST_NAME else _SHORT_NAME

@@ -18,7 +18,7 @@ from gateway.dialects.losant.storage.context import (
     UPLOAD_PATH,
     author_of,
     link_path,
-    named,
+    short_name,
     version_of,
 )
 from gateway.model.access import Access, Action
@@ -35,7 +35,7 @@ def _no_credential(_: web.Request) -> Hashable:
     return "link"
 
 
-READS: Final = ReadRules(credential_of=_no_credential)
+READS: Final = ReadRules(credential_of=_no_credential, shown_name=short_name)
 
 
 async def download(request: web.Request) -> web.StreamResponse:
@@ -55,4 +55,4 @@ async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
     author = author_of(record, valid_until=link.expires)
     access = Access(author, Action.READ, DIALECT, record.scope, record.name)
     await request.app[CALLERS].hook.authorise(access)
-    return access, named(record)
+    return access, record
