@@ -23,6 +23,7 @@ from gateway.database.embedded import MOST_LOG_BYTES
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
+from gateway.model.errors import GatewayError
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
@@ -32,6 +33,7 @@ from gateway.web import metrics
 from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS
 from gateway.web.context import FILES, MESSAGING, ROOM
+from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
@@ -43,6 +45,7 @@ from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.options import Options
+from gateway.web.server.response import SERVER
 from gateway.web.uploads.body import expect_later
 from gateway.web.uploads.context import UPLOADS
 from gateway.wiring import (
@@ -71,7 +74,7 @@ async def open_app(
     Raises ``StartupFailed`` if a dialect finds that it could not serve.
     """
     settings, dialects = deployment.settings, deployment.dialects
-    async with open_services(settings, stores) as services, contextlib.AsyncExitStack() as stack:
+    async with open_services(deployment, stores) as services, contextlib.AsyncExitStack() as stack:
         app = build_app(
             services,
             readiness,
@@ -120,6 +123,7 @@ def build_app(
     middleware = RequestMiddleware(
         owners,
         dialects,
+        cors=services.downloads.cors,
         prefix=prefix,
         log_requests=log_requests,
         log_as=REQUEST_ID.set,
@@ -130,6 +134,7 @@ def build_app(
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
     app[MIDDLEWARE], app[PREFIX] = middleware, prefix
+    app.on_response_prepare.append(services.downloads.cors.add)
     for dialect in dialects:
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler
@@ -262,7 +267,7 @@ async def start_server(
     if settings.hook_url is None and FastWay.FAST_PATH in ways:
         send_at_once = FastPath(app[DOWNLOADS], app[MIDDLEWARE]).send
     options = Options(
-        lambda error: error_response(error, first, ""),
+        lambda error: _unparsed(error, first, app[DOWNLOADS].cors),
         keepalive_seconds=settings.keepalive_seconds,
         send_at_once=send_at_once,
         past_parser=FastWay.BYPASS in ways,
@@ -275,6 +280,13 @@ async def start_server(
         shutdown_seconds=settings.shutdown_seconds,
         plain=FastWay.CONNECTION not in ways,
     )
+
+
+def _unparsed(error: GatewayError, dialect: Dialect, cors: CorsPolicy) -> web.Response:
+    """The response to what never became a request; no middleware completes it."""
+    response = error_response(error, dialect, "")
+    response.headers.update({"Server": SERVER, **cors.always})
+    return response
 
 
 def _stop_signal() -> asyncio.Event:

@@ -39,6 +39,7 @@ from gateway.upkeep.sweep import GracePeriods
 from gateway.web import metrics
 from gateway.web.authentication import Callers
 from gateway.web.context import Room
+from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.downloads.context import Downloads
 from gateway.web.proxies import TrustedPeers
@@ -130,8 +131,9 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Services]:
+async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator[Services]:
     """What handlers work with, on the stores."""
+    settings = deployment.settings
     entries = settings.read_cache_entries
     reads = ReadCache[BlobReader](seconds=seconds_of(settings, FastWay.READ_CACHE), entries=entries)
     credentials = PrincipalCache(
@@ -153,6 +155,7 @@ async def open_services(settings: Settings, stores: Stores) -> AsyncIterator[Ser
             edge_seconds=settings.edge_seconds,
             bandwidth=bandwidth_limits(settings),
             ways=settings.fast_ways,
+            cors=cors_policy(deployment),
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
@@ -207,6 +210,12 @@ def uploads_to(files: Filestore, settings: Settings) -> Uploads:
         ConcurrencyLimit(settings.max_concurrent_uploads),
         store_md5=settings.md5,
     )
+
+
+def cors_policy(deployment: Deployment) -> CorsPolicy:
+    """What pages of other origins may do."""
+    headers = (name for dialect in deployment.dialects for name in dialect.request_headers)
+    return CorsPolicy(deployment.settings.cors_origins, headers)
 
 
 def bandwidth_limits(settings: Settings) -> Bandwidth | None:

@@ -31,6 +31,7 @@ from gateway.settings.types import (
     Email,
     HttpUrl,
     Location,
+    Origins,
     Password,
     Peers,
     Prefix,
@@ -136,6 +137,11 @@ class Settings(SettingsGroup):
     )
     trusted_proxy_secret: SecretStr | None = Field(
         None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
+    )
+    cors_origins: Origins = Field(
+        ("*",),
+        description="Origins whose pages may use the gateway from a browser: `*` (all, without "
+        "cookies), `off`, or a comma list such as `https://console.example.com`.",
     )
     workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
     io_threads: int = Field(4, ge=1, le=256, description="Disk and hash threads, per worker.")

@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode
 SHORTEST_SECRET: Final = 32
 SLOWEST_RATE: Final = 1024
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -40,6 +41,18 @@ def _check_prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value):
         raise ValueError("must be empty or look like /filestore, without a slash at the end")
     return value
+
+
+def _origin(value: str) -> str:
+    if value not in {"*", "off"} and not _ORIGIN.fullmatch(value.lower()):
+        raise ValueError("must be an origin such as https://console.example.com, without a path")
+    return value.lower()
+
+
+def _check_origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(values) > 1 and {"*", "off"}.intersection(values):
+        raise ValueError("* and off stand alone")
+    return values
 
 
 def _check_location(value: str) -> str:
@@ -98,6 +111,12 @@ Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_p
 Peers = Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_split)]
 Extensions = Annotated[
     tuple[Annotated[str, AfterValidator(_extension)], ...], NoDecode, BeforeValidator(_split)
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_origins),
 ]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]

@@ -122,6 +122,9 @@ class Dialect:
     at and below which this dialect answers for those that nobody knows. ``description`` is what the
     OpenAPI document says of the routes; a test finds what it leaves out.
 
+    ``request_headers`` are those that its clients send beside HTTP's own, which pages of other
+    origins may then send as well.
+
     ``settings`` is its group of settings, read and shown with all others. ``sql`` holds the
     statements, orders and migrations of its own. ``token_issuer`` is what its clients look for
     in the registry's tokens; the first dialect that has one says it for all. At start
@@ -138,6 +141,7 @@ class Dialect:
     description: Description = field(default_factory=Description)
     settings: type[SettingsGroup] | None = None
     sql: SqlFolder | None = None
+    request_headers: tuple[str, ...] = ()
     nginx: NginxPart = field(default_factory=NginxPart)
     token_issuer: str | None = None
     prepare: Callable[[DialectContext], None] = _keep_nothing

@@ -28,6 +28,7 @@ from gateway.model.errors import (
     TooMany,
 )
 from gateway.web import edge, metrics
+from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.rendering import error_response, translate
 from gateway.web.server.exchange import RequestHead, end_after_upgrade
@@ -48,6 +49,7 @@ class RequestMiddleware:
         routes: Mapping[web.AbstractRoute, Dialect],
         dialects: Sequence[Dialect],
         *,
+        cors: CorsPolicy,
         prefix: str,
         log_requests: bool,
         log_as: Callable[[str], object],
@@ -55,6 +57,7 @@ class RequestMiddleware:
     ) -> None:
         self._routes = routes
         self._dialects = dialects
+        self._cors = cors
         self._prefix = prefix
         self._log_requests = log_requests
         self._log_as = log_as
@@ -116,7 +119,8 @@ class RequestMiddleware:
         try:
             check_expectation(request)
             self._check_load(request)
-            return await handler(request)
+            preflight = self._cors.preflight(request)
+            return await handler(request) if preflight is None else preflight
         except Interrupted as exc:
             raise ConnectionResetError(str(exc)) from exc
         except GatewayError as exc:

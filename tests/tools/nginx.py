@@ -80,6 +80,7 @@ def render(
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
     _copy(folder, "filestore-proxy.conf", proxy_changes)
     _copy(folder, "filestore.conf", {})
+    _copy(folder, "filestore-cors.conf", {})
     _copy(folder, "filestore-edge.conf", {"_path /run/filestore-edge ": f"_path {folder}/edge "})
     _copy(folder, "filestore-blobs.conf", {f"from={_PRODUCTION_BLOBS};": f"from={blobs};"})
     _copy(

@@ -19,6 +19,7 @@ from gateway.model.byterange import ByteRange
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
+from gateway.web.cors import CorsPolicy
 from gateway.web.downloads.context import Downloads
 from gateway.web.downloads.fastpath import MOST_BYTES, FastPath
 from gateway.web.middleware import RequestMiddleware
@@ -112,7 +113,13 @@ class Scene:
 
 def middleware(most_requests: int = 10) -> RequestMiddleware:
     return RequestMiddleware(
-        {}, (), prefix="", log_requests=False, log_as=lambda _: None, most_requests=most_requests
+        {},
+        (),
+        cors=CorsPolicy(),
+        prefix="",
+        log_requests=False,
+        log_as=lambda _: None,
+        most_requests=most_requests,
     )
 
 

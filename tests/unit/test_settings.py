@@ -100,6 +100,10 @@ def test_a_complaint_never_repeats_the_value(monkeypatch: pytest.MonkeyPatch) ->
         pytest.param("GATEWAY_ACCEL", "/", id="location that is the root"),
         pytest.param("GATEWAY_HOOK_URL", "http://", id="hook without a host"),
         pytest.param("GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8", id="network with host bits"),
+        pytest.param("GATEWAY_CORS_ORIGINS", "https://a.example/", id="origin with a path"),
+        pytest.param("GATEWAY_CORS_ORIGINS", "a.example", id="origin without a scheme"),
+        pytest.param("GATEWAY_CORS_ORIGINS", "null", id="origin of any file"),
+        pytest.param("GATEWAY_CORS_ORIGINS", "*,https://a.example", id="any origin and one"),
         pytest.param("GATEWAY_STALL_SECONDS", "0", id="no time at all"),
         pytest.param("GATEWAY_STALL_SECONDS", "inf", id="for ever"),
         pytest.param("GATEWAY_STALL_SECONDS", "nan", id="not a number"),
@@ -135,6 +139,21 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), "unix")
     assert expected == configuration.settings.trusted_proxies
     assert ("bin", "img") == configuration.group(MainfluxSettings).allowed_extensions
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        pytest.param(("*",), "", id="empty is any"),
+        pytest.param(("*",), "*", id="any"),
+        pytest.param(("off",), "off", id="off"),
+        pytest.param(("https://a.example",), "HTTPS://A.example", id="as browsers write it"),
+        pytest.param(("http://a:8080", "http://[::1]"), "http://a:8080, http://[::1]", id="two"),
+    ],
+)
+def test_origins(monkeypatch: pytest.MonkeyPatch, expected: tuple[str, ...], value: str) -> None:
+    monkeypatch.setenv("GATEWAY_CORS_ORIGINS", value)
+    assert expected == read_configuration().settings.cors_origins
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ GRAVWELL: Final = Dialect(
     description=DESCRIPTION,
     settings=GravwellSettings,
     sql=dialect_folder(files.DIALECT),
+    request_headers=(TOKEN_HEADER,),
     nginx=NginxPart(
         locations=("api",),
         files=("api/files/[^/]+",),

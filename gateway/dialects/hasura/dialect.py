@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.dialects.hasura.files import DIALECT, RANGE_HEADER, ROUTES
-from gateway.dialects.hasura.identity import ASSERTIONS
+from gateway.dialects.hasura.identity import ASSERTIONS, ROLE
 from gateway.dialects.hasura.openapi import DESCRIPTION
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.dialects.hasura.rendering import STATUSES, render_error
@@ -26,6 +26,7 @@ HASURA: Final = Dialect(
     owns=("/v1/file",),
     description=DESCRIPTION,
     settings=HasuraSettings,
+    request_headers=(ROLE, RANGE_HEADER),
     nginx=NginxPart(
         locations=("v1/file",),
         files=("v1/file/[^/]+",),

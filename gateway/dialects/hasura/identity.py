@@ -20,10 +20,10 @@ from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
 
 USER_ID: Final = "X-Hasura-User-Id"
-_ROLE: Final = "X-Hasura-Role"
+ROLE: Final = "X-Hasura-Role"
 _USER_ROLE: Final = "X-Hasura-User-Role"
 _ALLOWED_ROLES: Final = "X-Hasura-Allowed-Roles"
-ASSERTIONS: Final = (USER_ID, _ROLE, _USER_ROLE, _ALLOWED_ROLES)
+ASSERTIONS: Final = (USER_ID, ROLE, _USER_ROLE, _ALLOWED_ROLES)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _INT64: Final = range(-(2**63), 2**63)
 _ROLE_CHARACTERS: Final = 128
@@ -74,12 +74,12 @@ def _integer(text: str) -> int:
 
 def _one_role(asserted: Mapping[str, str]) -> str:
     """The role, under either of its two names."""
-    given = {asserted[name] for name in (_ROLE, _USER_ROLE) if name in asserted}
+    given = {asserted[name] for name in (ROLE, _USER_ROLE) if name in asserted}
     if not given:
-        raise MissingField("header", _ROLE)
+        raise MissingField("header", ROLE)
     if len(given) > 1:
-        raise Malformed(f"{_ROLE} and {_USER_ROLE} differ")
-    return _check_role(given.pop(), _ROLE)
+        raise Malformed(f"{ROLE} and {_USER_ROLE} differ")
+    return _check_role(given.pop(), ROLE)
 
 
 def _roles(text: str) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ LOSANT_DIALECT: Final = Dialect(
     owns=("/applications", "/auth/user"),
     description=DESCRIPTION,
     settings=LosantSettings,
+    request_headers=("Accept-Version",),
     nginx=NginxPart(locations=("applications", "auth/user")),
     prepare=_prepare,
     serving=_serving,

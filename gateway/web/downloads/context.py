@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from gateway.model.access import Access
 from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.resolved import ReadCache, Resolved
+from gateway.web.cors import CorsPolicy
 from gateway.web.downloads.transfer import TransferWatch
 from gateway.web.server.stall import StallWatch
 
@@ -31,6 +32,7 @@ class Downloads:
     edge_seconds: float = 0.0
     bandwidth: Bandwidth | None = None
     ways: frozenset[FastWay] = ALL_WAYS
+    cors: CorsPolicy = field(default_factory=CorsPolicy)
 
     async def place_of(self, resolved: ResolvedRead) -> str | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
 
 from gateway.model.disposition import attachment
 from gateway.model.file import FileRecord
@@ -10,13 +13,15 @@ from gateway.model.precondition import Validators
 from gateway.traffic.resolved import Version
 from gateway.web.server.exchange import header_lines
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
-def version_of(record: FileRecord, name: str) -> Version:
-    """The record's bytes as responses show them, called ``name``.
+
+def version_of(record: FileRecord, name: str, always: Mapping[str, str] = NOTHING) -> Version:
+    """The record's bytes as responses show them, called ``name``; ``always`` is of every response.
 
     Raises ``NotFound`` if it has none.
     """
-    headers = file_headers(record, name)
+    headers = {**file_headers(record, name), **always}
     return Version(record.content, validators_of(record), headers, header_lines(headers))
 
 

@@ -73,7 +73,7 @@ async def _resolve(
         resolved = ResolvedRead(
             access=access,
             record=record,
-            version=version_of(record, rules.shown_name(record)),
+            version=version_of(record, rules.shown_name(record), downloads.cors.always),
             reader=SharedReader(),
             seen=seen,
             read_id=downloads.watch.read_id(credential, *_identity(request, record, rules)),

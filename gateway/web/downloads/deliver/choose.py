@@ -11,6 +11,7 @@ that is cut.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from aiohttp import web
@@ -52,7 +53,8 @@ async def deliver(
     if reader is None:
         reader = await resolved.reader.open(partial(downloads.files.open, resolved.record))
     observer = _recorded(downloads, resolved, shown.span)
-    response = _response_of(resolved.version, shown, shown.span)
+    added = downloads.cors.headers_for(request.headers.get("Origin"))
+    response = _response_of(resolved.version, shown, shown.span, added)
     transfer = Transfer(reader, shown.span, downloads.stalls, pace, observer)
     if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
         return await write(request, response, transfer)
@@ -70,7 +72,11 @@ def _recorded(
     return downloads.watch.record_response(resolved.read_id, etag, span, size)
 
 
-def _response_of(version: Version, shown: Representation, span: ByteRange) -> BlobResponse:
+def _response_of(
+    version: Version, shown: Representation, span: ByteRange, added: Mapping[str, str]
+) -> BlobResponse:
     """The head, most of which was rendered when the file was looked up."""
     lines = version.lines if shown.headers is version.headers else header_lines(shown.headers)
+    if added:
+        lines += header_lines(added)
     return BlobResponse(span, version.blob.size, lines, whole=shown.status != PARTIAL)
