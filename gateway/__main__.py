@@ -1,6 +1,7 @@
-"""The command line: ``filestore-gateway serve|migrate|check|sweep|scrub|config``.
+"""The command line: how the service and the commands beside it are started.
 
-Knows how the service is started, not what it does: that is ``gateway.app``.
+Knows how the service is started, not what it does: that is ``gateway.app``, and what the other
+commands do is in ``gateway.commands``.
 
 Rule: exit status 0 is success, 1 a failure or a finding, 2 a configuration or command line
 that cannot be used. Results go to stdout, everything else to stderr.
@@ -10,21 +11,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
 import aiofastnet
 import uvloop
 
-from gateway import __version__, app, commands
+from gateway import __version__, app
 from gateway.banner import banner
-from gateway.database.embedded import embedded_server
+from gateway.commands import accounts, maintenance
+from gateway.commands.existing import check_own_database, database
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
 from gateway.model.errors import GatewayError, StartupFailed
@@ -33,13 +34,15 @@ from gateway.process.malloc import share_arenas
 from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
 from gateway.settings.core import BadSettings, Settings, shown
 from gateway.settings.secret import load_secret
-from gateway.settings.sources import child_environment, metrics_directory
+from gateway.settings.sources import adopt_installed_file, child_environment, metrics_directory
 from gateway.web.dialect import Dialect
 from gateway.wiring import Deployment, read_deployment
 
 LOG: Final = logging.getLogger("gateway")
 _LATE_SECONDS: Final = 5.0
 Result = TypeVar("Result")
+Run = Callable[[Deployment, argparse.Namespace], int]
+Add = Callable[..., argparse.ArgumentParser]
 
 
 def main(
@@ -56,6 +59,8 @@ def main(
     arguments = _parser().parse_args(argv)
     arguments.module = module
     try:
+        if arguments.installed and (file := adopt_installed_file()):
+            sys.stderr.write(f"filestore-gateway: settings of {file}\n")
         deployment = read_deployment(dialects)
         configure_logs(deployment.settings.log_level)
         signal.signal(signal.SIGTERM, _leave)
@@ -85,20 +90,60 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     offered = parser.add_subparsers(required=True, metavar="command")
-    for name, run, text in (
-        ("serve", _serve, "serve HTTP until SIGTERM"),
-        ("migrate", _migrate, "bring the database schema up to date"),
-        ("check", _command(commands.check), "report rows without blob, wrong sizes, orphans"),
-        ("sweep", _command(commands.sweep), "remove leftovers, orphans and condemned blobs"),
-        ("scrub", _command(commands.scrub), "hash every blob again and report damage"),
-        ("config", _config, "show the effective settings, secrets masked"),
-    ):
-        offered.add_parser(name, help=text, description=text).set_defaults(run=run)
-    worker = offered.add_parser("worker")  # without help it is not listed
+    add = offered.add_parser
+    _offer(add, "serve", _serve, "serve HTTP until SIGTERM").set_defaults(installed=False)
+    _offer(add, "migrate", _migrate, "bring the database schema up to date")
+    check = _report(
+        add, "check", maintenance.check, "report rows without blob, wrong sizes, orphans"
+    )
+    check.add_argument(
+        "--repair", action="store_true", help="remove orphans and leftovers, count totals again"
+    )
+    _report(add, "sweep", maintenance.sweep, "remove leftovers, orphans and condemned blobs")
+    _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
+    _offer(add, "config", _config, "show the effective settings, secrets masked")
+    _offer_accounts(add)
+    worker = add("worker")  # without help it is not listed
     worker.add_argument("--socket", type=int, required=True)
     worker.add_argument("--parent", type=int, required=True)
-    worker.set_defaults(run=_worker)
+    worker.set_defaults(run=_worker, installed=False)
     return parser
+
+
+def _offer(add: Add, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    """A command; unless it says otherwise, it looks for an installed gateway's settings."""
+    parser = add(name, help=text, description=text)
+    parser.set_defaults(run=run, installed=True)
+    return parser
+
+
+def _report(add: Add, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    """A command with a result: a table on a terminal, JSON elsewhere."""
+    parser = _offer(add, name, run, text)
+    parser.add_argument("--json", action="store_true", help="JSON on a terminal, too")
+    return parser
+
+
+def _offer_accounts(add: Add) -> None:
+    text = "make, list, lock administrators, and reset a password"
+    verbs = add("admin", help=text, description=text).add_subparsers(required=True, metavar="verb")
+    _report(verbs.add_parser, "list", accounts.list_admins, "every administrator")
+    for name, run, what in (
+        ("create", accounts.create, "make an administrator, of an account that is there, too"),
+        ("reset-password", accounts.reset_password, "a new password; every login of it ends"),
+    ):
+        parser = _report(verbs.add_parser, name, run, what)
+        parser.add_argument("email")
+        parser.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="the password is the first line of stdin; else it is made up and shown once",
+        )
+    for name, run, what in (
+        ("lock", accounts.lock, "no credential of the account proves anything any more"),
+        ("unlock", accounts.unlock, "its credentials prove again what they did"),
+    ):
+        _report(verbs.add_parser, name, run, what).add_argument("email")
 
 
 def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
@@ -106,7 +151,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     for name in deployment.configuration.unknown:
         LOG.warning("unknown setting ignored", extra={"variable": name})
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
-    with bind(settings.host, settings.port) as sock, _database(settings) as dsn:
+    with bind(settings.host, settings.port) as sock, database(settings) as dsn:
         _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
         _print_banner(deployment, dsn, sock)
         if settings.workers > 1:
@@ -116,7 +161,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
 
 
 def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
-    admin = _complete(commands.ensure_admin(deployment, dsn))
+    admin = _complete(accounts.ensure_admin(deployment, dsn))
     sys.stdout.write(banner(_url(sock), deployment.settings.prefix, admin))
     sys.stdout.flush()
 
@@ -153,24 +198,15 @@ def _worker(deployment: Deployment, arguments: argparse.Namespace) -> int:
 
 
 def _migrate(deployment: Deployment, _: argparse.Namespace) -> int:
-    with _database(deployment.settings) as dsn:
+    check_own_database(deployment.settings)
+    with database(deployment.settings) as dsn:
         _complete(migrate(dsn, deployment.sql, tell=_print_migration))
     return 0
 
 
-def _command(
-    work: Callable[[Deployment, str], Coroutine[Any, Any, int]],
-) -> Callable[[Deployment, argparse.Namespace], int]:
-    def run(deployment: Deployment, _: argparse.Namespace) -> int:
-        with _database(deployment.settings) as dsn:
-            _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
-            return _complete(work(deployment, dsn))
-
-    return run
-
-
 def _config(deployment: Deployment, _: argparse.Namespace) -> int:
     configuration = deployment.configuration
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `head` may have enough
     sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(configuration).items())
     sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in configuration.unknown)
     return 0
@@ -187,15 +223,6 @@ def _tell_migration(name: str) -> None:
 def _complete(work: Coroutine[Any, Any, Result]) -> Result:
     with asyncio.Runner(loop_factory=aiofastnet.loop_factory(uvloop.new_event_loop)) as runner:
         return runner.run(work)
-
-
-@contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
-        return
-    with embedded_server(settings.data_dir) as dsn:
-        yield dsn
 
 
 if __name__ == "__main__":

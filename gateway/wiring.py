@@ -88,8 +88,13 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]:
-    """The adapters that the service and the upkeep commands share."""
+async def open_stores(
+    deployment: Deployment, dsn: str, *, adopt: bool = True
+) -> AsyncIterator[Stores]:
+    """The adapters that the service and the commands share.
+
+    ``adopt`` takes a database for ours that no deployment has used yet.
+    """
     settings = deployment.settings
     async with (
         open_blobs(settings) as blobs,
@@ -106,6 +111,7 @@ async def open_stores(deployment: Deployment, dsn: str) -> AsyncIterator[Stores]
             open_registration=settings.open_registration,
             token_seconds=settings.token_seconds,
             grace_seconds=settings.garbage_grace_seconds,
+            adopt=adopt,
         ) as registry,
     ):
         files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)

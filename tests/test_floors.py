@@ -62,7 +62,7 @@ LOOP_ROOMS = (INSIDE_ROOM, "__main__.py")
 # database server, its workers' socket, its log.
 FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/")
 # Who may be handed the service's settings; everybody else gets values.
-SETTINGS_ROOMS = ("settings/", "wiring.py", "app.py", "commands.py", "__main__.py")
+SETTINGS_ROOMS = ("settings/", "wiring.py", "app.py", "commands/", "__main__.py")
 ENVIRONMENT_ROOMS = ("settings/sources.py",)
 
 # What a dialect is, in words that all of them use.

@@ -168,5 +168,8 @@ class Inventory(Protocol):
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""
 
+    async def leftovers(self, *, older_than_seconds: float) -> int:
+        """How many there are of what ``clear_incoming`` would remove."""
+
     async def clear_incoming(self, *, older_than_seconds: float) -> int:
         """Remove leftovers of uploads that no living process is writing; how many."""

@@ -61,6 +61,15 @@ class Garbage:
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True)
+class Miscount:
+    """A scope whose kept totals are wrong: files and bytes, as kept and as counted."""
+
+    scope: Scope
+    kept: tuple[int, int]
+    counted: tuple[int, int]
+
+
 class FileLookups(Protocol):
     """Finding files."""
 
@@ -221,6 +230,12 @@ class BlobLedger(Protocol):
 
     async def which_exist(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Which of these ids are of a file, or were; what was claimed as an orphan is not."""
+
+    def miscounts(self) -> AsyncGenerator[Miscount, None]:
+        """Scopes whose kept totals are not those of their files, for the checker."""
+
+    async def recount(self, scope: Scope) -> None:
+        """Count the files and bytes of the scope again; changes to its files wait for it."""
 
     async def expire(self) -> None:
         """Drop what only mattered for a moment."""

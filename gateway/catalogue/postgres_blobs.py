@@ -5,17 +5,18 @@ Knows the statements of ``sql/queries/blobs.sql``; does not know what a blob's b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 from uuid import UUID
 
-from gateway.catalogue.port import Garbage
+from gateway.catalogue.port import Garbage, Miscount
 from gateway.catalogue.postgres_rows import blob_of, record_of
-from gateway.database.pool import Database
+from gateway.database.pool import Database, Row
 from gateway.model.errors import CatalogueUnavailable
 from gateway.model.file import Blob, FileRecord, Scope
 
 _TOMBSTONE_SECONDS: Final = 7 * 86400.0
+_SCOPES_AT_A_TIME: Final = 200
 
 
 class PostgresBlobLedger:
@@ -55,6 +56,22 @@ class PostgresBlobLedger:
         rows = await self._database.rows("existing_blobs", list(blob_ids))
         return frozenset(row["id"] for row in rows)
 
+    async def miscounts(self) -> AsyncGenerator[Miscount, None]:
+        """Scopes whose kept totals are not those of their files, a page of scopes at a time."""
+        kind = owner = ""
+        while page := await self._database.rows("count_scopes", kind, owner, _SCOPES_AT_A_TIME):
+            for miscount in map(_miscount_of, page):
+                if miscount.kept != miscount.counted:
+                    yield miscount
+            kind, owner = page[-1]["kind"], page[-1]["owner"]
+
+    async def recount(self, scope: Scope) -> None:
+        """Count the files and bytes of the scope again."""
+        async with self._database.transaction() as session:
+            await session.row("close_scope", scope.kind, scope.owner)
+            await session.run("forget_usage", scope.kind, scope.owner)
+            await session.run("count_usage", scope.kind, scope.owner)
+
     async def expire(self) -> None:
         """Drop what only mattered for a moment."""
         await self._database.run("drop_old_vacancies")
@@ -63,3 +80,11 @@ class PostgresBlobLedger:
         """Raise ``CatalogueUnavailable`` unless the database answers and can be written."""
         if await self._database.value("probe_catalogue"):
             raise CatalogueUnavailable()
+
+
+def _miscount_of(row: Row) -> Miscount:
+    return Miscount(
+        Scope(row["kind"], row["owner"]),
+        kept=(row["kept_files"], row["kept_bytes"]),
+        counted=(row["files"], row["bytes"]),
+    )

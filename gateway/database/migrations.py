@@ -6,13 +6,14 @@ The shared files come first, then those of each dialect; ``0001_files.sql`` is a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import asyncpg
 
-from gateway.database.pool import database_errors
+from gateway.database.pool import connecting, database_errors
 from gateway.database.statements import SqlFolder, shared_folder
 from gateway.model.errors import StartupFailed
 
@@ -34,12 +35,34 @@ async def migrate(
     find it done. Raises ``StartupFailed`` if an applied migration was edited since, or if the
     database is newer than this gateway.
     """
-    with database_errors():
+    async with _connected(dsn, wait_seconds) as connection:
+        await connection.execute("select pg_advisory_lock($1)", _LOCK)
+        await _apply_missing(connection, (shared_folder(), *folders), tell)
+
+
+async def missing_migrations(
+    dsn: str, folders: Sequence[SqlFolder] = (), *, wait_seconds: float = 30.0
+) -> list[str] | None:
+    """The names of those not applied yet; ``None`` if the database is no gateway's. Only looks.
+
+    Raises as ``migrate``.
+    """
+    mounted = (shared_folder(), *folders)
+    async with _connected(dsn, wait_seconds) as connection:
+        if not await connection.fetchval("select to_regclass('schema_migrations')"):
+            return None
+        applied, known = await _applied(connection), _checksums(_migrations(mounted))
+    check_applied(applied, known, {folder.name for folder in mounted})
+    return [name for name in known if name not in applied]
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str, wait_seconds: float) -> AsyncIterator[asyncpg.Connection]:
+    with connecting(dsn):
         connection = await asyncpg.connect(dsn, timeout=wait_seconds)
     try:
         with database_errors():
-            await connection.execute("select pg_advisory_lock($1)", _LOCK)
-            await _apply_missing(connection, (shared_folder(), *folders), tell)
+            yield connection
     finally:
         await connection.close()
 
@@ -62,12 +85,8 @@ async def _apply_missing(
         " checksum text not null,"
         " applied_at timestamptz not null default now())"
     )
-    applied = {
-        r["name"]: r["checksum"]
-        for r in await connection.fetch("select name, checksum from schema_migrations")
-    }
-    wanted = _migrations(folders)
-    known = {name: _checksum(text) for name, text in wanted.items()}
+    applied, wanted = await _applied(connection), _migrations(folders)
+    known = _checksums(wanted)
     check_applied(applied, known, {folder.name for folder in folders})
     for name, text in wanted.items():
         if name not in applied:
@@ -79,6 +98,11 @@ async def _apply_missing(
                     known[name],
                 )
             tell(name)
+
+
+async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
+    rows = await connection.fetch("select name, checksum from schema_migrations")
+    return {row["name"]: row["checksum"] for row in rows}
 
 
 def check_applied(
@@ -99,5 +123,5 @@ def check_applied(
             raise StartupFailed(f"migration {name} was edited after it was applied")
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _checksums(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}

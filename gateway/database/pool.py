@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -97,6 +99,41 @@ def database_errors() -> Iterator[None]:
         raise Unrelated(exc.constraint_name or "") from exc
     except _UNAVAILABLE as exc:
         raise CatalogueUnavailable() from exc
+
+
+@contextlib.contextmanager
+def connecting(dsn: str) -> Iterator[None]:
+    """A connection that cannot be made, in the server's own words, with where it was sought.
+
+    Raises ``CatalogueUnavailable``.
+    """
+    try:
+        yield
+    except (asyncpg.PostgresError, *_UNAVAILABLE) as exc:
+        raise CatalogueUnavailable(f"{place_of(dsn)}: {_words_of(exc)}") from exc
+
+
+def place_of(dsn: str) -> str:
+    """Host, database and user of a DSN, for an operator; never its password."""
+    url = urlsplit(dsn)
+    asked = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    host = _host_of(url.netloc) or asked.get("host") or "the default socket"
+    user = unquote(url.username or "") or asked.get("user") or "of the system"
+    name = unquote(url.path.strip("/")) or asked.get("database") or asked.get("dbname") or user
+    return f"PostgreSQL at {host}, database {name}, user {user}"
+
+
+def _host_of(netloc: str) -> str:
+    return unquote(netloc.rpartition("@")[2])
+
+
+def _words_of(exc: BaseException) -> str:
+    """Why there is no connection, in one line."""
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
+    if isinstance(exc, OSError) and exc.errno and exc.strerror:
+        return os.strerror(exc.errno) if exc.errno > 0 else exc.strerror
+    return " ".join(str(exc).split()) or type(exc).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +316,7 @@ async def open_database(
     Raises ``CatalogueUnavailable`` if the first connection cannot be made.
     """
     statements = read_statements(folders)
-    with database_errors():
+    with connecting(dsn):
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,

@@ -100,16 +100,18 @@ async def open_registry(
     open_registration: bool = True,
     token_seconds: float = 36_000,
     grace_seconds: float = 3_600,
+    adopt: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
     ``issuer`` is what its tokens name as theirs; no other is believed. ``grace_seconds`` is how
     long the bytes of a removed thing's or group's files stay for downloads that are under way.
-    Raises ``StartupFailed`` if the database belongs to a deployment with another secret.
+    A database of no deployment yet is of this one from now on, unless that is not to be
+    (``adopt``). Raises ``StartupFailed`` if it belongs to a deployment with another secret.
     """
     keyring = Keyring(secret)
-    await _check_deployment(database, keyring)
+    await _check_deployment(database, keyring, adopt=adopt)
     passwords = Passwords()
     tokens = Tokens(keyring.token_key, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
     try:
@@ -127,7 +129,11 @@ async def open_registry(
         passwords.close()
 
 
-async def _check_deployment(database: Database, keyring: Keyring) -> None:
-    await database.run("adopt_fingerprint", keyring.fingerprint)
-    if await database.value("deployment_fingerprint") != keyring.fingerprint:
+async def _check_deployment(database: Database, keyring: Keyring, *, adopt: bool) -> None:
+    if adopt:
+        await database.run("adopt_fingerprint", keyring.fingerprint)
+    found = await database.value("deployment_fingerprint")
+    if found is None:
+        raise StartupFailed("the database belongs to no deployment: no `serve` has used it yet")
+    if found != keyring.fingerprint:
         raise StartupFailed("the database belongs to a deployment with another secret")

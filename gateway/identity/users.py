@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -157,6 +157,49 @@ class Users:
         hashed = await self._passwords.hash(new)
         if not await rows.change_password(self._database, user, hashed):
             raise Unauthenticated()
+
+    # Those that an operator asks for on the machine itself, where there is no caller.
+
+    async def list_admins(self) -> Sequence[User]:
+        """Every administrator, by e-mail."""
+        return await rows.list_admins(self._database)
+
+    async def appoint(self, email: str, password: str) -> User:
+        """Make an administrator; an account that has the e-mail becomes one, and its logins end.
+
+        Raises ``Malformed`` for a bad e-mail or password.
+        """
+        hashed = await self._passwords.hash(check_password(password))
+        await rows.make_admin(self._database, uuid4(), check_email(email), hashed)
+        return await self.find_by_email(email)
+
+    async def reset_password(self, email: str, password: str) -> User:
+        """Give an account a new password and end its logins; API keys live on.
+
+        Raises ``NotFound``, ``Malformed``.
+        """
+        user = await self.find_by_email(email)
+        hashed = await self._passwords.hash(check_password(password))
+        if not await rows.reset_password(self._database, user.id, hashed):
+            raise NotFound()
+        return user
+
+    async def lock_by_email(self, email: str, *, locked: bool) -> User:
+        """Lock the account, so that no credential of it proves anything, or unlock it.
+
+        Raises ``NotFound``.
+        """
+        user = await self.find_by_email(email)
+        if not await rows.lock_user(self._database, user.id, locked=locked):
+            raise NotFound()
+        return user
+
+    async def find_by_email(self, email: str) -> User:
+        """The account of that e-mail. Raises ``NotFound``."""
+        user = await rows.find_user_by_email(self._database, check_email(email))
+        if user is None:
+            raise NotFound()
+        return user
 
     async def ensure_admin(self, email: str | None, password: str | None) -> NewAdmin | None:
         """Create the first administrator, unless there is one; ``None`` if there is.

@@ -25,6 +25,8 @@ from pydantic_settings import (
 
 ENV_PREFIX: Final = "GATEWAY_"
 ENV_FILE: Final = "GATEWAY_ENV_FILE"
+# Where deploy/systemd/ puts it.
+INSTALLED_FILE: Final = Path("/etc/filestore-gateway/gateway.env")
 _FOR_TESTS: Final = "GATEWAY_TESTS_"
 
 
@@ -103,9 +105,8 @@ def unknown_variables(groups: Groups) -> tuple[str, ...]:
 
 def source_problems(groups: Groups) -> Iterator[str]:
     """What is wrong with the files that settings come from."""
-    file = _env_file()
-    if file and not Path(file).is_file():
-        yield f"{ENV_FILE}: no such file"
+    if complaint := _env_file_problem():
+        yield complaint
     set_ones = _variables()
     for variable in secret_variables(groups):
         path = set_ones.get(f"{variable}_FILE")
@@ -113,6 +114,18 @@ def source_problems(groups: Groups) -> Iterator[str]:
             yield f"{variable}_FILE: cannot be read, or its first line is empty"
         if path and set_ones.get(variable):
             yield f"{variable}: set both directly and by {variable}_FILE"
+
+
+def adopt_installed_file() -> str | None:
+    """Take the settings of the installed gateway, if nothing at all is set; their file.
+
+    For commands that look after it: whoever types one has not its environment.
+    """
+    is_set = any(name.upper().startswith(ENV_PREFIX) for name in os.environ)
+    if is_set or not _may_be_there(INSTALLED_FILE):
+        return None
+    os.environ[ENV_FILE] = str(INSTALLED_FILE)
+    return str(INSTALLED_FILE)
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
@@ -134,12 +147,34 @@ def _is_secret(annotation: object) -> bool:
 
 
 def _env_file() -> str | None:
-    return os.environ.get(ENV_FILE) or None
+    """The env file, if there is one that can be read: what cannot is complained of."""
+    return None if _env_file_problem() else os.environ.get(ENV_FILE) or None
+
+
+def _env_file_problem() -> str | None:
+    file = os.environ.get(ENV_FILE)
+    if not file:
+        return None
+    try:
+        Path(file).read_text(encoding="utf-8")
+    except OSError as exc:
+        return f"{ENV_FILE}: {file}: {exc.strerror}"
+    except ValueError:
+        return f"{ENV_FILE}: {file} is no text"
+    return None
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether the file is there, or in a folder that we may not look into."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def _variables() -> dict[str, str]:
     file = _env_file()
-    stored = dotenv_values(file) if file and Path(file).is_file() else {}
+    stored = dotenv_values(file) if file else {}
     return {name: value for name, value in {**stored, **os.environ}.items() if value}
 
 

@@ -28,6 +28,32 @@ where id > $1 and condemned_until is null order by id limit $2;
 -- $1 blob ids
 select id from blobs where id = any($1::uuid[]) and sha256 is not null;
 
+-- name: count_scopes
+-- What is kept as each scope's totals, and what they are, as of one moment.
+-- $1 kind  $2 owner, after which to begin  $3 limit
+select s.kind, s.owner, kept.files as kept_files, kept.bytes as kept_bytes, there.files, there.bytes
+from (select kind, owner from scopes where (kind, owner) > ($1, $2)
+      order by kind, owner limit $3) s
+cross join lateral (
+    select coalesce(sum(u.files), 0)::bigint as files, coalesce(sum(u.bytes), 0)::bigint as bytes
+    from usage u where u.kind = s.kind and u.owner = s.owner) kept
+cross join lateral (
+    select count(*) as files, coalesce(sum(b.size), 0)::bigint as bytes
+    from files f left join blobs b on b.id = f.blob_id
+    where f.kind = s.kind and f.owner = s.owner) there
+order by s.kind, s.owner;
+
+-- name: forget_usage
+-- Only after close_scope. $1 kind  $2 owner
+delete from usage where kind = $1 and owner = $2;
+
+-- name: count_usage
+-- Only after forget_usage. $1 kind  $2 owner
+insert into usage (kind, owner, slice, files, bytes)
+select $1, $2, 0, count(*), coalesce(sum(b.size), 0)
+from files f left join blobs b on b.id = f.blob_id
+where f.kind = $1 and f.owner = $2 having count(*) > 0;
+
 -- name: drop_old_vacancies
 -- Only a second matters; an hour is generous.
 delete from vacated where modified_at < now() - interval '1 hour';

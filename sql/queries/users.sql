@@ -81,6 +81,18 @@ update users
        updated_at = now()
  where id = $1 and password_hash = $3;
 
+-- name: reset_password
+-- $1 id  $2 password_hash
+update users
+   set password_hash = $2,
+       tokens_valid_from = greatest(clock_timestamp(), tokens_valid_from + interval '1 microsecond'),
+       updated_at = now()
+ where id = $1;
+
+-- name: list_admins
+select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
+  from users where admin order by email;
+
 -- name: any_admin
 select exists (select 1 from users where admin);
 

@@ -243,6 +243,7 @@ async def a_living_upload_is_no_leftover(store: BlobStore, _: Fetch) -> None:
     async with store.stage(SCOPE) as writer:
         await writer.write(b"still ")
         await writer.measure()
+        assert 0 == await inventory_of(store).leftovers(older_than_seconds=0)
         assert 0 == await inventory_of(store).clear_incoming(older_than_seconds=0)
         await writer.write(b"here")
         blob = await writer.seal()

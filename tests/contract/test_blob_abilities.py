@@ -172,6 +172,9 @@ class Forgetful(Liar):
     async def clear_incoming(self, *, older_than_seconds: float) -> int:
         return await self._store.clear_incoming(older_than_seconds=older_than_seconds)
 
+    async def leftovers(self, *, older_than_seconds: float) -> int:
+        return await self._store.leftovers(older_than_seconds=older_than_seconds)
+
 
 class Overzealous(Forgetful):
     """Counts what is being written as a leftover."""

@@ -18,7 +18,7 @@ from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.change import Change, FileChanged
 from gateway.model.errors import Conflict, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope
-from gateway.upkeep.sweep import check
+from gateway.upkeep.check import check
 
 HERE, THERE = Scope("things", "t1"), Scope("groups", "g1")
 ME = Principal(PrincipalKind.USER, "me", "user")
@@ -76,7 +76,7 @@ class Engine:
 
     async def is_sound(self) -> bool:
         report = await check(self.blobs, self.ledger)
-        return report.sound and not report.orphans
+        return not report.findings
 
 
 def access_to(scope: Scope, name: str = "") -> Access:

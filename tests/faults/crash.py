@@ -33,7 +33,7 @@ from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
-from gateway.upkeep.sweep import check, scrub
+from gateway.upkeep.check import What, check, scrub
 from tests.faults.forkserver import POINTS, ForkServer
 from tests.faults.house import SECRET, new_thing
 from tests.tools.deployment import sql_folders
@@ -114,16 +114,17 @@ class Crash:
                     await self._live(servers, session, kills)
         finally:
             await servers.close()
-        for command in ("check", "sweep", "check"):
-            await self._command(command)
+        await self._command("check", ORPHAN="86400", INCOMING="86400")
+        for command in ("sweep", "check"):
+            await self._command(command, ORPHAN="0", INCOMING="0")
         await self._look(last=True)
 
-    async def _command(self, name: str) -> None:
-        """One of the service's own commands, without graces; it must find nothing wrong."""
-        graces = {f"GATEWAY_{kind}_GRACE_SECONDS": "0" for kind in ("ORPHAN", "INCOMING")}
+    async def _command(self, name: str, **graces: str) -> None:
+        """One of the service's own commands, with these graces; it must find nothing wrong."""
+        named = {f"GATEWAY_{kind}_GRACE_SECONDS": grace for kind, grace in graces.items()}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", name),
-            env=self._environment | graces,
+            env=self._environment | named,
             stdout=asyncio.subprocess.PIPE,
         )
         said, _ = await process.communicate()
@@ -270,16 +271,17 @@ class Crash:
                 raise Violated(f"rows without their blob: {report}")
             if not last:
                 return
-            if damaged := (await scrub(blobs, ledger)).damaged:
+            if damaged := (await scrub(blobs, ledger)).findings:
                 raise Violated(f"damaged: {damaged}")
             left = {stored.id async for stored in blobs.walk()}
             parts = list((self._folder / "data" / "incoming").iterdir())
             report = await check(blobs, ledger)
-            if len(left) != report.rows or parts:
-                garbage = left - set(report.orphans)
+            if len(left) != report.blobs or parts:
+                orphans = report.blobs_that_are(What.ORPHAN)
+                garbage = left - set(orphans)
                 raise Violated(
-                    f"left over: orphans {report.orphans}, parts {parts},"
-                    f" {report.rows} rows for {len(garbage)} other blobs"
+                    f"left over: orphans {orphans}, parts {parts},"
+                    f" {report.blobs} rows for {len(garbage)} other blobs"
                 )
 
 

@@ -21,7 +21,8 @@ import aiohttp
 import pytest
 
 from gateway.database.pool import Database
-from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
+from gateway.upkeep.check import check, scrub
+from gateway.upkeep.sweep import GracePeriods, sweep
 from gateway.wiring import Stores
 from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
@@ -99,7 +100,7 @@ async def _opened(dsn: str, data_dir: Path, headers: dict[str, str]) -> AsyncIte
 
 async def assert_sound(stores: Stores) -> None:
     assert (await check(stores.blobs, stores.ledger)).sound
-    assert [] == (await scrub(stores.blobs, stores.ledger)).damaged
+    assert [] == (await scrub(stores.blobs, stores.ledger)).findings
 
 
 async def test_of_two_hundred_posts_of_one_name_exactly_one_is_created(pair: Pair) -> None:

@@ -22,7 +22,8 @@ from gateway.blobs.disk.store import open_disk_store
 from gateway.database.pool import Database
 from gateway.model.errors import GatewayError, StorageFailed
 from gateway.model.file import Draft, Scope
-from gateway.upkeep.sweep import GracePeriods, check, sweep
+from gateway.upkeep.check import What, check
+from gateway.upkeep.sweep import GracePeriods, sweep
 from tests.contract.abilities import inventory_of
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
@@ -284,7 +285,7 @@ async def test_a_sweep_that_was_killed_after_its_claim_is_finished_by_the_next(
         await writer.write(b"an orphan")
         orphan = await writer.seal()
     assert await stores.ledger.condemn_orphan(orphan.id, SCOPE)
-    assert [orphan.id] == (await check(stores.blobs, stores.ledger)).orphans
+    assert [orphan.id] == (await check(stores.blobs, stores.ledger)).blobs_that_are(What.ORPHAN)
     assert 1 == (await sweep(stores.blobs, stores.ledger, GracePeriods(-1, -1))).orphans
     assert [] == house.blobs()
     with pytest.raises(GatewayError):

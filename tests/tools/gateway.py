@@ -104,16 +104,21 @@ class GatewayProcess:
             await self.terminate()
         await self.start()
 
-    async def run(self, *arguments: str) -> tuple[int, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its processes are started with."""
+        return dict(self._environment)
+
+    async def run(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
         """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", self._module, *arguments),
             cwd=ROOT,
             env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await process.communicate()
+        said, _ = await process.communicate(stdin.encode())
         assert process.returncode is not None
         return process.returncode, said.decode()
 

@@ -17,7 +17,8 @@ from gateway.database.pool import Database
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob, Scope
-from gateway.upkeep.sweep import GracePeriods, check, scrub, sweep
+from gateway.upkeep.check import Report, What, check, scrub
+from gateway.upkeep.sweep import GracePeriods, sweep
 from gateway.web.authentication import CALLERS
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
@@ -360,11 +361,15 @@ async def test_upkeep_without_a_list_of_what_is_stored_does_the_rest_and_says_so
     await store.remove(*await of(house, "gone.bin"))
     store.listed = False
     report = await check(store, ledger)
-    assert (2, 1, [], False) == (report.rows, len(report.missing), report.orphans, report.listed)
-    assert 1 == len((await scrub(store, ledger)).damaged)
+    assert (2, False, [What.MISSING]) == (report.blobs, report.listed, kinds_of(report))
+    assert [What.MISSING] == kinds_of(await scrub(store, ledger))
     swept = await sweep(store, ledger, GracePeriods(-1, -1))
     assert (0, 0, False) == (swept.incoming, swept.orphans, swept.listed)
     assert IMAGE.content == (await house.ask("GET", "fw.bin")).body
+
+
+def kinds_of(report: Report) -> list[What]:
+    return [finding.what for finding in report.findings]
 
 
 async def of(house: House, name: str) -> tuple[Scope, UUID]:

@@ -122,17 +122,20 @@ class Disk:
         finally:
             os.close(folder)
 
-    def clear_incoming(self, older_than_seconds: float) -> int:
-        """Remove old parts and probes that nobody holds the lock of; how many."""
+    def clear_incoming(self, older_than_seconds: float, *, keep: bool = False) -> int:
+        """Remove old parts and probes that nobody holds the lock of; how many.
+
+        With ``keep`` they are counted only.
+        """
         limit = time.time() - older_than_seconds
         with disk_errors():
             cleared = sum(
-                _clear_leftover(self.incoming, name, limit)
+                _clear_leftover(self.incoming, name, limit, keep=keep)
                 for name in _names(self.incoming)
                 if name.endswith(".part")
             )
             return cleared + sum(
-                _clear_leftover(self.blobs, name, limit)
+                _clear_leftover(self.blobs, name, limit, keep=keep)
                 for name in _names(self.blobs)
                 if name.startswith(_PROBE)
             )
@@ -143,15 +146,16 @@ def _names(folder: int) -> list[str]:
         return [entry.name for entry in entries]
 
 
-def _clear_leftover(folder: int, name: str, limit: float) -> bool:
-    """Remove the file if it is older than ``limit`` and nobody is writing it."""
+def _clear_leftover(folder: int, name: str, limit: float, *, keep: bool) -> bool:
+    """Remove the file if it is older than ``limit`` and nobody is writing it; whether it is."""
     with contextlib.suppress(FileNotFoundError, BlockingIOError):
         descriptor = os.open(name, READ_FLAGS, dir_fd=folder)
         try:
             if os.fstat(descriptor).st_mtime > limit:
                 return False
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(name, dir_fd=folder)
+            if not keep:
+                os.unlink(name, dir_fd=folder)
             return True
         finally:
             os.close(descriptor)

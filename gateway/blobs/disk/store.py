@@ -121,6 +121,10 @@ class DiskBlobStore:
                 for stored in await self._read_side(_blobs_in, root, Scope(kind, owner)):
                     yield stored
 
+    async def leftovers(self, *, older_than_seconds: float) -> int:
+        """How many leftovers of uploads there are that no living process is writing."""
+        return await self._read_side(self._disk.clear_incoming, older_than_seconds, keep=True)
+
     async def clear_incoming(self, *, older_than_seconds: float) -> int:
         """Remove leftovers of uploads that no living process is writing; how many."""
         return await self._write_side(self._disk.clear_incoming, older_than_seconds)

@@ -92,6 +92,16 @@ async def change_password(queries: Queries, user: User, password_hash: str) -> b
     return await queries.run("change_password", user.id, password_hash, user.password_hash) == 1
 
 
+async def reset_password(queries: Queries, user_id: UUID, password_hash: str) -> bool:
+    """Replace the password, whatever it is, and end every token; whether there is such a user."""
+    return await queries.run("reset_password", user_id, password_hash) == 1
+
+
+async def list_admins(queries: Queries) -> Sequence[User]:
+    """Every administrator, by e-mail."""
+    return [user_of(row) for row in await queries.rows("list_admins")]
+
+
 async def has_admin(queries: Queries) -> bool:
     """Whether any user administers the gateway."""
     return bool(await queries.value("any_admin"))
