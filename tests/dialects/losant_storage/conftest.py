@@ -44,7 +44,7 @@ class Owner:
         return f"/applications/{self.application}/privateFiles"
 
     async def make(self, name: str = "file.csv", **more: object) -> dict[str, Any]:
-        """A file that waits for ``CONTENT``, or for what ``more`` says."""
+        """A file that waits for ``CONTENT``, or for what ``more`` says; ``None`` is not said."""
         said = {
             "name": name,
             "type": "file",
@@ -52,6 +52,7 @@ class Owner:
             "fileSize": len(CONTENT),
             "contentType": "text/csv",
         } | more
+        said = {member: value for member, value in said.items() if value is not None}
         answer = await self.client.ask("POST", self.path, said)
         assert answer.status == 201, answer
         return dict(answer.json)
@@ -105,6 +106,12 @@ async def owner(user: Client) -> Owner:
     answer = await user.ask("POST", "/applications", {"name": "plant"})
     assert answer.status == 201, answer
     return Owner(user, answer.json["id"])
+
+
+def header(answer: Answer, name: str) -> str:
+    """One header, whatever its letters."""
+    (value,) = (value for key, value in answer.headers.items() if key.lower() == name.lower())
+    return value
 
 
 def code_of(answer: Answer) -> str:
