@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
-from tests.tools.mainflux import Thing, upload
+from tests.tools.mainflux import Thing, User, upload
 from tests.tools.nginx import ACCEL
 from tests.tools.ports import HOST
 from tests.tools.rawhttp import Answer, Head, RawConnection, raw_connection
@@ -47,7 +47,7 @@ class Device:
     """A client of one file: its place, and requests as its firmware writes them."""
 
     port: int
-    thing: Thing
+    thing: Thing | User
     path: str = f"/filestore/files/{NAME}"
 
     @property

@@ -28,6 +28,7 @@ from tests.web.conftest import Published
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZE = 300_000
+CONTENT_TYPE = "text/x-fw"
 IMAGE = Firmware(21, SIZE)
 SHA256 = hashlib.sha256(IMAGE.content).digest()
 ETAG = f'"{base64.urlsafe_b64encode(SHA256).rstrip(b"=").decode()}"'
@@ -46,7 +47,7 @@ async def published(
 ) -> Published:
     """The image, uploaded once; it may be asked for under the prefix and at the root."""
     url = f"{gateway.url}/filestore/files"
-    await upload(http, url, thing.headers, "fw 1.bin", IMAGE.content, content_type="text/x-fw")
+    await upload(http, url, thing.headers, "fw 1.bin", IMAGE.content, content_type=CONTENT_TYPE)
     return Published(IMAGE, "fw 1.bin", "/filestore/files/fw%201.bin")
 
 
@@ -84,7 +85,7 @@ def check_file_headers(answer: Answer) -> None:
     head = answer.head
     check_validators(answer)
     assert head.one("Repr-Digest") == REPR_DIGEST
-    assert head.one("Content-Type") == "text/x-fw"
+    assert head.one("Content-Type") == CONTENT_TYPE
     assert head.one("Content-Disposition") == 'attachment; filename="fw 1.bin"'
     assert head.one("X-Content-Type-Options") == "nosniff"
     assert head.one("Accept-Ranges") == "bytes"

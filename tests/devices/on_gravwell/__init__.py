@@ -1,0 +1,1 @@
+"""The device profiles, with a user's files for addresses."""
