@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.gravwell.conftest import FILES, FORM, Part, add, form, send
+from tests.dialects.gravwell.conftest import FILES, FORM, Part, add, form, numbers_of_groups, send
 from tests.tools.client import Answer, Client
 
 
@@ -87,6 +87,17 @@ async def test_bad_patches_change_nothing(user: Client, root: Client) -> None:
             check_line(answer, answer.status)
     check_line(await root.ask("PATCH", f"{FILES}/{made['ThingUUID']}?admin=true", {"UID": 99}), 400)
     assert made == (await user.ask("GET", f"{address}/details")).json
+
+
+async def test_a_group_of_others_is_no_group(user: Client, stranger: Client) -> None:
+    await stranger.group(name="theirs")
+    gid = (await numbers_of_groups(stranger))["theirs"]
+    made = await add(user)
+    address = f"{FILES}/{made['GUID']}"
+    for said in ({"GIDs": [gid]}, {"WriteAccess": {"GIDs": [gid]}}):
+        check_line(await send(user, meta(**said)), 400)
+        check_line(await user.ask("PATCH", address, said), 400)
+    assert [made] == (await user.ask("GET", FILES)).json
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
