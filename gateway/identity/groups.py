@@ -156,7 +156,7 @@ class Groups:
                 raise Forbidden()
             present = await rows.roles_of_users(session, group_id, list(users))
             check_ranks(own, (*users.values(), *present.values()))
-            for thing_id in things:
+            for thing_id in dict.fromkeys(things):
                 await rows.assign_thing(session, group_id, thing_id)
             for member_id, role in users.items():
                 await rows.assign_user(session, group_id, member_id, role)

@@ -3,7 +3,8 @@
 Knows the format; does not know who sent a pack, nor where it goes.
 
 Rule: a pack is taken whole or refused whole, and a record that came out of here has a
-name, an absolute time and at least one value.
+name, an absolute time and at least one value. Base fields make a small pack large, so what is
+bounded is what it says once it is resolved, and no record is made beyond that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any, Final, overload
 from gateway.model.errors import Malformed, TooLarge
 
 MOST_RECORDS: Final = 10_000
+MOST_BYTES: Final = 1024 * 1024
+"""Of a pack as it is stored and passed on, about."""
+_RECORD_BYTES: Final = 24
 VERSION: Final = 10
 _RELATIVE: Final = 2.0**28  # RFC 8428 4.5.3: smaller times count from now
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,1023}")
@@ -65,21 +69,29 @@ def parse_pack(pack: object, *, now: float) -> list[Record]:
     """The records of a pack that was read from JSON, in its order, without base fields.
 
     ``now`` is what relative times count from. Raises ``Malformed`` and, for more than
-    ``MOST_RECORDS``, ``TooLarge``.
+    ``MOST_RECORDS`` or ``MOST_BYTES``, ``TooLarge``.
     """
     if not isinstance(pack, list) or not pack:
         raise Malformed("a SenML pack is a JSON array with at least one record")
     if len(pack) > MOST_RECORDS:
         raise TooLarge(f"a SenML pack has at most {MOST_RECORDS} records")
-    base, records = _Base(), []
+    base, records, size = _Base(), list[Record](), 0
     for item in pack:
         if not isinstance(item, dict):
             raise Malformed("a SenML record is a JSON object")
         _check_labels(item)
         base = base.after(item)
         records.append(_resolve(item, base, now))
+        size += _size_of(records[-1])
+        if size > MOST_BYTES:
+            raise TooLarge(f"a SenML pack has at most {MOST_BYTES} bytes when it is resolved")
     _check_versions(pack)
     return records
+
+
+def _size_of(record: Record) -> int:
+    texts = (record.name, record.unit, record.string_value, record.data_value)
+    return _RECORD_BYTES + sum(len(text.encode()) for text in texts if text)
 
 
 def shown_pack(records: Iterable[Record]) -> list[dict[str, object]]:

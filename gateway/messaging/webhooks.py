@@ -1,6 +1,8 @@
 """Webhooks: who is told what a thing says and does.
 
 Whose thing it is is not decided here: callers ask the registry first.
+
+Rule: webhooks are counted before a name is looked up, and no name is looked up twice.
 """
 
 from __future__ import annotations
@@ -34,11 +36,14 @@ class Webhooks:
 
     async def create(self, thing_id: UUID, drafts: Sequence[WebhookDraft]) -> list[UUID]:
         """All of them, or none; their ids. Raises ``Malformed`` for a target or number of them."""
-        for draft in drafts:
-            await self._check(draft.target)
+        present = await rows.list_webhooks(self._database, thing_id)
+        if len(present) + len(drafts) > MOST_WEBHOOKS:
+            raise _too_many()
+        for target in {(d.target.host, d.target.port): d.target for d in drafts}.values():
+            await self._check(target)
         ids = [uuid4() for _ in drafts]
         if not await rows.add_webhooks(self._database, thing_id, ids, drafts, most=MOST_WEBHOOKS):
-            raise Malformed(f"a thing has at most {MOST_WEBHOOKS} webhooks")
+            raise _too_many()
         return ids
 
     async def of_thing(self, thing_id: UUID) -> list[Webhook]:
@@ -65,6 +70,10 @@ class Webhooks:
         for address in await _addresses(target):
             if not is_public(address):
                 raise Malformed("the url's address is not a public one")
+
+
+def _too_many() -> Malformed:
+    return Malformed(f"a thing has at most {MOST_WEBHOOKS} webhooks")
 
 
 async def _addresses(target: Target) -> list[str]:

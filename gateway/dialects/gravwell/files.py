@@ -42,12 +42,14 @@ from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.serve import serve_file
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply, stream_json
-from gateway.web.uploads.body import parse_json, read_json
+from gateway.web.uploads.body import Bounds, parse_json, read_json
 from gateway.web.uploads.form import Form, FormLimits, open_form
 
 DIALECT: Final = "gravwell"
 _META_FIELD: Final = "meta"
 _META_BYTES: Final = 64 * 1024
+_RECORD: Final = Bounds(2 * _META_BYTES, 60.0)
+"""Of a record as it was shown: its description, and what we say of it."""
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -105,7 +107,7 @@ async def patch(request: web.Request) -> web.StreamResponse:
     record = await find(files, caller, address_of(request))
     check_writable(record, caller)
     access = await _authorised(request, caller, Action.CREATE, record.scope, record.name)
-    meta = meta_of(await read_json(request))
+    meta = meta_of(await read_json(request, _RECORD))
     scope = await _given_to(request, caller, meta, await _uid(request, record))
     changed = changed_by(meta, record)
     await _check_sharing(request, caller, record, changed)

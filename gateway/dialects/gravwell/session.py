@@ -20,12 +20,10 @@ from gateway.web.authentication import CALLERS, bearer, credential
 from gateway.web.dialect import Route
 from gateway.web.errors import MissingField, UnsupportedMedia
 from gateway.web.responses import json_reply
-from gateway.web.uploads.body import read_all
-from gateway.web.uploads.context import UPLOADS
+from gateway.web.uploads.body import read_small
 
 _API_VERSION: Final = {"Major": 0, "Minor": 2}  # another one is "incompatible" to the client
 _FORM: Final = "application/x-www-form-urlencoded"
-_LOGIN_BYTES: Final = 16 * 1024
 _LOGIN_FIELDS: Final = 8
 
 
@@ -139,7 +137,7 @@ async def _login_fields(request: web.Request) -> dict[str, str]:
     """``User`` and ``Pass``. Raises ``UnsupportedMedia``, ``Malformed``, ``MissingField``."""
     if request.content_type != _FORM:
         raise UnsupportedMedia()
-    body = await read_all(request, request.app[UPLOADS].limits, limit_bytes=_LOGIN_BYTES)
+    body = await read_small(request)
     try:
         given = parse_qs(
             body.decode("ascii"),

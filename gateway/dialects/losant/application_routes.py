@@ -12,6 +12,7 @@ from gateway.dialects.losant.callers import Permitted, find_caller, permitted
 from gateway.dialects.losant.context import LOSANT, Losant
 from gateway.dialects.losant.ids import check_id, path_id
 from gateway.dialects.losant.query import (
+    as_object,
     list_query,
     query_text,
     read_object,
@@ -30,6 +31,7 @@ from gateway.model.access import GroupRole
 from gateway.model.errors import Forbidden, Malformed
 from gateway.web.dialect import Route
 from gateway.web.responses import json_reply
+from gateway.web.uploads.body import SMALL, read_json
 
 _APPLICATION_ORDERS: Final = ("name", "id", "creationDate", "ownerId", "lastUpdated")
 _TOKEN_ORDERS: Final = ("name", "status", "id", "creationDate", "lastUpdated", "expirationDate")
@@ -40,7 +42,7 @@ _STATUSES: Final = {"active": True, "inactive": False}
 
 async def log_in(request: web.Request) -> web.StreamResponse:
     """``POST /auth/user``: the user's id and a token."""
-    body = await read_object(request, _CREDENTIALS)
+    body = as_object(await read_json(request, SMALL), "the body", _CREDENTIALS)
     email = text_member(body, "email", 1024, required=True) or ""
     password = text_member(body, "password", 2048, required=True) or ""
     scopes = check_scopes(body["requestedScopes"]) if body.get("requestedScopes") else None
@@ -183,7 +185,7 @@ _APPLICATION: Final = _APPLICATIONS + "/{application}"
 _TOKENS: Final = _APPLICATION + "/tokens"
 _ONE_TOKEN: Final = _TOKENS + "/{token}"
 ROUTES: Final = (
-    Route("POST", "/auth/user", log_in),
+    Route("POST", "/auth/user", log_in, needs_room=False),
     Route("GET", _APPLICATIONS, list_applications),
     Route("POST", _APPLICATIONS, create_application),
     Route("GET", _APPLICATION, view_application),

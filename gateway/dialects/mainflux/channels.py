@@ -14,6 +14,7 @@ from gateway.dialects.mainflux.fields import (
     listing_of,
     location_of,
     metadata_of,
+    page_of,
     path_id,
     read_object,
     shown_listing,
@@ -48,7 +49,7 @@ async def list_channels(request: web.Request) -> web.StreamResponse:
     """``GET /channels``: the channels that the caller may see."""
     caller = await bearer(request)
     paging, listing = listing_of(request)
-    page = await _channels(request).list(caller, listing)
+    page, listing = await page_of(listing, _channels(request).list, caller)
     shown = [shown_channel(channel) for channel in page.items]
     return json_reply({**shown_listing(page, listing, paging), "channels": shown})
 

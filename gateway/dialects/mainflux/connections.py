@@ -11,6 +11,7 @@ from gateway.dialects.mainflux.channels import shown_channel
 from gateway.dialects.mainflux.fields import (
     ids_of,
     listing_of,
+    page_of,
     path_id,
     path_thing,
     read_object,
@@ -18,10 +19,12 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.dialects.mainflux.things import shown_thing
 from gateway.identity.registry import Registry
+from gateway.model.errors import TooLarge
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
+_MOST_CONNECTIONS: Final = 10_000
 _DEPRECATED: Final = {
     "Warning-Deprecated": "This endpoint will be depreciated in v1.0.0. "
     "It will be replaced with the bulk endpoint found at /connect."
@@ -62,7 +65,8 @@ async def list_channels(request: web.Request) -> web.StreamResponse:
     """``GET /things/{id}/channels``, in order of connection."""
     caller = await bearer(request)
     paging, listing = listing_of(request)
-    page = await _registry(request).channels.list_of_thing(caller, path_id(request), listing)
+    listed = _registry(request).channels.list_of_thing
+    page, listing = await page_of(listing, listed, caller, path_id(request))
     shown = [shown_channel(channel) for channel in page.items]
     return json_reply({**shown_listing(page, listing, paging), "channels": shown})
 
@@ -71,14 +75,18 @@ async def list_things(request: web.Request) -> web.StreamResponse:
     """``GET /channels/{id}/things``, in order of connection."""
     caller, things = await bearer(request), _registry(request).things
     paging, listing = listing_of(request)
-    page = await _registry(request).channels.list_things(caller, path_id(request), listing)
+    listed = _registry(request).channels.list_things
+    page, listing = await page_of(listing, listed, caller, path_id(request))
     shown = [shown_thing(thing, caller, things) for thing in page.items]
     return json_reply({**shown_listing(page, listing, paging), "things": shown})
 
 
 async def _both(request: web.Request) -> tuple[list[UUID], list[UUID]]:
     body = await read_object(request)
-    return ids_of(body, "channel_ids"), ids_of(body, "thing_ids")
+    channels, things = ids_of(body, "channel_ids"), ids_of(body, "thing_ids")
+    if len(channels) * len(things) > _MOST_CONNECTIONS:
+        raise TooLarge(f"these are more than {_MOST_CONNECTIONS} connections")
+    return channels, things
 
 
 def _registry(request: web.Request) -> Registry:

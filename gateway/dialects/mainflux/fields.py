@@ -1,26 +1,36 @@
 """Path parts, query parameters and JSON fields that the Mainflux identity routes share.
 
-Rule: a field that is ``null`` or, for text, empty is a field that is not there, as in Go.
+Rule: a field that is ``null`` or, for text, empty is a field that is not there, as in Go. No list
+in a body and no page of a list is longer than what is made in some milliseconds, in bytes, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import orjson
 from aiohttp import web
 
-from gateway.dialects.mainflux.query import Paging, paging_of, query_value
+from gateway.dialects.mainflux.query import MOST_SHOWN, Paging, paging_of, query_value
 from gateway.identity.records.paging import EntityListing, EntityOrder
 from gateway.identity.things import check_external_id
 from gateway.model.access import GroupRole
-from gateway.model.errors import Malformed, NotFound
+from gateway.model.errors import Malformed, NotFound, TooLarge
 from gateway.model.paging import Page
-from gateway.web.uploads.body import parse_json, read_json
+from gateway.web.uploads.body import SMALL, parse_json, read_json
+
+MOST_ITEMS: Final = 500
+"""How many things, channels, members or ids one request may name."""
+METADATA_BYTES: Final = 64 * 1024
+_PAGE_BYTES: Final = 1024 * 1024
+_STEP: Final = 50
 
 Shown = Mapping[str, object]
+T = TypeVar("T")
 
 
 def path_id(request: web.Request) -> UUID:
@@ -47,13 +57,21 @@ def external_id(body: Mapping[str, Any]) -> UUID | None:
 
 
 def ids_of(body: Mapping[str, Any], field: str) -> list[UUID]:
-    """A list of ids. Raises ``Malformed`` without one, ``NotFound`` for what can be no id."""
-    return [entity_id(item) for item in as_list(body.get(field), field)]
+    """A list of ids, each of them once.
+
+    Raises ``Malformed`` without one, ``TooLarge``, ``NotFound`` for what can be no id.
+    """
+    return list(dict.fromkeys(entity_id(item) for item in as_list(body.get(field), field)))
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The body, a JSON object. Raises as ``read_json``."""
     return as_object(await read_json(request), "the body")
+
+
+async def read_small_object(request: web.Request) -> dict[str, Any]:
+    """The same of somebody who is not known yet: little, and soon. Raises ``TooSlow``, too."""
+    return as_object(await read_json(request, SMALL), "the body")
 
 
 def as_object(value: object, what: str) -> dict[str, Any]:
@@ -64,9 +82,14 @@ def as_object(value: object, what: str) -> dict[str, Any]:
 
 
 def as_list(value: object, what: str) -> list[Any]:
-    """The value itself. Raises ``Malformed`` unless it is a JSON array with something in it."""
+    """The value itself. Raises ``Malformed`` unless it is a JSON array with something in it.
+
+    Raises ``TooLarge`` if it has more than ``MOST_ITEMS``.
+    """
     if not isinstance(value, list) or not value:
         raise Malformed(f"{what} is not a list, or empty")
+    if len(value) > MOST_ITEMS:
+        raise TooLarge(f"{what} has more than {MOST_ITEMS} items")
     return value
 
 
@@ -79,25 +102,53 @@ def text_of(body: Mapping[str, Any], field: str) -> str:
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The field ``metadata``, or an empty object."""
-    return as_object(body.get("metadata") or {}, "metadata")
+    """The field ``metadata``, or an empty object. Raises ``TooLarge`` beyond 64 KiB."""
+    metadata = as_object(body.get("metadata") or {}, "metadata")
+    if len(orjson.dumps(metadata)) > METADATA_BYTES:
+        raise TooLarge(f"metadata is larger than {METADATA_BYTES} bytes")
+    return metadata
 
 
 def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, EntityListing]:
     """What a list request asks for: as it was worded, and as the registry takes it.
 
-    ``name`` is the parameter that holds a part of the name. Raises ``BadQuery``.
+    ``name`` is the parameter that holds a part of the name. No limit means the largest page,
+    since it is made in memory. Raises ``BadQuery``.
     """
     paging = paging_of(request, orders=(EntityOrder.NAME, EntityOrder.ID))
     metadata = query_value(request, "metadata")
     return paging, EntityListing(
         offset=paging.offset,
-        limit=paging.limit,
+        limit=paging.limit or MOST_SHOWN,
         order=EntityOrder(paging.order or EntityOrder.CREATED),
         descending=paging.descending,
         name=query_value(request, name),
         metadata=as_object(parse_json(metadata), "metadata") if metadata else {},
     )
+
+
+async def page_of(
+    listing: EntityListing, list_page: Callable[..., Awaitable[Page[T]]], *of: object
+) -> tuple[Page[T], EntityListing]:
+    """One page of ``list_page(*of, listing)``, and the listing with the limit that it came to.
+
+    It ends before its limit once it has a mebibyte: metadata is small in the database, where it
+    is compressed, and large here.
+    """
+    shown: list[T] = []
+    size, wanted = 0, listing.limit or MOST_SHOWN
+    while True:
+        step = min(_STEP, wanted - len(shown))
+        page = await list_page(
+            *of, replace(listing, offset=listing.offset + len(shown), limit=step)
+        )
+        for item in page.items:
+            size += len(orjson.dumps(item, default=str))
+            if shown and size > _PAGE_BYTES:
+                return Page(page.total, shown), replace(listing, limit=len(shown))
+            shown.append(item)
+        if len(page.items) < step or len(shown) == wanted:
+            return Page(page.total, shown), listing
 
 
 def role_of(text: str) -> GroupRole:

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from gateway.catalogue.port import BY_NAME, Listing, Order
 from gateway.dialects.mainflux.classes import class_of, format_of
-from gateway.dialects.mainflux.fields import as_object, path_id, read_object
+from gateway.dialects.mainflux.fields import as_object, metadata_of, path_id, read_object
 from gateway.dialects.mainflux.query import paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Filestore, Mode
@@ -206,7 +206,7 @@ async def _amend(request: web.Request, access: Access, expected: UUID | None) ->
     body = await read_object(request)
     attributes: dict[str, Any] = {}
     if body.get("metadata") is not None:
-        attributes["metadata"] = as_object(body["metadata"], "metadata")
+        attributes["metadata"] = metadata_of(body)
     if body.get("time") is not None:
         attributes["time"] = _time(body["time"])
     record = await request.app[FILES].amend(access, attributes, expected=expected)

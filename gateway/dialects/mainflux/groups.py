@@ -19,6 +19,7 @@ from gateway.dialects.mainflux.fields import (
     listing_of,
     location_of,
     metadata_of,
+    page_of,
     path_id,
     read_object,
     role_of,
@@ -61,7 +62,7 @@ async def list_groups(request: web.Request) -> web.StreamResponse:
     """``GET /groups``: the groups that the caller is in."""
     caller = await bearer(request)
     _, listing = listing_of(request)
-    page = await _groups(request).list(caller, listing)
+    page, listing = await page_of(listing, _groups(request).list, caller)
     shown = [shown_group(group) for group in page.items]
     return json_reply({**shown_page(page, listing), "groups": shown})
 
@@ -96,7 +97,8 @@ async def list_members(request: web.Request) -> web.StreamResponse:
     """``GET /groups/{id}/members``: things, then users; ``type`` asks for one of the two."""
     caller, things = await bearer(request), request.app[CALLERS].registry.things
     _, listing = listing_of(request)
-    page = await _groups(request).list_members(caller, path_id(request), _kind(request), listing)
+    group, kind = path_id(request), _kind(request)
+    page, listing = await page_of(listing, _groups(request).list_members, caller, group, kind)
     shown = [_shown_member(member, caller, things) for member in page.items]
     return json_reply({**shown_page(page, listing), "name": "", "members": shown})
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from gateway.dialects.mainflux.fields import entity_id, path_id, read_object, text_of
+from gateway.dialects.mainflux.fields import entity_id, path_id, read_small_object, text_of
 from gateway.identity.records.things import Thing
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
 from gateway.web.authentication import CALLERS
@@ -36,7 +36,7 @@ async def access_by_key(request: web.Request) -> web.StreamResponse:
 
 async def access_by_id(request: web.Request) -> web.StreamResponse:
     """``POST /identify/channels/{id}/access-by-id``: an empty 200 if it is connected."""
-    body = await read_object(request)
+    body = await read_small_object(request)
     if not text_of(body, "thing_id"):
         raise Malformed("thing_id is missing")
     await _check_connected(request, entity_id(body["thing_id"]))
@@ -44,7 +44,7 @@ async def access_by_id(request: web.Request) -> web.StreamResponse:
 
 
 async def _identified(request: web.Request) -> Thing:
-    key = _key_of(await read_object(request))
+    key = _key_of(await read_small_object(request))
     thing = await request.app[CALLERS].registry.things.find_by_key(key)
     if thing is None:
         raise NotFound()

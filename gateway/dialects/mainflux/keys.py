@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.dialects.mainflux.fields import (
     Shown,
     listing_of,
+    page_of,
     path_id,
     read_object,
     shown_page,
@@ -41,7 +42,7 @@ async def list_keys(request: web.Request) -> web.StreamResponse:
     """``GET /keys``: the caller's own keys."""
     caller = await bearer(request)
     _, listing = listing_of(request)
-    page = await _keys(request).list(caller, listing)
+    page, listing = await page_of(listing, _keys(request).list, caller)
     return json_reply({**shown_page(page, listing), "keys": [_shown(key) for key in page.items]})
 
 

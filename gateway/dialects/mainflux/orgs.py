@@ -16,6 +16,7 @@ from gateway.dialects.mainflux.fields import (
     listing_of,
     location_of,
     metadata_of,
+    page_of,
     path_id,
     read_object,
     role_of,
@@ -60,14 +61,15 @@ async def list_orgs(request: web.Request) -> web.StreamResponse:
     """``GET /orgs``: the orgs that the caller is in; all of them, for an admin."""
     caller = await bearer(request)
     _, listing = listing_of(request)
-    return _orgs_page(await _orgs(request).list(caller, listing), listing)
+    page, listing = await page_of(listing, _orgs(request).list, caller)
+    return _orgs_page(page, listing)
 
 
 async def list_memberships(request: web.Request) -> web.StreamResponse:
     """``GET /members/{id}/orgs``: the orgs that a user is in."""
     caller = await bearer(request)
     _, listing = listing_of(request)
-    page = await _orgs(request).list_of_member(caller, path_id(request), listing)
+    page, listing = await page_of(listing, _orgs(request).list_of_member, caller, path_id(request))
     return _orgs_page(page, listing)
 
 
@@ -101,7 +103,7 @@ async def list_members(request: web.Request) -> web.StreamResponse:
     """``GET /orgs/{id}/members``, with their roles."""
     caller = await bearer(request)
     _, listing = listing_of(request, name="email")
-    page = await _orgs(request).list_members(caller, path_id(request), listing)
+    page, listing = await page_of(listing, _orgs(request).list_members, caller, path_id(request))
     shown = [_shown_member(member) for member in page.items]
     return json_reply({**shown_page(page, listing), "name": listing.name, "members": shown})
 
@@ -132,7 +134,7 @@ async def list_groups(request: web.Request) -> web.StreamResponse:
     """``GET /orgs/{id}/groups``."""
     caller = await bearer(request)
     _, listing = listing_of(request)
-    page = await _orgs(request).list_groups(caller, path_id(request), listing)
+    page, listing = await page_of(listing, _orgs(request).list_groups, caller, path_id(request))
     shown = [shown_group(group) for group in page.items]
     return json_reply({**shown_page(page, listing), "name": listing.name, "groups": shown})
 

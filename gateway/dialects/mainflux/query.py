@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.model.errors import Malformed
 
 _DEFAULT_LIMIT: Final = 10
-_MOST: Final = 200
+MOST_SHOWN: Final = 200
 _UNSIGNED: Final = re.compile(r"[0-9]{1,15}")
 _DIRECTIONS: Final = ("asc", "desc")
 
@@ -65,7 +65,7 @@ def paging_of(
     limit = query_number(request, "limit", _DEFAULT_LIMIT)
     order = query_value(request, "order")
     direction = query_value(request, "dir", default_direction)
-    if limit > _MOST or (order and order not in orders):
+    if limit > MOST_SHOWN or (order and order not in orders):
         raise BadQuery()
     if direction and direction not in _DIRECTIONS:
         raise BadQuery()

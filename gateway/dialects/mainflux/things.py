@@ -14,6 +14,7 @@ from gateway.dialects.mainflux.fields import (
     listing_of,
     location_of,
     metadata_of,
+    page_of,
     path_id,
     read_object,
     shown_listing,
@@ -53,7 +54,7 @@ async def list_things(request: web.Request) -> web.StreamResponse:
     """``GET /things``: the things that the caller may see."""
     caller, things = await bearer(request), _things(request)
     paging, listing = listing_of(request)
-    page = await things.list(caller, listing)
+    page, listing = await page_of(listing, things.list, caller)
     return json_reply(
         {
             **shown_listing(page, listing, paging),
@@ -89,7 +90,7 @@ async def list_groups(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     _, listing = listing_of(request)
     groups = _registry(request).groups
-    page = await groups.list_of_thing(caller, path_id(request), listing)
+    page, listing = await page_of(listing, groups.list_of_thing, caller, path_id(request))
     shown = [shown_group(group) for group in page.items]
     return json_reply({**shown_page(page, listing), "groups": shown})
 

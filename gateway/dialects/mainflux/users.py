@@ -11,8 +11,10 @@ from gateway.dialects.mainflux.fields import (
     listing_of,
     location_of,
     metadata_of,
+    page_of,
     path_id,
     read_object,
+    read_small_object,
     shown_page,
     text_of,
     with_metadata,
@@ -29,7 +31,7 @@ async def register(request: web.Request) -> web.StreamResponse:
     users = _users(request)
     creator = None if users.open_registration else await bearer(request)
     users.check_creator(creator)
-    body = await read_object(request)
+    body = await (read_object(request) if creator else read_small_object(request))
     user = await users.register(
         text_of(body, "email"), text_of(body, "password"), metadata_of(body), creator=creator
     )
@@ -38,7 +40,7 @@ async def register(request: web.Request) -> web.StreamResponse:
 
 async def log_in(request: web.Request) -> web.StreamResponse:
     """``POST /tokens``: a token for an e-mail and password, 201."""
-    body = await read_object(request)
+    body = await read_small_object(request)
     token = await _users(request).log_in(text_of(body, "email"), text_of(body, "password"))
     return json_reply({"token": token}, 201)
 
@@ -53,7 +55,7 @@ async def list_users(request: web.Request) -> web.StreamResponse:
     """``GET /users``: the accounts that the caller may see, under both documented keys."""
     caller = await bearer(request)
     _, listing = listing_of(request, name="email")
-    page = await _users(request).list(caller, listing)
+    page, listing = await page_of(listing, _users(request).list, caller)
     shown = [_shown(user) for user in page.items]
     return json_reply({**shown_page(page, listing), "Users": shown, "users": shown})
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, Self
 
 import orjson
@@ -94,13 +95,38 @@ async def read_all(request: web.Request, limits: Limits, *, limit_bytes: int) ->
     return b"".join(chunks)
 
 
-async def read_json(request: web.Request) -> object:
-    """A JSON body as Python values.
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a small body may have, and how long it may take from the first byte on."""
+
+    size: int
+    seconds: float
+
+
+SMALL: Final = Bounds(16 * 1024, 10.0)
+"""For bodies of whoever is not known yet, which are held in memory: log-ins, registrations."""
+
+
+async def read_small(request: web.Request, bounds: Bounds = SMALL) -> bytes:
+    """A body within ``bounds``, whole. Raises as ``Body``, ``TooSlow`` at its deadline, too."""
+    limits = request.app[UPLOADS].limits
+    try:
+        async with asyncio.timeout(bounds.seconds):
+            return await read_all(request, limits, limit_bytes=bounds.size)
+    except TimeoutError as exc:
+        metrics.stalled.inc()
+        raise TooSlow() from exc
+
+
+async def read_json(request: web.Request, bounds: Bounds | None = None) -> object:
+    """A JSON body as Python values; without ``bounds`` of any size that the deployment allows.
 
     Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not.
     """
     if "json" not in request.content_type:
         raise UnsupportedMedia()
+    if bounds is not None:
+        return parse_json(await read_small(request, bounds))
     limits = request.app[UPLOADS].limits
     return parse_json(await read_all(request, limits, limit_bytes=limits.json_bytes))
 
