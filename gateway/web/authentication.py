@@ -1,12 +1,23 @@
 """Callers: credentials out of a request, and all that says whose they are and what they may.
 
 Knows where HTTP carries them; ``identity`` knows whose they are.
+
+A key or a token comes behind its own scheme (``Thing``, ``Bearer``), or as the password of HTTP
+Basic with any user name, for clients that know nothing else, or bare, as Mainflux took it once.
+The last two say nothing of what it is: a token is told from a key by its form.
+
+Rule: Basic is what a browser may repeat by itself, so it is not taken from a page of another
+origin. A credential is looked for in one place only: the one Authorization header.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -33,6 +44,10 @@ class Callers:
     listeners: ChangeListener
 
 
+# Three parts of base64url, the first of which begins with `{"` (RFC 7519): no key that we make.
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){2}")
+_SCHEMES: Final = frozenset({"basic", "bearer", "thing", "external", "digest", "negotiate"})
+
 CALLERS: Final = web.AppKey("callers", Callers)
 
 
@@ -50,19 +65,59 @@ def credential(request: web.Request, scheme: str) -> str:
 
 
 def has_scheme(request: web.Request, scheme: str) -> bool:
-    """Whether the Authorization header is of that scheme."""
-    header = request.headers.get("Authorization", "")
-    return header.partition(" ")[0].lower() == scheme
+    """Whether the Authorization header is of that scheme, or has a credential that goes with it."""
+    given = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    if given in _SCHEMES - {"basic"}:
+        return given == scheme
+    secret = _unmarked(request)
+    return secret is not None and scheme == ("bearer" if _TOKEN.fullmatch(secret) else "thing")
+
+
+def secret(request: web.Request, scheme: str) -> str:
+    """The credential for which ``scheme`` is meant, however it came.
+
+    Raises ``Unauthenticated`` if there is none, or one of another scheme.
+    """
+    single_header(request, "Authorization")
+    unmarked = _unmarked(request)
+    return credential(request, scheme) if unmarked is None else unmarked
+
+
+def _unmarked(request: web.Request) -> str | None:
+    """The password of Basic, or the whole header if it is one word; ``None`` if it is neither."""
+    given, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+    if given.lower() == "basic":
+        return _password(rest.strip()) if _is_own_page(request) else None
+    bare = given and not rest and given.lower() not in _SCHEMES
+    return given if bare and given.isascii() else None
+
+
+def _password(encoded: str) -> str | None:
+    """What is behind the first colon (RFC 7617); ``None`` if there is none that we could know."""
+    try:
+        password = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")[2]
+    except (binascii.Error, ValueError):
+        return None
+    return password or None
+
+
+def _is_own_page(request: web.Request) -> bool:
+    """Whether the request comes from no page, or from one that we served."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
 
 
 async def thing_key(request: web.Request) -> Principal:
-    """The thing of ``Authorization: Thing <key>``. Raises ``Unauthenticated``, ``Forbidden``."""
-    return await thing_of(request, credential(request, "thing"))
+    """The thing of ``Authorization: Thing <key>`` and its like.
+
+    Raises ``Unauthenticated``, and ``Forbidden`` for a key that is nobody's.
+    """
+    return await thing_of(request, secret(request, "thing"))
 
 
 async def bearer(request: web.Request) -> Principal:
-    """The user of ``Authorization: Bearer <token>``. Raises ``Unauthenticated``."""
-    return await user_of(request, credential(request, "bearer"))
+    """The user of ``Authorization: Bearer <token>`` and its like. Raises ``Unauthenticated``."""
+    return await user_of(request, secret(request, "bearer"))
 
 
 async def thing_of(request: web.Request, key: str) -> Principal:

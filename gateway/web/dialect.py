@@ -22,6 +22,10 @@ from gateway.model.errors import GatewayError
 from gateway.settings.sources import SettingsGroup
 from gateway.web.openapi.vocabulary import Description
 
+BEARER: Final = "Bearer"
+BASIC: Final = 'Basic realm="filestore", charset="UTF-8"'
+"""Challenges; clients that know a user and a password only wait for the second."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Group = TypeVar("Group", bound=SettingsGroup)
 _STORING: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -122,6 +126,7 @@ class Dialect:
     at and below which this dialect answers for those that nobody knows. ``description`` is what the
     OpenAPI document says of the routes; a test finds what it leaves out.
 
+    ``challenges`` are what a 401 says of how to prove oneself (RFC 9110, 11.6.1).
     ``request_headers`` are those that its clients send beside HTTP's own, which pages of other
     origins may then send as well.
 
@@ -141,6 +146,7 @@ class Dialect:
     description: Description = field(default_factory=Description)
     settings: type[SettingsGroup] | None = None
     sql: SqlFolder | None = None
+    challenges: tuple[str, ...] = (BEARER,)
     request_headers: tuple[str, ...] = ()
     nginx: NginxPart = field(default_factory=NginxPart)
     token_issuer: str | None = None

@@ -59,7 +59,7 @@ def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> we
         body=rendered.body,
         headers={"Content-Type": rendered.content_type, **rendered.headers},
     )
-    _add_standard_headers(response, error)
+    _add_standard_headers(response, error, dialect)
     if status >= 500:
         response.headers["X-Request-Id"] = request_id
     return response
@@ -90,7 +90,7 @@ _FOREIGN: Final[Mapping[int, type[GatewayError]]] = {
 }
 
 
-def _add_standard_headers(response: web.Response, error: GatewayError) -> None:
+def _add_standard_headers(response: web.Response, error: GatewayError, dialect: Dialect) -> None:
     """Headers that HTTP asks for with a status, whatever the dialect."""
     if isinstance(error, errors.RangeUnsatisfiable) and response.status == 416:
         response.headers["Content-Range"] = f"bytes */{error.size}"
@@ -99,6 +99,7 @@ def _add_standard_headers(response: web.Response, error: GatewayError) -> None:
     elif isinstance(error, errors.TooMany):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, errors.Unauthenticated):
-        response.headers["WWW-Authenticate"] = "Bearer"
+        for challenge in dialect.challenges:  # a line for each: not every client reads lists
+            response.headers.add("WWW-Authenticate", challenge)
     elif response.status == 503:
         response.headers["Retry-After"] = "1"

@@ -10,7 +10,7 @@ from gateway.dialects.hasura.openapi import DESCRIPTION
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.dialects.hasura.rendering import STATUSES, render_error
 from gateway.dialects.hasura.settings import HasuraSettings
-from gateway.web.dialect import Dialect, DialectContext, NginxPart
+from gateway.web.dialect import BASIC, BEARER, Dialect, DialectContext, NginxPart
 
 
 def _prepare(context: DialectContext) -> None:
@@ -26,12 +26,13 @@ HASURA: Final = Dialect(
     owns=("/v1/file",),
     description=DESCRIPTION,
     settings=HasuraSettings,
+    challenges=(BEARER, BASIC),
     request_headers=(ROLE, RANGE_HEADER),
     nginx=NginxPart(
         locations=("v1/file",),
         files=("v1/file/[^/]+",),
-        significant_headers=(RANGE_HEADER,),
-        asserted_headers=ASSERTIONS,
+        significant_headers=(RANGE_HEADER, ROLE),
+        asserted_headers=tuple(name for name in ASSERTIONS if name != ROLE),
     ),
     prepare=_prepare,
 )

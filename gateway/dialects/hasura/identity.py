@@ -1,7 +1,9 @@
 """Who asks: as a trusted proxy says in ``X-Hasura-*``, or as our own Bearer token proves.
 
-Rule: from anyone but a trusted proxy the mere presence of an identity header is an error,
-whatever it says and whatever else the request has.
+Beside a token ``X-Hasura-Role`` is no assertion: it asks for one of the roles that the user has.
+
+Rule: from anyone but a trusted proxy the mere presence of any other identity header is an error,
+whatever it says and whatever else the request has; so is that of a role without a token.
 """
 
 from __future__ import annotations
@@ -35,10 +37,10 @@ async def find_caller(request: web.Request) -> Principal | None:
     Raises ``Forbidden`` for identity headers of an untrusted peer, ``MissingField`` or
     ``Malformed`` for those of a trusted one that are not whole, and ``Unauthenticated``.
     """
-    sent = next((name for name in ASSERTIONS if name in request.headers), None)
-    if sent is None:
+    if not _asserts(request):
         return await _proven(request) if "Authorization" in request.headers else None
     if not request.app[CALLERS].proxies.trusts(request):
+        sent = next(name for name in ASSERTIONS if name in request.headers)
         raise Forbidden(f"{sent} is accepted from trusted proxies only")
     asserted = {name: value for name in ASSERTIONS if (value := single_header(request, name))}
     return _asserted(asserted)
@@ -51,9 +53,18 @@ def credential_of(request: web.Request) -> Hashable:
     return (*shown, request.app[CALLERS].proxies.trusts(request))
 
 
+def _asserts(request: web.Request) -> bool:
+    """Whether somebody says who the caller is. A role alone, beside a credential, is a wish."""
+    sent = [name for name in ASSERTIONS if name in request.headers]
+    return bool(sent) and not (sent == [ROLE] and "Authorization" in request.headers)
+
+
 async def _proven(request: web.Request) -> Principal:
-    user = await bearer(request)
-    return replace(user, id=str(user.number))
+    """The user of the token, in the role that is asked for. Raises ``Forbidden`` without it."""
+    user, asked = await bearer(request), single_header(request, ROLE)
+    if asked and asked not in user.allowed_roles:
+        raise Forbidden(f"{ROLE} is none of the caller's roles")
+    return replace(user, id=str(user.number), role=asked or user.role)
 
 
 def _asserted(asserted: Mapping[str, str]) -> Principal:

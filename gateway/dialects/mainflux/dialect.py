@@ -24,7 +24,7 @@ from gateway.dialects.mainflux import (
 from gateway.dialects.mainflux.openapi.everything import DESCRIPTION
 from gateway.dialects.mainflux.rendering import render_error
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS, MainfluxSettings
-from gateway.web.dialect import Dialect, DialectContext, NginxPart, Route
+from gateway.web.dialect import BASIC, BEARER, Dialect, DialectContext, NginxPart, Route
 
 
 def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
@@ -59,6 +59,7 @@ MAINFLUX: Final = Dialect(
         *webhooks.ROUTES,
     ),
     render_error=render_error,
+    challenges=(BEARER, BASIC),
     description=DESCRIPTION,
     settings=MainfluxSettings,
     nginx=NginxPart(_COLLECTIONS, tuple(f"{path}/[^/]+" for path in _COLLECTIONS)),

@@ -29,10 +29,11 @@ AnyGateway = GatewayProcess | InsideGateway
 
 # A deployment whose authentication layer says what the test's client says of itself.
 PASSED_ON = {
+    "proxy_set_header X-Hasura-Role $filestore_asked_role;": "proxy_set_header X-Hasura-Role $http_x_hasura_role;"
+} | {
     f'proxy_set_header {name} "";': f"proxy_set_header {name} $http_{name.lower().replace('-', '_')};"
     for name in (
         "X-Hasura-User-Id",
-        "X-Hasura-Role",
         "X-Hasura-User-Role",
         "X-Hasura-Allowed-Roles",
     )

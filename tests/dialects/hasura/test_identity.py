@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,7 +116,7 @@ async def test_the_shipped_nginx_lets_no_client_say_who_it_is(
         check_refusal(missing, 400, "bad_request", "missing header: X-Hasura-User-Id")
         headers = (("Authorization", f"Bearer {admin.token}"), *caller("user"))
         answer = await through.ask("GET", "/absent", headers)
-        check_refusal(answer, 404, "not_found", "file not found : absent")
+        check_refusal(answer, 403, "access_denied", "no permission for role user")
 
 
 async def test_an_nginx_that_is_not_trusted_is_told_so(wary: InsideGateway, tmp_path: Path) -> None:
@@ -252,11 +253,55 @@ async def test_our_own_token_says_who_and_which_role(
 
 
 @pytest.mark.parametrize(
-    "authorization", ["Bearer", "Bearer x", "Basic eDp5", "Thing 42", "x", "Bearer a b"]
+    "authorization",
+    ["Bearer", "Bearer x", "Basic eDp5", "Basic", "Basic ?", "Thing 42", "x", "Bearer a b", "a b"],
 )
 async def test_a_credential_that_proves_nothing_is_unauthorised(
     hasura: Hasura, authorization: str
 ) -> None:
     answer = await hasura.ask("GET", "/absent", (("Authorization", authorization),))
     check_refusal(answer, 401, "unauthorized", "missing or invalid credentials provided")
-    assert "Bearer" == answer.head.one("WWW-Authenticate")
+    challenges = ["Bearer", 'Basic realm="filestore", charset="UTF-8"']
+    assert challenges == answer.head.all("WWW-Authenticate")
+
+
+ROLES = {
+    "none": (200, "admin", ()),
+    "its own": (200, "admin", ((ROLE, "admin"),)),
+    "a lesser one": (200, "user", ((ROLE, "user"),)),
+    "an empty one": (200, "admin", ((ROLE, ""),)),
+    "one that it has not": (403, f"{ROLE} is none of the caller's roles", ((ROLE, "editor"),)),
+    "two": (400, f"the header {ROLE} is given more than once", ((ROLE, "user"), (ROLE, "user"))),
+}
+
+
+@pytest.mark.parametrize("by", ["Bearer", "Basic"])
+@pytest.mark.parametrize(("status", "said", "headers"), ROLES.values(), ids=ROLES)
+async def test_a_role_beside_a_token_is_a_wish(
+    wary: InsideGateway,
+    http: aiohttp.ClientSession,
+    by: str,
+    status: int,
+    said: str,
+    headers: Headers,
+) -> None:
+    """As the Android and iOS SDKs send it, to a gateway that trusts nobody."""
+    token = (await sign_in(http, wary.url)).token
+    proof = token if by == "Bearer" else base64.b64encode(f"me:{token}".encode()).decode()
+    shown = (("Authorization", f"{by} {proof}"), *headers, OCTETS)
+    answer = await Hasura(wary.port).ask("PUT", "/wished", shown, b"content")
+    told = json.loads(answer.body)
+    assert (status, said) == (
+        answer.status,
+        told["user_role"] if status == 200 else told["message"],
+    )
+
+
+async def test_a_wish_is_no_assertion(wary: InsideGateway, http: aiohttp.ClientSession) -> None:
+    """Not without a credential, not beside a name, and not what was kept for another role."""
+    token = ("Authorization", f"Bearer {(await sign_in(http, wary.url)).token}")
+    direct = Hasura(wary.port)
+    for headers in (((ROLE, "admin"),), (token, (ROLE, "user"), (USER_ID, "1"))):
+        assert 403 == (await direct.ask("GET", "/absent", headers)).status
+    stranger = (("Authorization", "Bearer x"), (ROLE, "admin"))
+    assert 401 == (await direct.ask("GET", "/absent", stranger)).status
