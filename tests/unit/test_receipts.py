@@ -12,9 +12,9 @@ from aiohttp import web
 from gateway.web.server.connection import Connection
 from gateway.web.server.exchange import Telling
 from gateway.web.server.options import Options
-from gateway.web.server.plain import PlainConnection
+from gateway.web.server.plain import DocumentedConnection, PlainConnection
 
-Kind = type[PlainConnection]
+Kind = type[DocumentedConnection]
 KINDS: tuple[Kind, ...] = (PlainConnection, Connection)
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
 PIPELINED = 40

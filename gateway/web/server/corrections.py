@@ -14,7 +14,7 @@ What we correct:
    aiohttp drops those that came in one piece with it, and would read on in the middle of what
    they began.
 3. When bytes and a reset come in one moment, the loop hands over the bytes and stops looking: the
-   body would never end. So the socket is asked.
+   body would never end. So the socket is asked, while a body is unfinished.
 4. A connection that ends fails the body even if its handler has not begun.
 5. A request under way has its time once when the server stops, not twice.
 6. What never reaches a handler is refused in our words.
@@ -26,7 +26,6 @@ served.
 from __future__ import annotations
 
 import asyncio
-import socket
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -34,10 +33,10 @@ from aiohttp.web import Server
 
 from gateway.web.server.bodies import length_of_body
 from gateway.web.server.options import Options
-from gateway.web.server.plain import PlainConnection
+from gateway.web.server.plain import DocumentedConnection
 
 
-class CorrectedConnection(PlainConnection):
+class CorrectedConnection(DocumentedConnection):
     """The corrections; ``newest`` is the last request whose head has come."""
 
     __slots__ = ("_newest_body", "_newest_length")
@@ -87,11 +86,3 @@ class CorrectedConnection(PlainConnection):
         if body is None or body.is_eof() or body.exception() is not None:
             return None
         return body
-
-    def _end_if_reset(self) -> None:
-        """End the connection if its socket has an error that nobody has been told of."""
-        transport = self.transport
-        sock = None if transport is None else transport.get_extra_info("socket")
-        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
-            assert transport is not None, "it was asked"
-            transport.abort()

@@ -22,7 +22,7 @@ from gateway.model.errors import StartupFailed
 from gateway.web.server import inside
 from gateway.web.server.acceptor import Acceptor, Connect, ceiling_of, descriptor_limit
 from gateway.web.server.options import Options
-from gateway.web.server.plain import PlainConnection
+from gateway.web.server.plain import DocumentedConnection, PlainConnection
 
 _log: Final = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def listen(
     return HttpServer(runner, acceptor)
 
 
-def safe_kind() -> type[PlainConnection]:
+def safe_kind() -> type[DocumentedConnection]:
     """Our connections if everything they rely on is there; else plain ones, and a warning."""
     lacking = inside.lacking()
     if not lacking:
@@ -79,12 +79,12 @@ def safe_kind() -> type[PlainConnection]:
     return PlainConnection
 
 
-def _connector(server: web.Server, kind: type[PlainConnection], options: Options) -> Connect:
+def _connector(server: web.Server, kind: type[DocumentedConnection], options: Options) -> Connect:
     """Makes a connection of an accepted socket, on aiofastnet's transport where there is one."""
     loop = asyncio.get_running_loop()
     fast = getattr(aiofastnet, "connect_accepted_socket", None)
 
-    def protocol() -> PlainConnection:
+    def protocol() -> DocumentedConnection:
         return kind(server, options)
 
     def connect(accepted: socket.socket) -> Awaitable[object]:

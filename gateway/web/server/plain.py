@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 from typing import Any, Final
 
 from aiohttp import web
@@ -24,8 +25,8 @@ from gateway.web.server.receipts import TellingConnection
 _SERVER_FAULT: Final = 500
 
 
-class PlainConnection(TellingConnection):
-    """aiohttp's connection. What never reaches a handler is refused in our words."""
+class DocumentedConnection(TellingConnection):
+    """What both kinds have. What never reaches a handler is refused in our words."""
 
     __slots__ = ("_options",)
 
@@ -58,6 +59,28 @@ class PlainConnection(TellingConnection):
         response = self._options.render_error(Failure() if failed else Malformed())
         response.force_close()
         return response
+
+    def _end_if_reset(self) -> None:
+        """End the connection if its socket has an error that nobody has been told of.
+
+        When bytes and a reset come in one moment, the loop hands over the bytes and stops looking.
+        """
+        transport = self.transport
+        sock = None if transport is None else transport.get_extra_info("socket")
+        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            assert transport is not None, "it was asked"
+            transport.abort()
+
+
+class PlainConnection(DocumentedConnection):
+    """aiohttp's connection, and no more than is documented."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """As aiohttp does. Whether a body goes on is not ours to see: it is asked always."""
+        super().data_received(data)
+        self._end_if_reset()
 
 
 def handler_options(options: Options) -> dict[str, Any]:
