@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Application:
         form = aiohttp.FormData(quote_fields=False)
         for field, value in upload["fields"].items():
             form.add_field(field, value)
-        form.add_field("file", content, filename="local.bin")
+        form.add_field("file", io.BytesIO(content), filename="local.bin")
         async with self.session.post(upload["url"], data=form) as answer:
             return answer.status
 

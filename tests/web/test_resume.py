@@ -71,13 +71,14 @@ async def aria2(url: str, header: str, folder: Path) -> None:
 async def own_client(url: str, header: str, folder: Path) -> None:
     """What a careful device does: If-Range with the ETag, and from the beginning upon a 200."""
     address, (name, _, value) = urlsplit(url), header.partition(": ")
+    asked = f"{address.path}?{address.query}" if address.query else address.path
     assert address.port is not None
     received, tag, total = bytearray(), "", -1
     while len(received) != total:
         resuming = [("Range", f"bytes={len(received)}-"), ("If-Range", tag)] if received else []
         with contextlib.suppress(EOFError, ConnectionError):
             async with raw_connection(address.port) as connection:
-                await connection.send_head("GET", address.path, [(name, value), *resuming])
+                await connection.send_head("GET", asked, [(name, value), *resuming])
                 head = await connection.read_head()
                 if head.status == 200:
                     received.clear()
