@@ -102,5 +102,5 @@ def check_passed_on(held: Collection[str], given: Collection[str]) -> None:
     """Raise ``Forbidden`` unless who holds the one may give the other away."""
     if not {ALL_USER, "all.Organization", ALL_APPLICATION}.isdisjoint(held):
         return
-    if not set(given) <= set(held):
+    if not all(scope in held or f"{scope.partition('.')[0]}.*" in held for scope in given):
         raise Forbidden("a token gives no scope that it has not got itself")

@@ -21,7 +21,7 @@ class LosantSettings(SettingsGroup):
     )
     upkeep_seconds: float = Field(
         5.0,
-        gt=0,
+        ge=0,
         description="How often a gateway looks for pending private files that are over, and for "
-        "moves and removals of directories that no other goes on with.",
+        "moves and removals of directories that no other goes on with; 0: others do.",
     )

@@ -40,6 +40,7 @@ from gateway.process.background import running
 
 _log: Final = logging.getLogger(__name__)
 _PAGE: Final = 200
+_SHORTEST_LEASE_SECONDS: Final = 2.0
 _USAGE_SLICES: Final = 16
 
 
@@ -62,7 +63,7 @@ class Job:
 
 
 class TreeWork:
-    """What goes on behind the requests; looked for every ``seconds``, and on ``wake``."""
+    """What goes on behind the requests; looked for every ``seconds``, and on ``wake``; not at 0."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class TreeWork:
         self._tokens = tokens
         self._listener = listener
         self._seconds = seconds
-        self._lease_seconds = 2 * seconds
+        self._lease_seconds = max(_SHORTEST_LEASE_SECONDS, 2 * seconds)
         self._grace_seconds = grace_seconds
         self._woken = asyncio.Event()
 
@@ -89,7 +90,10 @@ class TreeWork:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Do it for as long as the block runs."""
+        """Do it for as long as the block runs, unless others do."""
+        if self._seconds == 0:
+            yield
+            return
         async with running(self._work_for_ever()):
             yield
 
