@@ -90,7 +90,9 @@ async def test_a_completed_upload_is_never_given_up(
     assert {one["id"] for one, done in zip(made, completed, strict=True) if done} == left
 
 
-async def test_more_than_a_page_of_them_go(owner: Owner, inside: Inside, database: Database) -> None:
+async def test_more_than_a_page_of_them_go(
+    owner: Owner, inside: Inside, database: Database
+) -> None:
     async with database.session() as session:
         await session.connection.execute(
             """
