@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -25,10 +26,11 @@ import uvloop
 from gateway import __version__, app
 from gateway.banner import banner
 from gateway.commands import accounts, maintenance
+from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, database
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
-from gateway.model.errors import GatewayError, StartupFailed
+from gateway.model.errors import CatalogueUnavailable, GatewayError, StartupFailed
 from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
 from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
@@ -40,6 +42,8 @@ from gateway.wiring import Deployment, read_deployment
 
 LOG: Final = logging.getLogger("gateway")
 _LATE_SECONDS: Final = 5.0
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 Result = TypeVar("Result")
 Run = Callable[[Deployment, argparse.Namespace], int]
 Add = Callable[..., argparse.ArgumentParser]
@@ -61,6 +65,8 @@ def main(
     try:
         if arguments.installed and (file := adopt_installed_file()):
             sys.stderr.write(f"filestore-gateway: settings of {file}\n")
+        if arguments.examine:
+            return doctor(dialects, arguments)
         deployment = read_deployment(dialects)
         configure_logs(deployment.settings.log_level)
         signal.signal(signal.SIGTERM, _leave)
@@ -103,17 +109,18 @@ def _parser() -> argparse.ArgumentParser:
     _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
+    _offer_doctor(add)
     worker = add("worker")  # without help it is not listed
     worker.add_argument("--socket", type=int, required=True)
     worker.add_argument("--parent", type=int, required=True)
-    worker.set_defaults(run=_worker, installed=False)
+    worker.set_defaults(run=_worker, installed=False, examine=False)
     return parser
 
 
 def _offer(add: Add, name: str, run: Run, text: str) -> argparse.ArgumentParser:
     """A command; unless it says otherwise, it looks for an installed gateway's settings."""
     parser = add(name, help=text, description=text)
-    parser.set_defaults(run=run, installed=True)
+    parser.set_defaults(run=run, installed=True, examine=False)
     return parser
 
 
@@ -146,18 +153,57 @@ def _offer_accounts(add: Add) -> None:
         _report(verbs.add_parser, name, run, what).add_argument("email")
 
 
+def _offer_doctor(add: Add) -> None:
+    """Not run as the others are: it has something to say of settings that cannot be read."""
+    text = "say what is wrong with settings, database, disk, port, proxy, and what to do"
+    parser = _report(add, "doctor", _config, text)
+    parser.set_defaults(examine=True)
+    parser.add_argument("--url", help="address of a proxy in front, to be tried, too")
+    parser.add_argument("--path", help="a file to ask it for, such as /files/a.bin")
+    parser.add_argument("--credential", help="what that takes, such as 'Thing <key>'")
+
+
 def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    _ignore_hangup()
     settings = deployment.settings
     for name in deployment.configuration.unknown:
-        LOG.warning("unknown setting ignored", extra={"variable": name})
+        likely = deployment.configuration.likely(name)
+        LOG.warning("unknown setting ignored", extra={"variable": name, "did_you_mean": likely})
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, database(settings) as dsn:
-        _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
+        _migrate_patiently(deployment, dsn)
         _print_banner(deployment, dsn, sock)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock, arguments.module)
         _complete(app.serve(deployment, dsn, sock))
     return 0
+
+
+def _migrate_patiently(deployment: Deployment, dsn: str) -> None:
+    """Bring the schema up to date as soon as the database answers.
+
+    Raises ``CatalogueUnavailable`` if it does not in time.
+    """
+    deadline = time.monotonic() + deployment.settings.database_start_seconds
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
+        except CatalogueUnavailable as exc:
+            if time.monotonic() + pause > deadline:
+                raise
+            LOG.warning("waiting for the database", extra={"cause": str(exc)})
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _ignore_hangup() -> None:
+    """SIGHUP asks daemons to read their settings again, which we do not; it must not end us.
+
+    With a terminal it means that the terminal is gone, and we go with it.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
@@ -189,6 +235,7 @@ def _supervise(settings: Settings, dsn: str, sock: socket.socket, module: str) -
 
 def _worker(deployment: Deployment, arguments: argparse.Namespace) -> int:
     die_with_parent(arguments.parent)
+    _ignore_hangup()
     url = deployment.settings.database_url
     assert url is not None, "the parent sets it"
     with socket.socket(fileno=arguments.socket) as sock:
@@ -208,7 +255,10 @@ def _config(deployment: Deployment, _: argparse.Namespace) -> int:
     configuration = deployment.configuration
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `head` may have enough
     sys.stdout.writelines(f"{name}={value}\n" for name, value in shown(configuration).items())
-    sys.stderr.writelines(f"# ignored: {name} is no setting\n" for name in configuration.unknown)
+    for name in configuration.unknown:
+        likely = configuration.likely(name)
+        guess = f"; did you mean {likely}?" if likely else ""
+        sys.stderr.write(f"# ignored: {name} is no setting{guess}\n")
     return 0
 
 

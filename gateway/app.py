@@ -79,6 +79,7 @@ async def open_app(
             services,
             readiness,
             dialects,
+            build=health.Build(settings.commit, settings.build_time),
             prefix=settings.prefix,
             log_requests=settings.access_log,
             most_requests=settings.max_concurrent_requests,
@@ -113,6 +114,7 @@ def build_app(
     readiness: health.Readiness,
     dialects: Sequence[Dialect],
     *,
+    build: health.Build,
     prefix: str,
     log_requests: bool,
     most_requests: int,
@@ -143,7 +145,7 @@ def build_app(
                 owners[added] = dialect
     for route in docs.routes(described(dialects, prefix)):
         _mounted(app, route, prefix)
-    app.router.add_get("/health", health.health)
+    app.router.add_get("/health", health.health_handler(build))
     app.router.add_get("/ready", health.ready_handler(readiness))
     app.router.add_get("/metrics", metrics.metrics_handler(metrics_directory))
     return app
@@ -230,7 +232,7 @@ async def _serve_until_told(
     readiness: health.Readiness,
     settings: Settings,
 ) -> None:
-    stop = _stop_signal()
+    stop, hurry = _stop_signals()
     async with sweeping(
         stores.blobs,
         stores.ledger,
@@ -241,8 +243,29 @@ async def _serve_until_told(
         await stop.wait()
         readiness.draining = True
         _log.info("draining")
-        await server.stop()
-        await app[FILES].drain(settings.shutdown_seconds)
+        draining = asyncio.create_task(_drain(server, app, settings.shutdown_seconds))
+        if not await _ends_before(draining, hurry):
+            _log.warning("told to hurry: what is under way is cut")
+            await server.cut()
+
+
+async def _drain(server: HttpServer, app: web.Application, seconds: float) -> None:
+    """Let requests, and then commits, that are under way finish."""
+    await server.stop()
+    await app[FILES].drain(seconds)
+
+
+async def _ends_before(work: asyncio.Task[None], event: asyncio.Event) -> bool:
+    """Whether ``work`` ends before ``event`` is set; else it is cancelled. Raises what it does."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if work.done():
+        await work
+        return True
+    work.cancel()
+    await asyncio.wait({work})
+    return False
 
 
 def raise_descriptor_limit() -> None:
@@ -289,9 +312,14 @@ def _unparsed(error: GatewayError, dialect: Dialect, cors: CorsPolicy) -> web.Re
     return response
 
 
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first SIGTERM or SIGINT, and by a SIGINT after that: a second Ctrl-C."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+
+    def interrupted() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return stop, hurry

@@ -35,12 +35,14 @@ DATABASE_ROOMS = (
     "database/pool.py",
     "database/migrations.py",
     "database/changes.py",
+    "database/facts.py",
     "database/statements.py",
 )
 HTTP_ROOMS = (
     "web/",
     "dialects/",
     "app.py",
+    "commands/",
     "__main__.py",
     "http_client.py",
     "identity/hook.py",

@@ -35,7 +35,7 @@ async def migrate(
     find it done. Raises ``StartupFailed`` if an applied migration was edited since, or if the
     database is newer than this gateway.
     """
-    async with _connected(dsn, wait_seconds) as connection:
+    async with connected(dsn, wait_seconds) as connection:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await _apply_missing(connection, (shared_folder(), *folders), tell)
 
@@ -47,17 +47,25 @@ async def missing_migrations(
 
     Raises as ``migrate``.
     """
+    async with connected(dsn, wait_seconds) as connection:
+        return await missing_of(connection, folders)
+
+
+async def missing_of(
+    connection: asyncpg.Connection, folders: Sequence[SqlFolder]
+) -> list[str] | None:
+    """The same on a connection."""
     mounted = (shared_folder(), *folders)
-    async with _connected(dsn, wait_seconds) as connection:
-        if not await connection.fetchval("select to_regclass('schema_migrations')"):
-            return None
-        applied, known = await _applied(connection), _checksums(_migrations(mounted))
+    if not await connection.fetchval("select to_regclass('schema_migrations')"):
+        return None
+    applied, known = await _applied(connection), _checksums(_migrations(mounted))
     check_applied(applied, known, {folder.name for folder in mounted})
     return [name for name in known if name not in applied]
 
 
 @contextlib.asynccontextmanager
-async def _connected(dsn: str, wait_seconds: float) -> AsyncIterator[asyncpg.Connection]:
+async def connected(dsn: str, wait_seconds: float) -> AsyncIterator[asyncpg.Connection]:
+    """One connection. Raises ``CatalogueUnavailable`` with the server's own words."""
     with connecting(dsn):
         connection = await asyncpg.connect(dsn, timeout=wait_seconds)
     try:

@@ -126,8 +126,8 @@ class Supervisor:
 
     async def _supervise(self, metrics: str) -> int:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
         told = asyncio.create_task(self._stopping.wait())
         keepers = {asyncio.create_task(self._keep(metrics)) for _ in range(self.workers)}
         await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +137,13 @@ class Supervisor:
         await self._finish(keepers)
         await told
         return status
+
+    def _interrupted(self) -> None:
+        """A second Ctrl-C is passed on: the workers are to hurry."""
+        if self._stopping.is_set():
+            for process in self._living:
+                _send(process, signal.SIGINT)
+        self._stopping.set()
 
     async def _keep(self, metrics: str) -> None:
         """Replace one worker for as long as that helps."""

@@ -9,6 +9,7 @@ complaint repeats a value, because a value may be a secret.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from gateway.settings.sources import (
 )
 from gateway.settings.types import (
     Bytes,
+    BytesAtLeastOne,
     Count,
     CountOrZero,
     DatabaseUrl,
@@ -39,9 +41,11 @@ from gateway.settings.types import (
     Seconds,
     SecondsOrZero,
     Secret,
+    written_size,
 )
 
 _SWEPT_AFTER: Final = 10
+_LIKENESS: Final = 0.8
 Group = TypeVar("Group", bound=SettingsGroup)
 
 
@@ -66,7 +70,7 @@ class Settings(SettingsGroup):
         description="Where blobs are kept: `disk`, under `DATA_DIR`; or `memory`, which ends with "
         "the process and is for tests and trials.",
     )
-    memory_store_bytes: Count = Field(
+    memory_store_bytes: BytesAtLeastOne = Field(
         256 * 1024**2, description="Most that all blobs in memory take together."
     )
     database_url: DatabaseUrl | None = Field(
@@ -75,6 +79,11 @@ class Settings(SettingsGroup):
     database_connections: Count = Field(10, description="Most connections, per worker.")
     database_wait_seconds: Seconds = Field(
         5.0, description="Longest wait for a connection before a 503."
+    )
+    database_start_seconds: SecondsOrZero = Field(
+        60.0,
+        description="How long `serve` waits for its database when it starts, with a line per try; "
+        "then it ends with status 1. 0: one try.",
     )
     prefix: Prefix = Field(
         "/filestore", description="Every route answers under this prefix and at the root."
@@ -108,7 +117,7 @@ class Settings(SettingsGroup):
         description="Unfinished downloads remembered, so that none is resumed with the bytes of "
         "another version; 0, and with several workers: none.",
     )
-    max_file_bytes: Count = Field(16 * 1024**3, description="Largest file accepted.")
+    max_file_bytes: BytesAtLeastOne = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_requests: Count = Field(
         20_000, description="Requests under way at once, per worker; more get 429."
     )
@@ -208,6 +217,8 @@ class Settings(SettingsGroup):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."
     )
+    commit: str = Field("", description="What `/health` names as the commit of this build.")
+    build_time: str = Field("", description="And as the time at which it was built.")
     access_log: bool = Field(True, description="One log line per request.")
     fast_ways: FastWays = Field(
         ALL_WAYS,
@@ -234,6 +245,11 @@ class Configuration:
                 return group
         raise LookupError(kind.__name__)
 
+    def likely(self, unknown: str) -> str | None:
+        """The variable that an unknown one was probably meant to be."""
+        nearest = difflib.get_close_matches(unknown.upper(), shown(self), 1, _LIKENESS)
+        return nearest[0] if nearest else None
+
 
 def read_configuration(groups: Sequence[type[SettingsGroup]] = ()) -> Configuration:
     """The settings, and those of ``groups``. Raises ``BadSettings`` with every problem there is."""
@@ -253,7 +269,7 @@ def read_configuration(groups: Sequence[type[SettingsGroup]] = ()) -> Configurat
 def shown(configuration: Configuration) -> dict[str, str]:
     """Every variable with its effective value as it would be written; secrets masked."""
     return {
-        variable_of(type(group), name): _written(getattr(group, name))
+        variable_of(type(group), name): _written(name, getattr(group, name))
         for group in (configuration.settings, *configuration.groups)
         for name in type(group).model_fields
     }
@@ -288,7 +304,9 @@ def _worded(kind: type[SettingsGroup], location: tuple[int | str, ...], message:
     return f"{variable_of(kind, str(location[0]))}{item}: {message}"
 
 
-def _written(value: object) -> str:
+def _written(name: str, value: object) -> str:
+    if "bytes" in name and isinstance(value, int):
+        return written_size(value)
     if value is None:
         return ""
     if isinstance(value, tuple):

@@ -9,9 +9,12 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.types import SHORTEST_SECRET
+
+ABSENT: Final = "absent"
 
 
 def load_secret(settings: Settings) -> str:
@@ -24,8 +27,36 @@ def load_secret(settings: Settings) -> str:
         return settings.secret.get_secret_value()
     try:
         return _stored_secret(settings.data_dir / "secret")
-    except (OSError, ValueError) as exc:
-        raise BadSettings(("GATEWAY_DATA_DIR: its file named secret cannot be used",)) from exc
+    except OSError as exc:
+        raise BadSettings((f"GATEWAY_DATA_DIR: {exc.filename}: {exc.strerror}",)) from exc
+    except ValueError as exc:
+        raise BadSettings(("GATEWAY_DATA_DIR: its file named secret is damaged",)) from exc
+
+
+def stored_secret(settings: Settings) -> str | None:
+    """The secret, or ``None`` if there is none yet. Makes nothing.
+
+    Raises ``BadSettings`` if the file cannot be used.
+    """
+    if settings.secret is None and secret_problem(settings) == ABSENT:
+        return None
+    return load_secret(settings)
+
+
+def secret_problem(settings: Settings) -> str | None:
+    """What is wrong with the file of the secret, or that it is ``ABSENT``."""
+    path = settings.data_dir / "secret"
+    try:
+        mode = path.stat().st_mode & 0o777
+        if len(path.read_text(encoding="ascii").strip()) < SHORTEST_SECRET:
+            return "is damaged: it is too short"
+    except FileNotFoundError:
+        return ABSENT
+    except OSError as exc:
+        return f"cannot be read: {exc.strerror}"
+    except ValueError:
+        return "is damaged: it is no text"
+    return f"may be read by others (mode {mode:o})" if mode & 0o077 else None
 
 
 def _stored_secret(path: Path) -> str:

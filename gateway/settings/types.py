@@ -6,6 +6,7 @@ Rule: a complaint says what is wanted and repeats nothing, because a value may b
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ SHORTEST_SECRET: Final = 32
 SLOWEST_RATE: Final = 1024
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) *([KMGTkmgt])(i?)B")
+_LETTERS: Final = "KMGT"
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -97,14 +100,35 @@ def _check_rate(value: int) -> int:
     return value
 
 
+def _size(value: object) -> object:
+    """Bytes, or with a unit: ``2GB`` is 2,000,000,000 and ``2GiB`` is 2,147,483,648."""
+    if not isinstance(value, str) or value.strip().isdigit():
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError("must be a number of bytes, or one with a unit such as 2GB or 512MiB")
+    number, letter, binary = found.groups()
+    factor = (1024 if binary else 1000) ** (1 + _LETTERS.index(letter.upper()))
+    return int(Decimal(number) * factor)
+
+
+def written_size(size: int) -> str:
+    """The same size in the largest unit that it is a whole number of."""
+    for power in range(len(_LETTERS), 0, -1):
+        if size and size % 1024**power == 0:
+            return f"{size // 1024**power}{_LETTERS[power - 1]}iB"
+    return str(size)
+
+
 def _extension(value: str) -> str:
     return value.removeprefix(".").lower()
 
 
-Bytes = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+BytesAtLeastOne = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
-Rate = Annotated[int, Field(ge=0), AfterValidator(_check_rate)]
+Rate = Annotated[int, BeforeValidator(_size), Field(ge=0), AfterValidator(_check_rate)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]

@@ -32,7 +32,8 @@ def test_config_shows_the_effective_settings_and_no_secret() -> None:
     assert 0 == shown.returncode
     assert "GATEWAY_PORT=1234\n" in shown.stdout
     assert "GATEWAY_SECRET=**********\n" in shown.stdout
-    assert "# ignored: GATEWAY_PROT is no setting\n" == shown.stderr
+    said = "# ignored: GATEWAY_PROT is no setting; did you mean GATEWAY_PORT?\n"
+    assert said == shown.stderr
 
 
 def test_what_config_shows_is_a_usable_env_file(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_bad_command_line_is_refused_with_status_2(arguments: list[str]) -> No
 
 def test_help_names_every_command_but_the_hidden_one() -> None:
     text = gateway("--help").stdout
-    for command in ("serve", "migrate", "check", "sweep", "scrub", "config", "admin"):
+    for command in ("serve", "migrate", "check", "sweep", "scrub", "config", "admin", "doctor"):
         assert f"\n    {command} " in text
     assert "worker" not in text
 

@@ -132,6 +132,52 @@ def test_bandwidth_limits(monkeypatch: pytest.MonkeyPatch, value: str, expected:
     assert (expected,) * 2 == (settings.device_bytes_per_second, settings.group_bytes_per_second)
 
 
+@pytest.mark.parametrize(
+    ("expected", "value", "written"),
+    [
+        pytest.param(2_000_000_000, "2GB", "1953125KiB", id="decimal"),
+        pytest.param(2 * 1024**3, "2GiB", "2GiB", id="binary"),
+        pytest.param(512 * 1024**2, " 512 MiB", "512MiB", id="with spaces"),
+        pytest.param(1536, "1.5KiB", "1536", id="a fraction"),
+        pytest.param(1_500, "1.5kB", "1500", id="a small letter"),
+        pytest.param(17, "17", "17", id="bytes"),
+    ],
+)
+def test_sizes_may_have_a_unit(
+    monkeypatch: pytest.MonkeyPatch, expected: int, value: str, written: str
+) -> None:
+    for name in ("MAX_FILE_BYTES", "MIN_FREE_BYTES", "MEMORY_STORE_BYTES"):
+        monkeypatch.setenv(f"GATEWAY_{name}", value)
+    configuration = read_configuration()
+    settings = configuration.settings
+    sizes = (settings.max_file_bytes, settings.min_free_bytes, settings.memory_store_bytes)
+    assert (expected,) * 3 == sizes
+    assert written == shown(configuration)["GATEWAY_MAX_FILE_BYTES"]
+
+
+@pytest.mark.parametrize("value", ["2G", "2 giga", "-1GB", "1.5", "GB", "1e3MB", "2GBB", "0x10"])
+def test_a_size_that_cannot_be_read_is_told_what_can(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    wanted = "must be a number of bytes, or one with a unit such as 2GB or 512MiB"
+    assert (f"GATEWAY_MAX_FILE_BYTES: {wanted}",) == refused(
+        monkeypatch, GATEWAY_MAX_FILE_BYTES=value
+    )
+
+
+@pytest.mark.parametrize(
+    ("unknown", "expected"),
+    [
+        ("GATEWAY_PROT", "GATEWAY_PORT"),
+        ("GATEWAY_DATADIR", "GATEWAY_DATA_DIR"),
+        ("GATEWAY_MAX_FILE_SIZE", "GATEWAY_MAX_FILE_BYTES"),
+        ("GATEWAY_SOMETHING_ELSE", None),
+    ],
+)
+def test_an_unknown_setting_is_guessed(unknown: str, expected: str | None) -> None:
+    assert expected == read_configuration(GROUPS).likely(unknown)
+
+
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,unix")
     monkeypatch.setenv("GATEWAY_ALLOWED_EXTENSIONS", ".BIN, img")
@@ -216,8 +262,9 @@ def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatc
     assert ("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD",) == problems
 
 
-def test_secrets_are_the_four_that_open_doors() -> None:
-    names = ("DATABASE_URL", "SECRET", "ADMIN_PASSWORD", "TRUSTED_PROXY_SECRET")
+def test_secrets_are_those_that_open_doors() -> None:
+    signing = ("LOSANT_SIGNING_SECRET", "LOSANT_SIGNING_SECRET_PREVIOUS")
+    names = ("DATABASE_URL", "SECRET", "ADMIN_PASSWORD", "TRUSTED_PROXY_SECRET", *signing)
     assert {f"GATEWAY_{name}" for name in names} == set(secret_variables(groups_of()))
 
 

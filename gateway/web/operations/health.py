@@ -18,6 +18,14 @@ Probe = Callable[[], Awaitable[None]]
 HEALTH_TYPE: Final = "application/health+json"
 
 
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What is known of the build that runs; empty where nobody said."""
+
+    commit: str = ""
+    time: str = ""
+
+
 @dataclass(slots=True)
 class Readiness:
     """What must answer for the gateway to be ready; ``draining`` once it is told to stop."""
@@ -43,19 +51,21 @@ class Readiness:
         return None
 
 
-async def health(request: web.Request) -> web.Response:
+def health_handler(build: Build) -> Callable[[web.Request], Awaitable[web.Response]]:
     """``GET /health``: the process is alive. Its clients know these fields."""
-    del request
-    return _response(
-        200,
-        {
-            "status": "pass",
-            "version": __version__,
-            "commit": "",
-            "description": "filestore service",
-            "build_time": "",
-        },
-    )
+    said = {
+        "status": "pass",
+        "version": __version__,
+        "commit": build.commit,
+        "description": "filestore service",
+        "build_time": build.time,
+    }
+
+    async def health(request: web.Request) -> web.Response:
+        del request
+        return _response(200, said)
+
+    return health
 
 
 def ready_handler(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:

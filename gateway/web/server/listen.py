@@ -39,6 +39,11 @@ class HttpServer:
         self.acceptor.close()
         await self.runner.cleanup()
 
+    async def cut(self) -> None:
+        """End every connection now."""
+        if self.runner.server is not None:
+            await self.runner.server.shutdown(0)
+
 
 async def listen(
     app: web.Application,
