@@ -238,5 +238,6 @@ DESCRIPTION: Final = Description(
     ),
     schemas=_SCHEMAS,
     refusal=TEXT,
+    refusal_type="text/plain",
     path_parameters={"id": UUID},
 )
