@@ -1,7 +1,7 @@
 """The engine: files are blobs plus rows, kept together under P1 to P3.
 
-Knows the order of things: bytes first, then the hook's word, then the row. Does not know
-HTTP, dialects, PostgreSQL or disks.
+Knows the order of things: bytes first, then the hook's word, then whether the caller still may,
+then the row. Does not know HTTP, dialects, PostgreSQL or disks.
 
 Rule: what the catalogue may have committed is never deleted here. Once a body is
 complete its commit runs in a task of its own, which a client that leaves cannot cancel.
@@ -12,7 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -56,7 +64,8 @@ class Deposit:
 
     ``expected`` is the id of the blob that must still be current (If-Match); ``NO_BLOB``: the
     file must still be without one. What is ``matching`` must be among the attributes of a file
-    that is filled.
+    that is filled. ``proof`` asks the dialect's own rule again, of the registry itself, and raises
+    what it raises: a body may take hours, and whoever sends it may have lost the right meanwhile.
     """
 
     access: Access
@@ -65,6 +74,7 @@ class Deposit:
     claims: Claims = field(default_factory=Claims)
     expected: UUID | None = None
     matching: Mapping[str, Any] = field(default_factory=dict)
+    proof: Callable[[], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if self.draft.scope != self.access.scope:
@@ -96,7 +106,7 @@ class Filestore:
         return self._blobs.stage(scope, algorithms=algorithms, expected_bytes=expected_bytes)
 
     async def deposit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:
-        """Check, seal, ask the hook, commit. On return bytes and row survive a power cut.
+        """Check, seal, ask the hook, ask for proof, commit: bytes and row survive a power cut then.
 
         Raises ``DigestMismatch``, ``Denied``, ``Conflict``, ``NotFound``,
         ``PreconditionFailed`` or a ``Failure``; after any of them nothing is stored,
@@ -207,6 +217,8 @@ class Filestore:
         draft, blob = deposit.draft, await writer.seal()
         try:
             await self._approve(deposit, blob)
+            if deposit.proof is not None and not deposit.access.is_fresh:
+                await deposit.proof()
             return await self._commit(deposit, blob)
         except CommitUnknown:
             return await self._resolve(blob)

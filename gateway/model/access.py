@@ -6,6 +6,7 @@ Does not know how a credential is proved (``identity``) nor where it was found (
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
@@ -60,6 +61,8 @@ class Principal:
 
 
 ADMIN_ROLE: Final = "admin"
+FRESH_SECONDS: Final = 0.1
+"""For how long a right that was proved is not asked about again before a change is committed."""
 
 
 class GroupRole(Enum):
@@ -77,7 +80,10 @@ class GroupRole(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One operation on one file (or on a listing, when ``name`` is empty)."""
+    """One operation on one file (or on a listing, when ``name`` is empty).
+
+    ``proved_at`` is when it was found to be allowed, by ``time.monotonic``.
+    """
 
     principal: Principal
     action: Action
@@ -85,3 +91,9 @@ class Access:
     scope: Scope
     name: str = ""
     authorization: str | None = None
+    proved_at: float = field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was found to be allowed so shortly ago that nobody could tell the order."""
+        return time.monotonic() - self.proved_at < FRESH_SECONDS

@@ -6,8 +6,13 @@ A key or a token comes behind its own scheme (``Thing``, ``Bearer``), or as the 
 Basic with any user name, for clients that know nothing else, or bare, as Mainflux took it once.
 The last two say nothing of what it is: a token is told from a key by its form.
 
+A body may take long, and a right may end meanwhile. So whatever is changed after a body was read
+is proved again before it is changed: for JSON the credential, by whoever reads it; for an upload
+the dialect's whole rule, by the engine, just before the commit.
+
 Rule: Basic is what a browser may repeat by itself, so it is not taken from a page of another
-origin. A credential is looked for in one place only: the one Authorization header.
+origin. A credential is looked for in one place only: the one Authorization header. What is proved
+again is asked of the registry itself, never of what is remembered.
 """
 
 from __future__ import annotations
@@ -15,7 +20,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,10 +31,10 @@ from aiohttp import web
 
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
-from gateway.model.access import Principal
+from gateway.model.access import FRESH_SECONDS, Access, Principal
 from gateway.model.change import ChangeListener
-from gateway.model.errors import Unauthenticated
-from gateway.traffic.credentials import PrincipalCache
+from gateway.model.errors import Forbidden, Unauthenticated
+from gateway.traffic.credentials import PrincipalCache, Prove
 from gateway.web.proxies import TrustedPeers, single_header
 
 
@@ -48,6 +56,18 @@ class Callers:
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){2}")
 _SCHEMES: Final = frozenset({"basic", "bearer", "thing", "external", "digest", "negotiate"})
 
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Who a request's credential was found to be of, when, and how to find out again."""
+
+    principal: Principal
+    prove: Callable[[], Awaitable[Principal]]
+    at: float
+
+
+PROVED: Final = web.RequestKey("proved", Proved)
+_AGAIN: Final = web.RequestKey("again", bool)
 CALLERS: Final = web.AppKey("callers", Callers)
 
 
@@ -122,11 +142,42 @@ async def bearer(request: web.Request) -> Principal:
 
 async def thing_of(request: web.Request, key: str) -> Principal:
     """The thing whose key this is, wherever it stood. Raises ``Forbidden``."""
-    callers = request.app[CALLERS]
-    return await callers.credentials.principal("thing", key, callers.registry.thing_by_key)
+    return await proved(request, "thing", key, request.app[CALLERS].registry.thing_by_key)
 
 
 async def user_of(request: web.Request, token: str) -> Principal:
     """The user whose token this is, wherever it stood. Raises ``Unauthenticated``."""
-    callers = request.app[CALLERS]
-    return await callers.credentials.principal("bearer", token, callers.registry.user_by_token)
+    return await proved(request, "bearer", token, request.app[CALLERS].registry.user_by_token)
+
+
+async def proved(request: web.Request, scheme: str, value: str, prove: Prove) -> Principal:
+    """Whose credential ``value`` is, as is remembered for a moment, or as ``prove`` finds out."""
+    at = time.monotonic()
+    if request.get(_AGAIN):
+        found = await prove(value)
+    else:
+        found = await request.app[CALLERS].credentials.principal(scheme, value, prove)
+    request[PROVED] = Proved(found, partial(prove, value), at)
+    return found
+
+
+async def prove_again(request: web.Request) -> None:
+    """The request's credential once more, unless it was proved just now.
+
+    Raises as at first, and ``Forbidden`` if it is not of the same caller in the same role.
+    """
+    known = request.get(PROVED)
+    if known is None or time.monotonic() - known.at < FRESH_SECONDS:
+        return
+    if await known.prove() != known.principal:
+        raise Forbidden()
+
+
+async def permit_again(
+    request: web.Request, access: Access, permit: Callable[[], Awaitable[Access]]
+) -> None:
+    """A dialect's own rule once more. Raises as ``permit``, ``Forbidden`` for another access."""
+    request[_AGAIN] = True
+    found = await permit()
+    if (found.principal.id, found.scope) != (access.principal.id, access.scope):
+        raise Forbidden()

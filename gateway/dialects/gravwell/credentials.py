@@ -13,6 +13,7 @@ from gateway.identity.users import scope_of
 from gateway.model.access import Principal
 from gateway.model.file import Scope
 from gateway.web.authentication import CALLERS, bearer
+from gateway.web.authentication import user_of as proved_user
 from gateway.web.proxies import single_header
 
 TOKEN_HEADER: Final = "Gravwell-Token"  # noqa: S105 - the name of a header
@@ -41,8 +42,7 @@ async def user_of(request: web.Request) -> Principal:
     token = single_header(request, TOKEN_HEADER)
     if token is None:
         return await bearer(request)
-    callers = request.app[CALLERS]
-    return await callers.credentials.principal("bearer", token, callers.registry.user_by_token)
+    return await proved_user(request, token)
 
 
 async def caller_of(request: web.Request) -> Caller:

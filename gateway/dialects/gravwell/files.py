@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -33,7 +34,7 @@ from gateway.identity.users import scope_of
 from gateway.model.access import Access, Action
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope
-from gateway.web.authentication import CALLERS
+from gateway.web.authentication import CALLERS, permit_again
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
@@ -65,7 +66,9 @@ async def create(request: web.Request) -> web.StreamResponse:
         scope = await _permitted_owner(request, caller, meta)
         attributes = new_attributes(meta, meta.guid or uuid4(), upload.filename)
         draft = Draft(scope, str(thing), sniffer.content_type, attributes, thing)
-        deposit = Deposit(replace(access, scope=scope), draft, Mode.CREATE, upload.claims)
+        given = replace(access, scope=scope)
+        proof = partial(permit_again, request, given, partial(_still_creates, request, given, meta))
+        deposit = Deposit(given, draft, Mode.CREATE, upload.claims, proof=proof)
         record = await _files(request).deposit(deposit, upload.writer)
     return await _reply(request, record)
 
@@ -80,7 +83,9 @@ async def update(request: web.Request) -> web.StreamResponse:
     async with open_form(request, _limits(request)) as form:
         upload = await form.read_file(record.scope, tap=sniffer)
         draft = Draft(record.scope, record.name, sniffer.content_type, id=record.id)
-        deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected)
+        again = partial(_still_writes, request, access, record.id)
+        proof = partial(permit_again, request, access, again)
+        deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected, proof=proof)
         record = await _files(request).deposit(deposit, upload.writer)
     return await _reply(request, record)
 
@@ -163,6 +168,18 @@ async def _authorised(
     access = Access(caller.principal, action, DIALECT, scope, name, authorization)
     await request.app[CALLERS].hook.authorise(access)
     return access
+
+
+async def _still_creates(request: web.Request, access: Access, meta: Meta) -> Access:
+    caller = await caller_of(request)
+    scope = await _permitted_owner(request, caller, meta)
+    return replace(access, principal=caller.principal, scope=scope)
+
+
+async def _still_writes(request: web.Request, access: Access, file_id: UUID) -> Access:
+    caller, record = await caller_of(request), await _files(request).find_by_id(file_id)
+    check_writable(record, caller)
+    return replace(access, principal=caller.principal, scope=record.scope)
 
 
 async def _permitted_owner(request: web.Request, caller: Caller, meta: Meta) -> Scope:

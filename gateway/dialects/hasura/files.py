@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC
+from functools import partial
 from typing import Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID, uuid4
@@ -22,7 +23,7 @@ from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.byterange import RangePolicy
 from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope, check_id
-from gateway.web.authentication import CALLERS
+from gateway.web.authentication import CALLERS, permit_again
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
@@ -93,14 +94,19 @@ async def _authorise(request: web.Request, action: Action, file_id: str) -> Acce
 
     Whether there is such a file is looked at later, so that a refusal does not depend on it.
     """
+    access = await _permitted(request, action, file_id)
+    await request.app[CALLERS].hook.authorise(access)
+    return access
+
+
+async def _permitted(request: web.Request, action: Action, file_id: str) -> Access:
+    """Who asks for what, allowed by the policy if there is one."""
     policy = request.app[POLICY]
     principal = await find_caller(request) or _anonymous(policy, action)
     if policy is not None and not policy.allows(principal.role, action):
         raise Forbidden(f"no permission for role {principal.role}")
     authorization = single_header(request, "Authorization")
-    access = Access(principal, action, DIALECT, SCOPE, file_id, authorization)
-    await request.app[CALLERS].hook.authorise(access)
-    return access
+    return Access(principal, action, DIALECT, SCOPE, file_id, authorization)
 
 
 def _anonymous(policy: Policy | None, action: Action) -> Principal:
@@ -126,7 +132,9 @@ async def _receive(
         caller = access.principal
         attributes = {"user_id": int(caller.id), "user_role": caller.role}
         draft = Draft(SCOPE, access.name, upload.content_type, attributes)
-        deposit = Deposit(access, draft, mode, upload.claims, expected)
+        again = partial(_permitted, request, access.action, access.name)
+        proof = partial(permit_again, request, access, again)
+        deposit = Deposit(access, draft, mode, upload.claims, expected, proof=proof)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_shown(record))
 

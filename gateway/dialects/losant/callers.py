@@ -16,7 +16,7 @@ from gateway.dialects.losant.records import DIALECT, Application, ScopedCaller
 from gateway.dialects.losant.scopes import check_scope
 from gateway.dialects.losant.tokens import is_ours, whole_user
 from gateway.model.access import Access, Action, GroupRole
-from gateway.web.authentication import CALLERS, credential, user_of
+from gateway.web.authentication import CALLERS, credential, proved, user_of
 from gateway.web.proxies import single_header
 
 
@@ -69,7 +69,6 @@ async def _caller(request: web.Request) -> ScopedCaller:
     text = credential(request, "bearer")
     if not is_ours(text):
         return whole_user(await user_of(request, text))
-    tokens, remembered = request.app[LOSANT].tokens, request.app[CALLERS].credentials
-    proved = await remembered.principal("losant", text, tokens.prove)
-    assert isinstance(proved, ScopedCaller), "that is what a token of ours proves"
-    return proved
+    found = await proved(request, "losant", text, request.app[LOSANT].tokens.prove)
+    assert isinstance(found, ScopedCaller), "that is what a token of ours proves"
+    return found

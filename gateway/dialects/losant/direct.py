@@ -5,14 +5,17 @@ Rule: it completes the file as a presigned form would, and ends whatever form wa
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from gateway.catalogue.port import NO_BLOB
-from gateway.dialects.losant.callers import permitted_file
+from gateway.dialects.losant.callers import permitted, permitted_file
 from gateway.dialects.losant.context import LOSANT
 from gateway.dialects.losant.files import file_worded
+from gateway.dialects.losant.ids import path_id
 from gateway.dialects.losant.presigned import link_of
 from gateway.dialects.losant.query import link_seconds
 from gateway.dialects.losant.records import COMPLETED, awaited_upload, is_directory
@@ -21,6 +24,7 @@ from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole
 from gateway.model.errors import Conflict, Malformed, PreconditionFailed
 from gateway.model.file import Draft, FileRecord
+from gateway.web.authentication import permit_again
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.responses import json_reply
@@ -28,24 +32,32 @@ from gateway.web.uploads.context import Upload
 from gateway.web.uploads.form import open_form
 
 PART: Final = "privateFile"
+_ENDPOINT: Final = "privateFile.upload"
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
     """New bytes for a file; 200 and the file."""
-    _, access = await permitted_file(request, "privateFile.upload", GroupRole.EDITOR, Action.CREATE)
+    _, access = await permitted_file(request, _ENDPOINT, GroupRole.EDITOR, Action.CREATE)
     seconds = link_seconds(request)
     record = await request.app[LOSANT].files.find(access)
     if is_directory(record):
         raise Malformed("a directory has no content")
     async with open_form(request, file_field=PART) as form:
         received = await form.read_file(record.scope)
-        deposit = _deposit(access, record, received)
+        proof = partial(permit_again, request, access, partial(_permitted, request))
+        deposit = replace(_deposit(access, record, received), proof=proof)
         try:
             with file_worded():
                 record = await request.app[FILES].deposit(deposit, received.writer)
         except PreconditionFailed as exc:
             raise Conflict("the file has changed meanwhile") from exc
     return json_reply(shown_file(record, link_of(request, record, seconds)))
+
+
+async def _permitted(request: web.Request) -> Access:
+    """The same access, by our own rules. Raises as at first."""
+    found = await permitted(request, _ENDPOINT, GroupRole.EDITOR)
+    return found.access(Action.CREATE, path_id(request, "file"))
 
 
 def _deposit(access: Access, record: FileRecord, upload: Upload) -> Deposit:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
-from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
+from gateway.web.authentication import CALLERS, bearer, has_scheme, permit_again, thing_key
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.conditions import expected_blob
@@ -61,7 +62,8 @@ async def upload(request: web.Request) -> web.StreamResponse:
         upload = await form.read_file(access.scope)
         name = _allowed_name(request, upload.filename)
         draft = _draft(form.fields, upload, access.scope, name)
-        deposit = Deposit(access, draft, Mode.CREATE, upload.claims)
+        proof = _proof(request, access)
+        deposit = Deposit(access, draft, Mode.CREATE, upload.claims, proof=proof)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record), 201)
 
@@ -144,13 +146,21 @@ async def _everything(
 
 async def _authorise(request: web.Request, action: Action) -> Access:
     """Who asks for what, allowed by our own rules and by the hook; the body is unread."""
-    if "id" in request.match_info:
-        access = await _group_access(request, action)
-    else:
-        thing = await thing_key(request)
-        access = _access(request, thing, action, Scope(THINGS, thing.id), _name(request))
+    access = await _permitted(request, action)
     await request.app[CALLERS].hook.authorise(access)
     return access
+
+
+def _proof(request: web.Request, access: Access) -> Callable[[], Awaitable[None]]:
+    return partial(permit_again, request, access, partial(_permitted, request, access.action))
+
+
+async def _permitted(request: web.Request, action: Action) -> Access:
+    """Who asks for what, allowed by our own rules."""
+    if "id" in request.match_info:
+        return await _group_access(request, action)
+    thing = await thing_key(request)
+    return _access(request, thing, action, Scope(THINGS, thing.id), _name(request))
 
 
 async def _group_access(request: web.Request, action: Action) -> Access:
@@ -197,13 +207,16 @@ async def _replace(
     async with open_form(request) as form:
         upload = await form.read_file(access.scope)
         draft = _draft(form.fields, upload, access.scope, access.name)
-        deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected)
+        proof = _proof(request, access)
+        deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected, proof=proof)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record))
 
 
 async def _amend(request: web.Request, access: Access, expected: UUID | None) -> web.StreamResponse:
     body = await read_object(request)
+    if not access.is_fresh:
+        await _proof(request, access)()
     attributes: dict[str, Any] = {}
     if body.get("metadata") is not None:
         attributes["metadata"] = metadata_of(body)

@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
 from gateway.web import metrics
+from gateway.web.authentication import prove_again
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
 from gateway.web.uploads.context import UPLOADS, Limits
@@ -121,14 +122,18 @@ async def read_small(request: web.Request, bounds: Bounds = SMALL) -> bytes:
 async def read_json(request: web.Request, bounds: Bounds | None = None) -> object:
     """A JSON body as Python values; without ``bounds`` of any size that the deployment allows.
 
-    Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not.
+    Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not,
+    and as ``prove_again`` if the caller's credential ended while the body came.
     """
     if "json" not in request.content_type:
         raise UnsupportedMedia()
-    if bounds is not None:
-        return parse_json(await read_small(request, bounds))
     limits = request.app[UPLOADS].limits
-    return parse_json(await read_all(request, limits, limit_bytes=limits.json_bytes))
+    if bounds is not None:
+        text = await read_small(request, bounds)
+    else:
+        text = await read_all(request, limits, limit_bytes=limits.json_bytes)
+    await prove_again(request)
+    return parse_json(text)
 
 
 def parse_json(text: bytes | str) -> object:
