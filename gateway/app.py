@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 import signal
 import socket
@@ -58,6 +59,8 @@ from gateway.wiring import (
     open_stores,
 )
 
+# aiohttp's own pattern leaves braces out, which names may have.
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -145,15 +148,17 @@ def build_app(
                 owners[added] = dialect
     for route in docs.routes(described(dialects, prefix)):
         _mounted(app, route, prefix)
-    app.router.add_get("/health", health.health_handler(build))
-    app.router.add_get("/ready", health.ready_handler(readiness))
-    app.router.add_get("/metrics", metrics.metrics_handler(metrics_directory))
+    for outer in dict.fromkeys(("", prefix)):
+        app.router.add_get(f"{outer}/health", health.health_handler(build))
+        app.router.add_get(f"{outer}/ready", health.ready_handler(readiness))
+        app.router.add_get(f"{outer}/metrics", metrics.metrics_handler(metrics_directory))
     return app
 
 
 def _mounted(app: web.Application, route: Route, prefix: str) -> list[web.AbstractRoute]:
     """The route at the root and, unless it is not to be, under the prefix."""
-    paths = (route.path, prefix + route.path) if route.prefixed else (route.path,)
+    path = _PARAMETER.sub(r"{\1:[^/]+}", route.path)
+    paths = (path, prefix + path) if route.prefixed else (path,)
     return [
         app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
         for path in paths

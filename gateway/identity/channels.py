@@ -86,21 +86,25 @@ class Channels:
             await rows.disconnect(session, channel_ids, thing_ids)
 
     async def list_of_thing(
-        self, caller: Principal, thing_id: UUID, listing: EntityListing
+        self, caller: Principal, thing_id: UUID, listing: EntityListing, *, connected: bool = True
     ) -> Page[Channel]:
-        """The channels that a thing is connected to, as far as they may be seen."""
+        """The channels that a thing is connected to, or is not, as far as they may be seen."""
         owner = owner_filter(caller)
         if await find_thing(self._database, thing_id, owner) is None:
             raise NotFound()
-        return await rows.list_channels_of_thing(self._database, thing_id, owner, listing)
+        return await rows.list_channels_of_thing(
+            self._database, thing_id, owner, listing, connected=connected
+        )
 
     async def list_things(
-        self, caller: Principal, channel_id: UUID, listing: EntityListing
+        self, caller: Principal, channel_id: UUID, listing: EntityListing, *, connected: bool = True
     ) -> Page[Thing]:
-        """The things connected to a channel, as far as they may be seen."""
+        """The things that are connected to a channel, or are not, as far as they may be seen."""
         await self.get(caller, channel_id)
         owner = owner_filter(caller)
-        return await rows.list_things_of_channel(self._database, channel_id, owner, listing)
+        return await rows.list_things_of_channel(
+            self._database, channel_id, owner, listing, connected=connected
+        )
 
     async def connected(self, channel_id: UUID, thing_id: UUID) -> bool:
         """Whether the thing may send to the channel and read from it."""

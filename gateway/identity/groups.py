@@ -15,6 +15,7 @@ Rule: a caller without any role gets ``NotFound``, one whose role is too low ``F
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -51,14 +52,22 @@ class Groups:
 
     async def create(self, caller: Principal, draft: GroupDraft) -> UUID:
         """A new group, which the caller owns; below a parent, only for its admins."""
-        owner, group_id = maker_id(caller), uuid4()
-        async with self._database.transaction() as session:
-            if draft.parent_id is not None:
-                await check_group_role(session, caller, draft.parent_id, GroupRole.ADMIN)
-            await rows.add_group(session, group_id, owner, draft)
-            await rows.assign_user(session, group_id, owner, GroupRole.OWNER)
-            await add_scope(session, scope_of(group_id), actor=caller.id)
+        (group_id,) = await self.create_several(caller, [draft])
         return group_id
+
+    async def create_several(
+        self, caller: Principal, drafts: Sequence[GroupDraft]
+    ) -> Sequence[UUID]:
+        """All of the groups, or none."""
+        owner, ids = maker_id(caller), [uuid4() for _ in drafts]
+        async with self._database.transaction() as session:
+            for group_id, draft in zip(ids, drafts, strict=True):
+                if draft.parent_id is not None:
+                    await check_group_role(session, caller, draft.parent_id, GroupRole.ADMIN)
+                await rows.add_group(session, group_id, owner, draft)
+                await rows.assign_user(session, group_id, owner, GroupRole.OWNER)
+                await add_scope(session, scope_of(group_id), actor=caller.id)
+        return ids
 
     async def get(self, caller: Principal, group_id: UUID) -> Group:
         """One group."""
@@ -71,6 +80,28 @@ class Groups:
     async def list(self, caller: Principal, listing: EntityListing) -> Page[Group]:
         """The groups that the caller is in."""
         return await rows.list_groups(self._database, owner_filter(caller), listing)
+
+    async def list_related(
+        self, caller: Principal, group_id: UUID, listing: EntityListing, *, above: bool, levels: int
+    ) -> Page[Group]:
+        """The group and those above or below it, ``levels`` of them, that the caller is in."""
+        await check_group_role(self._database, caller, group_id, GroupRole.VIEWER)
+        member = owner_filter(caller)
+        return await rows.list_related(
+            self._database, group_id, member, listing, above=above, levels=levels
+        )
+
+    async def list_of_member(
+        self, caller: Principal, member_id: UUID, listing: EntityListing
+    ) -> Page[Group]:
+        """The groups of a user, for themselves and admins, or of a thing. Raises ``NotFound``."""
+        if member_id == user_id(caller):
+            return await rows.list_groups(self._database, member_id, listing)
+        with contextlib.suppress(NotFound):
+            return await self.list_of_thing(caller, member_id, listing)
+        if not caller.is_admin:
+            raise NotFound()
+        return await rows.list_groups(self._database, member_id, listing)
 
     async def list_of_thing(
         self, caller: Principal, thing_id: UUID, listing: EntityListing

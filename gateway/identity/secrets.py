@@ -138,8 +138,13 @@ def check_password(password: object) -> str:
 
 
 def new_thing_key() -> str:
-    """A key of 256 random bits, in 43 characters."""
-    return secrets.token_urlsafe(32)
+    """A key of some 256 random bits, in 43 characters, of which the first is no dash.
+
+    Command lines take what begins with one for an option.
+    """
+    while (key := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return key
 
 
 def check_thing_key(key: object) -> str:

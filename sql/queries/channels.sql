@@ -79,6 +79,34 @@ select count(*)
   from connections n join things t on t.id = n.thing_id
  where n.channel_id = $1 and may_thing($2, t, 'read');
 
+-- name: list_channels_not_of_thing
+-- $1 thing_id  $2 user_id who may see the channels, or null for anybody  $3 limit  $4 offset
+select c.id, c.owner_id, c.name, c.metadata
+  from visible_channels($2) c
+ where not exists (select 1 from connections n where n.channel_id = c.id and n.thing_id = $1)
+ order by c.created_at, c.id
+ limit $3 offset $4;
+
+-- name: count_channels_not_of_thing
+-- $1 thing_id  $2 user_id who may see the channels, or null for anybody
+select count(*)
+  from visible_channels($2) c
+ where not exists (select 1 from connections n where n.channel_id = c.id and n.thing_id = $1);
+
+-- name: list_things_not_of_channel
+-- $1 channel_id  $2 user_id who may see the things, or null for anybody  $3 limit  $4 offset
+select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
+  from visible_things($2) t
+ where not exists (select 1 from connections n where n.thing_id = t.id and n.channel_id = $1)
+ order by t.created_at, t.id
+ limit $3 offset $4;
+
+-- name: count_things_not_of_channel
+-- $1 channel_id  $2 user_id who may see the things, or null for anybody
+select count(*)
+  from visible_things($2) t
+ where not exists (select 1 from connections n where n.thing_id = t.id and n.channel_id = $1);
+
 -- name: count_channels
 -- Without a filter the tally, and what others share, is the answer; with one, what passes is
 -- counted.

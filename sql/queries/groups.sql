@@ -59,6 +59,66 @@ select count(*)
         select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
  where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3;
 
+-- name: list_groups_below
+-- The group itself first, then by distance.
+-- $1 group_id  $2 user_id who must be in the groups, or null  $3 levels  $4 limit  $5 offset
+with recursive related as (
+    select id, parent_id, 0 as distance from groups where id = $1
+    union all
+    select g.id, g.parent_id, r.distance + 1
+      from related r join groups g on g.parent_id = r.id
+     where r.distance + 1 < $3::int)
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+       g.created_at, g.updated_at
+  from related r join groups g on g.id = r.id
+ where ($2::uuid is null
+        or exists (select 1 from group_roles m where m.group_id = r.id and m.user_id = $2))
+ order by r.distance, g.created_at, g.id
+ limit $4 offset $5;
+
+-- name: count_groups_below
+-- $1 group_id  $2 user_id who must be in the groups, or null  $3 levels
+with recursive related as (
+    select id, parent_id, 0 as distance from groups where id = $1
+    union all
+    select g.id, g.parent_id, r.distance + 1
+      from related r join groups g on g.parent_id = r.id
+     where r.distance + 1 < $3::int)
+select count(*)
+  from related r
+ where ($2::uuid is null
+        or exists (select 1 from group_roles m where m.group_id = r.id and m.user_id = $2));
+
+-- name: list_groups_above
+-- The group itself first, then by distance.
+-- $1 group_id  $2 user_id who must be in the groups, or null  $3 levels  $4 limit  $5 offset
+with recursive related as (
+    select id, parent_id, 0 as distance from groups where id = $1
+    union all
+    select g.id, g.parent_id, r.distance + 1
+      from related r join groups g on g.id = r.parent_id
+     where r.distance + 1 < $3::int)
+select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+       g.created_at, g.updated_at
+  from related r join groups g on g.id = r.id
+ where ($2::uuid is null
+        or exists (select 1 from group_roles m where m.group_id = r.id and m.user_id = $2))
+ order by r.distance, g.created_at, g.id
+ limit $4 offset $5;
+
+-- name: count_groups_above
+-- $1 group_id  $2 user_id who must be in the groups, or null  $3 levels
+with recursive related as (
+    select id, parent_id, 0 as distance from groups where id = $1
+    union all
+    select g.id, g.parent_id, r.distance + 1
+      from related r join groups g on g.id = r.parent_id
+     where r.distance + 1 < $3::int)
+select count(*)
+  from related r
+ where ($2::uuid is null
+        or exists (select 1 from group_roles m where m.group_id = r.id and m.user_id = $2));
+
 -- name: groups_of_thing
 -- $1 thing_id
 select group_id from group_things where thing_id = $1 order by assigned_at, group_id;

@@ -35,7 +35,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = await read_json(request)
     items = [body] if isinstance(body, dict) else as_list(body, "the body")
     made = await _channels(request).create(caller, [_draft(item) for item in items])
-    headers = location_of(request, made[0].id) if len(made) == 1 else {}
+    headers = location_of("channels", made[0].id) if len(made) == 1 else {}
     return json_reply({"channels": [shown_channel(c) for c in made]}, 201, headers)
 
 

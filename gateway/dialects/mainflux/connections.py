@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from gateway.dialects.mainflux.channels import shown_channel
 from gateway.dialects.mainflux.fields import (
+    entity_id,
     ids_of,
     listing_of,
     page_of,
@@ -17,6 +19,7 @@ from gateway.dialects.mainflux.fields import (
     read_object,
     shown_listing,
 )
+from gateway.dialects.mainflux.query import query_flag
 from gateway.dialects.mainflux.things import shown_thing
 from gateway.identity.registry import Registry
 from gateway.model.errors import TooLarge
@@ -62,20 +65,22 @@ async def disconnect_one(request: web.Request) -> web.StreamResponse:
 
 
 async def list_channels(request: web.Request) -> web.StreamResponse:
-    """``GET /things/{id}/channels``, in order of connection."""
+    """``GET /things/{id}/channels``, in order of connection; the others, if it is so asked."""
     caller = await bearer(request)
     paging, listing = listing_of(request)
-    listed = _registry(request).channels.list_of_thing
+    connected = not query_flag(request, "disconnected")
+    listed = partial(_registry(request).channels.list_of_thing, connected=connected)
     page, listing = await page_of(listing, listed, caller, path_id(request))
     shown = [shown_channel(channel) for channel in page.items]
     return json_reply({**shown_listing(page, listing, paging), "channels": shown})
 
 
 async def list_things(request: web.Request) -> web.StreamResponse:
-    """``GET /channels/{id}/things``, in order of connection."""
+    """``GET /channels/{id}/things``, in order of connection; the others, if it is so asked."""
     caller, things = await bearer(request), _registry(request).things
     paging, listing = listing_of(request)
-    listed = _registry(request).channels.list_things
+    connected = not query_flag(request, "disconnected")
+    listed = partial(_registry(request).channels.list_things, connected=connected)
     page, listing = await page_of(listing, listed, caller, path_id(request))
     shown = [shown_thing(thing, caller, things) for thing in page.items]
     return json_reply({**shown_listing(page, listing, paging), "things": shown})
@@ -83,7 +88,9 @@ async def list_things(request: web.Request) -> web.StreamResponse:
 
 async def _both(request: web.Request) -> tuple[list[UUID], list[UUID]]:
     body = await read_object(request)
-    channels, things = ids_of(body, "channel_ids"), ids_of(body, "thing_ids")
+    alone = body.get("channel_id")  # as since April 2024
+    channels = [entity_id(alone)] if alone else ids_of(body, "channel_ids")
+    things = ids_of(body, "thing_ids")
     if len(channels) * len(things) > _MOST_CONNECTIONS:
         raise TooLarge(f"these are more than {_MOST_CONNECTIONS} connections")
     return channels, things

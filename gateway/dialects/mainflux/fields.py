@@ -115,7 +115,7 @@ def listing_of(request: web.Request, *, name: str = "name") -> tuple[Paging, Ent
     ``name`` is the parameter that holds a part of the name. No limit means the largest page,
     since it is made in memory. Raises ``BadQuery``.
     """
-    paging = paging_of(request, orders=(EntityOrder.NAME, EntityOrder.ID))
+    paging = paging_of(request, orders=(EntityOrder.NAME, EntityOrder.ID), minus_one=True)
     metadata = query_value(request, "metadata")
     return paging, EntityListing(
         offset=paging.offset,
@@ -183,6 +183,9 @@ def with_metadata(shown: dict[str, object], metadata: Mapping[str, Any]) -> Show
     return {**shown, "metadata": metadata} if metadata else shown
 
 
-def location_of(request: web.Request, entity: UUID) -> Mapping[str, str]:
-    """The Location of what was just created in the collection that the request names."""
-    return {"Location": f"{request.path}/{entity}"}
+def location_of(collection: str, entity: UUID) -> Mapping[str, str]:
+    """The Location of what was just created, such as ``/things/<id>``.
+
+    Never below the prefix, for clients take the id to be what follows ``/things/``.
+    """
+    return {"Location": f"/{collection}/{entity}"}

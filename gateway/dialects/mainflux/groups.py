@@ -6,6 +6,7 @@ Members are named by id, as published; a user may also be given as an object wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -37,19 +38,29 @@ from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
+from gateway.web.uploads.body import read_json
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """``POST /groups``: a new group, 201."""
-    caller = await bearer(request)
-    body = await read_object(request)
-    draft = GroupDraft(
+    """``POST /groups``: a new group, 201; or, as since April 2024, all of a list or none."""
+    caller, groups = await bearer(request), _groups(request)
+    body = await read_json(request)
+    if isinstance(body, list):
+        drafts = [_draft(as_object(item, "a group")) for item in as_list(body, "the body")]
+        made = await groups.create_several(caller, drafts)
+        shown = [shown_group(await groups.get(caller, group)) for group in made]
+        return json_reply({"groups": shown}, 201)
+    draft = _draft(as_object(body, "the body"))
+    return empty_reply(201, location_of("groups", await groups.create(caller, draft)))
+
+
+def _draft(body: Mapping[str, Any]) -> GroupDraft:
+    return GroupDraft(
         name=check_label(body.get("name"), "name", required=True),
         description=check_label(body.get("description"), "description", lines=True),
         metadata=metadata_of(body),
         parent_id=entity_id(body["parent_id"]) if body.get("parent_id") else None,
     )
-    return empty_reply(201, location_of(request, await _groups(request).create(caller, draft)))
 
 
 async def view(request: web.Request) -> web.StreamResponse:

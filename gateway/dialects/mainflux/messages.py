@@ -10,7 +10,13 @@ from uuid import UUID
 from aiohttp import web
 
 from gateway.dialects.mainflux.fields import path_id
-from gateway.dialects.mainflux.query import BadQuery, query_number, query_value
+from gateway.dialects.mainflux.query import (
+    BadQuery,
+    asks_for_all,
+    query_flag,
+    query_number,
+    query_value,
+)
 from gateway.messaging.records import Comparator, MessageQuery, Origin
 from gateway.messaging.render import shown_message
 from gateway.messaging.senml import parse_pack
@@ -25,12 +31,10 @@ _FORMAT: Final = "messages"
 _DEFAULT_LIMIT: Final = 10
 _MOST: Final = 1000
 _SUBTOPIC_CHARACTERS: Final = 1024
-_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 async def send(request: web.Request) -> web.StreamResponse:
-    """``POST /http/channels/{id}/messages[/{subtopic}]``: a SenML pack, 202."""
+    """``POST /http/channels/{id}/messages[/[{subtopic}]]``: a SenML pack, 202."""
     channel_id = path_id(request)
     publisher = await _connected_thing(request, channel_id)
     origin = Origin(channel_id, publisher, subtopic=_subtopic_of(request))
@@ -90,7 +94,8 @@ def _subtopic_of(request: web.Request) -> str:
 def _wanted(request: web.Request) -> MessageQuery:
     if query_value(request, "format", _FORMAT) != _FORMAT:
         raise BadQuery()
-    limit = query_number(request, "limit", 0) or _DEFAULT_LIMIT
+    # -1 asks for all: as many as a page can have.
+    limit = _MOST if asks_for_all(request) else query_number(request, "limit", 0) or _DEFAULT_LIMIT
     if limit > _MOST:
         raise BadQuery()
     return MessageQuery(
@@ -104,7 +109,7 @@ def _wanted(request: web.Request) -> MessageQuery:
         until=_number(request, "to"),
         value=_number(request, "v"),
         comparator=_comparator(request),
-        bool_value=_flag(request, "vb"),
+        bool_value=query_flag(request, "vb"),
         string_value=_text(request, "vs"),
         data_value=_text(request, "vd"),
     )
@@ -141,15 +146,8 @@ def _comparator(request: web.Request) -> Comparator:
         raise BadQuery() from exc
 
 
-def _flag(request: web.Request, key: str) -> bool | None:
-    text = query_value(request, key)
-    if text and text not in _TRUE | _FALSE:
-        raise BadQuery()
-    return text in _TRUE if text else None
-
-
 ROUTES: Final = (
     Route("POST", "/http/channels/{id}/messages", send),
-    Route("POST", "/http/channels/{id}/messages/{subtopic:.+}", send),
+    Route("POST", "/http/channels/{id}/messages/{subtopic:.*}", send),
     Route("GET", "/channels/{id}/messages", read),
 )

@@ -48,7 +48,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         description=check_label(body.get("description"), "description", lines=True),
         metadata=metadata_of(body),
     )
-    return empty_reply(201, location_of(request, await _orgs(request).create(caller, draft)))
+    return empty_reply(201, location_of("orgs", await _orgs(request).create(caller, draft)))
 
 
 async def view(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,8 @@ _DEFAULT_LIMIT: Final = 10
 MOST_SHOWN: Final = 200
 _UNSIGNED: Final = re.compile(r"[0-9]{1,15}")
 _DIRECTIONS: Final = ("asc", "desc")
+_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class BadQuery(Malformed):
@@ -58,11 +60,32 @@ def query_number(request: web.Request, key: str, default: int) -> int:
     return int(text)
 
 
+def query_flag(request: web.Request, key: str) -> bool | None:
+    """A truth value as Go parses it; ``None`` without one. Raises ``BadQuery``."""
+    text = query_value(request, key)
+    if text and text not in _TRUE | _FALSE:
+        raise BadQuery()
+    return text in _TRUE if text else None
+
+
+def asks_for_all(request: web.Request) -> bool:
+    """Whether ``limit`` is -1, by which some generations mean no limit. Raises ``BadQuery``."""
+    return query_value(request, "limit") == "-1"
+
+
 def paging_of(
-    request: web.Request, *, orders: Collection[str] = (), default_direction: str = ""
+    request: web.Request,
+    *,
+    orders: Collection[str] = (),
+    default_direction: str = "",
+    minus_one: bool = False,
 ) -> Paging:
-    """``limit`` (default 10, at most 200, 0 for all), ``offset``, ``order`` and ``dir``."""
-    limit = query_number(request, "limit", _DEFAULT_LIMIT)
+    """``limit`` (default 10, at most 200, 0 for all), ``offset``, ``order`` and ``dir``.
+
+    ``minus_one`` is for lists where a ``limit`` of -1 means all as well.
+    """
+    everything = minus_one and asks_for_all(request)
+    limit = 0 if everything else query_number(request, "limit", _DEFAULT_LIMIT)
     order = query_value(request, "order")
     direction = query_value(request, "dir", default_direction)
     if limit > MOST_SHOWN or (order and order not in orders):

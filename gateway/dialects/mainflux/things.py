@@ -40,7 +40,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = await read_json(request)
     items = [body] if isinstance(body, dict) else as_list(body, "the body")
     made = await things.create(caller, [_draft(item) for item in items])
-    headers = location_of(request, made[0].id) if len(made) == 1 else {}
+    headers = location_of("things", made[0].id) if len(made) == 1 else {}
     return json_reply({"things": [shown_thing(t, caller, things) for t in made]}, 201, headers)
 
 

@@ -35,7 +35,7 @@ async def register(request: web.Request) -> web.StreamResponse:
     user = await users.register(
         text_of(body, "email"), text_of(body, "password"), metadata_of(body), creator=creator
     )
-    return empty_reply(201, location_of(request, user.id))
+    return empty_reply(201, location_of("users", user.id))
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:
@@ -48,7 +48,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 async def view(request: web.Request) -> web.StreamResponse:
     """``GET /users/{id}``."""
     caller = await bearer(request)
-    return json_reply(_shown(await _users(request).get(caller, path_id(request))))
+    return json_reply(shown_user(await _users(request).get(caller, path_id(request))))
 
 
 async def list_users(request: web.Request) -> web.StreamResponse:
@@ -56,7 +56,7 @@ async def list_users(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     _, listing = listing_of(request, name="email")
     page, listing = await page_of(listing, _users(request).list, caller)
-    shown = [_shown(user) for user in page.items]
+    shown = [shown_user(user) for user in page.items]
     return json_reply({**shown_page(page, listing), "Users": shown, "users": shown})
 
 
@@ -94,7 +94,8 @@ def _users(request: web.Request) -> Users:
     return request.app[CALLERS].registry.users
 
 
-def _shown(user: User) -> Shown:
+def shown_user(user: User) -> Shown:
+    """An account."""
     return with_metadata({"id": str(user.id), "email": user.email}, user.metadata)
 
 

@@ -94,22 +94,32 @@ async def connected(queries: Queries, channel_id: UUID, thing_id: UUID) -> bool:
 
 
 async def list_channels_of_thing(
-    queries: Queries, thing_id: UUID, user: UUID | None, listing: EntityListing
+    queries: Queries,
+    thing_id: UUID,
+    user: UUID | None,
+    listing: EntityListing,
+    *,
+    connected: bool,
 ) -> Page[Channel]:
-    """A page of the thing's channels, in order of connection."""
-    total = await queries.value("count_channels_of_thing", thing_id, user)
-    page = (listing.limit, listing.offset)
-    rows = await queries.rows("list_channels_of_thing", thing_id, user, *page)
+    """A page of the thing's channels, in order of connection, or of all others."""
+    which = "channels_of_thing" if connected else "channels_not_of_thing"
+    total = await queries.value(f"count_{which}", thing_id, user)
+    rows = await queries.rows(f"list_{which}", thing_id, user, listing.limit, listing.offset)
     return Page(total, [_channel(row) for row in rows])
 
 
 async def list_things_of_channel(
-    queries: Queries, channel_id: UUID, user: UUID | None, listing: EntityListing
+    queries: Queries,
+    channel_id: UUID,
+    user: UUID | None,
+    listing: EntityListing,
+    *,
+    connected: bool,
 ) -> Page[Thing]:
-    """A page of the channel's things, in order of connection."""
-    total = await queries.value("count_things_of_channel", channel_id, user)
-    page = (listing.limit, listing.offset)
-    rows = await queries.rows("list_things_of_channel", channel_id, user, *page)
+    """A page of the channel's things, in order of connection, or of all others."""
+    which = "things_of_channel" if connected else "things_not_of_channel"
+    total = await queries.value(f"count_{which}", channel_id, user)
+    rows = await queries.rows(f"list_{which}", channel_id, user, listing.limit, listing.offset)
     return Page(total, [thing_of(row) for row in rows])
 
 

@@ -61,6 +61,23 @@ async def list_groups(queries: Queries, member: UUID | None, listing: EntityList
     return Page(total, [group_of(row) for row in rows])
 
 
+async def list_related(
+    queries: Queries,
+    group_id: UUID,
+    member: UUID | None,
+    listing: EntityListing,
+    *,
+    above: bool,
+    levels: int,
+) -> Page[Group]:
+    """A page of the group and those above or below it, that the user is in, or of all."""
+    which = "groups_above" if above else "groups_below"
+    asked = (group_id, member, levels)
+    total = await queries.value(f"count_{which}", *asked)
+    rows = await queries.rows(f"list_{which}", *asked, listing.limit, listing.offset)
+    return Page(total, [group_of(row) for row in rows])
+
+
 async def list_groups_of_thing(
     queries: Queries, thing_id: UUID, member: UUID | None, listing: EntityListing
 ) -> Page[Group]:

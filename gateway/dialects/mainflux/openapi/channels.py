@@ -25,6 +25,7 @@ from gateway.web.openapi.vocabulary import (
     array,
     json_response,
     named,
+    query,
     record,
 )
 
@@ -49,6 +50,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     ),
     "ThingToAccess": record({"thing_id": TEXT}),
 }
+
+_DISCONNECTED: Final = query(
+    "disconnected", {"type": "boolean"}, "Those that are not connected instead."
+)
 
 CHAPTER: Final = Chapter(
     "Mainflux channels",
@@ -125,14 +130,14 @@ CHAPTER: Final = Chapter(
             responses={200: json_response("One page", named("ChannelPage"))},
             refusals=(401, 404),
             credentials=USER,
-            parameters=NAMED_LISTING,
+            parameters=(*NAMED_LISTING, _DISCONNECTED),
         ),
         "GET /channels/{id}/things": Operation(
             "List the things connected to a channel",
             responses={200: json_response("One page", named("ThingPage"))},
             refusals=(401, 404),
             credentials=USER,
-            parameters=NAMED_LISTING,
+            parameters=(*NAMED_LISTING, _DISCONNECTED),
         ),
         "POST /identify/channels/{id}/access-by-key": Operation(
             "Find out whose key this is, and whether it may use the channel",

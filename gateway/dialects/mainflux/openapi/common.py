@@ -27,8 +27,8 @@ LABEL: Final[Schema] = {"type": ["string", "null"], "maxLength": 1024}
 
 LIMIT: Final = query(
     "limit",
-    {"type": "integer", "minimum": 0, "maximum": 200, "default": 10},
-    "How many at most; 0 for all.",
+    {"type": "integer", "minimum": -1, "maximum": 200, "default": 10},
+    "How many at most; 0 or -1 for as many as a page can have.",
 )
 OFFSET: Final = query("offset", {"type": "integer", "minimum": 0, "default": 0})
 DIRECTION: Final = query("dir", {"enum": ["asc", "desc"]})

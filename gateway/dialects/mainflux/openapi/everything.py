@@ -8,6 +8,7 @@ from gateway.dialects.mainflux.openapi import (
     channels,
     common,
     files,
+    generations,
     groups,
     keys,
     messages,
@@ -31,6 +32,7 @@ DESCRIPTION: Final = Description(
         keys.CHAPTER,
         messages.CHAPTER,
         webhooks.CHAPTER,
+        generations.CHAPTER,
     ),
     schemas={
         **common.SCHEMAS,
@@ -44,6 +46,7 @@ DESCRIPTION: Final = Description(
         **policies.SCHEMAS,
         **messages.SCHEMAS,
         **webhooks.SCHEMAS,
+        **generations.SCHEMAS,
     },
     refusal=common.REFUSAL,
     path_parameters=common.PATH_PARAMETERS,

@@ -98,10 +98,17 @@ CHAPTER: Final = Chapter(
     {
         "POST /groups": Operation(
             "Create a group, which the caller owns",
-            responses={201: Response("Created", headers=LOCATION)},
+            responses={201: Response("Created; of a list, all of them", headers=LOCATION)},
             refusals=(401, 403, 404),
             credentials=USER,
-            body={JSON: named("GroupDraft")},
+            body={
+                JSON: {
+                    "anyOf": [
+                        named("GroupDraft"),
+                        {"type": "array", "items": named("GroupDraft"), "minItems": 1},
+                    ]
+                }
+            },
         ),
         "GET /groups": Operation(
             "List the groups that the caller is in",
