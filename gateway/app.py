@@ -226,6 +226,8 @@ def _warn(settings: Settings) -> None:
     """Say what is allowed and may not be meant."""
     if settings.store == "memory":
         _log.warning("blobs are kept in memory: they end with this process")
+    if settings.open_registration == "auto" and not settings.registration_is_open:
+        _log.info("registration is closed: not alone on loopback, GATEWAY_OPEN_REGISTRATION=auto")
     if settings.database_url is None and settings.min_free_bytes < MOST_LOG_BYTES:
         _log.warning("GATEWAY_MIN_FREE_BYTES is less than what the embedded PostgreSQL may need")
 

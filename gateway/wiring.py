@@ -108,7 +108,7 @@ async def open_stores(
             database,
             load_secret(settings).encode(),
             issuer=deployment.token_issuer,
-            open_registration=settings.open_registration,
+            open_registration=settings.registration_is_open,
             token_seconds=settings.token_seconds,
             grace_seconds=settings.garbage_grace_seconds,
             adopt=adopt,

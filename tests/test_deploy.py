@@ -107,7 +107,15 @@ def test_the_example_can_be_used_as_it_is(
         monkeypatch.setenv(name, value)
     settings = read_configuration(groups_of()[1:]).settings
     assert settings.accel == ACCEL
+    assert not settings.registration_is_open
     assert str(settings.data_dir) == DATA_DIR
+
+
+def test_nobody_registers_where_it_is_deployed_unless_it_is_opened() -> None:
+    """Said, and not left to what ``auto`` makes of the rest."""
+    said = "GATEWAY_OPEN_REGISTRATION"
+    assert dict(env_lines(commented=False))[said] == "false"
+    assert compose()["services"]["gateway"]["environment"][said] == "false"
 
 
 def test_the_internal_location_has_one_name_everywhere() -> None:

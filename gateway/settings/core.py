@@ -33,6 +33,7 @@ from gateway.settings.types import (
     Email,
     HttpUrl,
     Location,
+    Openness,
     Origins,
     Password,
     Peers,
@@ -41,6 +42,7 @@ from gateway.settings.types import (
     Seconds,
     SecondsOrZero,
     Secret,
+    is_loopback,
     written_size,
 )
 
@@ -154,8 +156,10 @@ class Settings(SettingsGroup):
     )
     workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
     io_threads: int = Field(4, ge=1, le=256, description="Disk and hash threads, per worker.")
-    open_registration: bool = Field(
-        True, description="Anybody may create a user; else only an administrator."
+    open_registration: Openness = Field(
+        "auto",
+        description="Anybody may create a user; else only who is allowed to. `auto`: anybody, but "
+        "only while the gateway listens on loopback and trusts no proxy.",
     )
     token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
     stall_seconds: Seconds = Field(
@@ -225,6 +229,14 @@ class Settings(SettingsGroup):
         description="Short cuts that are taken: `all`, `off`, a comma list of those, or, each with "
         "a `-`, of those that are not. To find out whether one of them is at fault.",
     )
+
+    @property
+    def registration_is_open(self) -> bool:
+        """Whether anybody may create a user."""
+        if self.open_registration != "auto":
+            return self.open_registration == "true"
+        alone = not self.trusted_proxies and self.trusted_proxy_secret is None
+        return alone and is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)

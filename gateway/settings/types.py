@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +20,11 @@ _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) *([KMGTkmgt])(i?)B")
 _LETTERS: Final = "KMGT"
+_OPENNESS: Final = {
+    "auto": {"auto"},
+    "true": {"true", "1", "yes", "on", "t", "y"},
+    "false": {"false", "0", "no", "off", "f", "n"},
+}
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -31,6 +36,19 @@ def _split(value: object) -> object:
 
 def _off(value: object) -> object:
     return None if value == "off" else value
+
+
+def _openness(value: object) -> object:
+    word = str(value).lower()
+    return next((name for name, words in _OPENNESS.items() if word in words), value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach who listens there. A name is no proof, but localhost."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _peer(value: object) -> object:
@@ -149,3 +167,4 @@ Password = Annotated[SecretStr, AfterValidator(_check_password)]
 Email = Annotated[str, AfterValidator(_check_email)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
 Location = Annotated[Annotated[str, AfterValidator(_check_location)] | None, BeforeValidator(_off)]
+Openness = Annotated[Literal["auto", "true", "false"], BeforeValidator(_openness)]

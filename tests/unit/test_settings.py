@@ -316,3 +316,32 @@ def test_blobs_outlive_the_decisions_about_them(monkeypatch: pytest.MonkeyPatch)
     """nginx may open a blob for as long as it acts on a decision."""
     problems = refused(monkeypatch, GATEWAY_ACCEL="/_blobs", GATEWAY_GARBAGE_GRACE_SECONDS="19.9")
     assert ["GATEWAY_GARBAGE_GRACE_SECONDS"] == [p.partition(":")[0] for p in problems]
+
+
+@pytest.mark.parametrize(
+    ("expected", "variables"),
+    [
+        pytest.param(True, {}, id="as it is tried out"),
+        pytest.param(True, {"HOST": "localhost"}, id="loopback by name"),
+        pytest.param(True, {"HOST": "::1"}, id="the other loopback"),
+        pytest.param(False, {"HOST": "0.0.0.0"}, id="every address"),
+        pytest.param(False, {"HOST": "192.0.2.1"}, id="one address"),
+        pytest.param(False, {"HOST": "gateway.test"}, id="a name"),
+        pytest.param(False, {"HOST": "unix:/run/s"}, id="a socket, which is for a proxy"),
+        pytest.param(False, {"TRUSTED_PROXIES": "127.0.0.1/32"}, id="behind a proxy"),
+        pytest.param(False, {"TRUSTED_PROXY_SECRET": LONG}, id="behind one that knows a secret"),
+        pytest.param(True, {"HOST": "0.0.0.0", "OPEN_REGISTRATION": "True"}, id="opened"),
+        pytest.param(False, {"OPEN_REGISTRATION": "off"}, id="closed"),
+    ],
+)
+def test_registration_is_open_only_alone_on_loopback_unless_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, expected: bool, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GATEWAY_{name}", value)
+    assert expected == read_configuration().settings.registration_is_open
+
+
+def test_openness_is_one_of_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    [problem] = refused(monkeypatch, GATEWAY_OPEN_REGISTRATION="perhaps")
+    assert problem.startswith("GATEWAY_OPEN_REGISTRATION: ")

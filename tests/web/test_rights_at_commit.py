@@ -67,7 +67,7 @@ async def scene(gateway: GatewayProcess) -> AsyncIterator[Scene]:
     async with aiohttp.ClientSession() as session:
         admin = await sign_in(session, gateway.url)
         said = {"email": email, "password": PASSWORD}
-        async with session.post(f"{gateway.url}/users", json=said) as answer:
+        async with session.post(f"{gateway.url}/users", json=said, headers=admin.headers) as answer:
             identifier = answer.headers["Location"].rpartition("/")[2]
         someone = await sign_in(session, gateway.url, email, PASSWORD)
         yield Scene(gateway, admin, someone, email, identifier)

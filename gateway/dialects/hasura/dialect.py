@@ -10,7 +10,19 @@ from gateway.dialects.hasura.openapi import DESCRIPTION
 from gateway.dialects.hasura.policy import POLICY, Policy
 from gateway.dialects.hasura.rendering import STATUSES, render_error
 from gateway.dialects.hasura.settings import HasuraSettings
+from gateway.model.errors import StartupFailed
+from gateway.web.authentication import CALLERS
 from gateway.web.dialect import BASIC, BEARER, Dialect, DialectContext, NginxPart
+
+
+async def _check(context: DialectContext) -> None:
+    """Raise ``StartupFailed`` for a policy that would let in whoever registers."""
+    policy, users = context.app[POLICY], context.app[CALLERS].registry.users
+    if policy is not None and policy.trusts_users and users.open_registration:
+        raise StartupFailed(
+            f"GATEWAY_HASURA_POLICY={policy} would let everybody write while anybody may register: "
+            "set GATEWAY_OPEN_REGISTRATION=false, or a hook"
+        )
 
 
 def _prepare(context: DialectContext) -> None:
@@ -35,4 +47,5 @@ HASURA: Final = Dialect(
         asserted_headers=tuple(name for name in ASSERTIONS if name != ROLE),
     ),
     prepare=_prepare,
+    check=_check,
 )

@@ -27,6 +27,11 @@ class Policy(StrEnum):
     PUBLIC = "public"
     READ_ONLY = "read-only"
 
+    @property
+    def trusts_users(self) -> bool:
+        """Whether every user may write."""
+        return USER_ROLE in _RULES[self].writers
+
     def allows(self, role: str, action: Action) -> bool:
         """Whether that role may do that."""
         rule = _RULES[self]
