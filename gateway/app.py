@@ -40,7 +40,7 @@ from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
 from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
-from gateway.web.operations import docs, health
+from gateway.web.operations import docs, health, root
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
 from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
@@ -129,6 +129,7 @@ def build_app(
         owners,
         dialects,
         cors=services.downloads.cors,
+        proxies=services.callers.proxies,
         prefix=prefix,
         log_requests=log_requests,
         log_as=REQUEST_ID.set,
@@ -146,8 +147,9 @@ def build_app(
             handler = with_room(handler) if route.stores else handler
             for added in _mounted(app, replace(route, handler=handler), prefix):
                 owners[added] = dialect
-    for route in docs.routes(described(dialects, prefix)):
+    for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
         _mounted(app, route, prefix)
+    metrics.name_build(__version__, build.commit)
     for outer in dict.fromkeys(("", prefix)):
         app.router.add_get(f"{outer}/health", health.health_handler(build))
         app.router.add_get(f"{outer}/ready", health.ready_handler(readiness))

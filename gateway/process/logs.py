@@ -1,5 +1,7 @@
 """Logs: one JSON object per line on stderr, with the id of the request it belongs to.
 
+On a terminal a line is for a person: time, level, event, and what belongs to it.
+
 Code logs by the standard library with ``extra={...}``; only here is it known how a line looks.
 
 Rule: a log line can neither be forged nor break anything. Control characters are escaped,
@@ -44,13 +46,18 @@ def request_logged_as(request_id: str) -> Iterator[None]:
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger's lines to ``stream`` (stderr) as JSON. May be called again."""
-    handler = _Sink(stream or sys.stderr)
+    """Send every logger's lines to ``stream`` (stderr), as JSON unless it is a terminal.
+
+    May be called again.
+    """
+    stream = stream or sys.stderr
+    render = _for_a_person if stream.isatty() else _as_json
+    handler = _Sink(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_line),
+                render,
             ],
             foreign_pre_chain=[
                 structlog.stdlib.add_log_level,
@@ -128,8 +135,26 @@ def _add_request_id(
     return event
 
 
-def _line(event: MutableMapping[str, Any], **_: object) -> str:
+def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     return orjson.dumps(_plain(event)).decode().translate(_UNSAFE)
+
+
+def _for_a_person(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Time, level, event and its values in one line; a traceback below it."""
+    when = str(event.pop("timestamp", ""))[11:19]
+    level, what = str(event.pop("level", "")), _shown(event.pop("event", ""))
+    traceback = str(event.pop("exception", ""))
+    event.pop("logger", None)
+    values = (f"{name}={_shown(value)}" for name, value in event.items() if value is not None)
+    line = " ".join([when, f"{level:<7}", what, *values])
+    below = (f"\n    {_shown(each)}" for each in traceback.splitlines())
+    return line + "".join(below)
+
+
+def _shown(value: object) -> str:
+    """The value without anything that a terminal obeys."""
+    text = orjson.dumps(_plain(value)).decode().translate(_UNSAFE)
+    return text[1:-1] if text.startswith('"') else text
 
 
 def _plain(value: object, depth: int = 0) -> object:

@@ -3,7 +3,7 @@
 Knows where HTTP carries them; ``identity`` knows whose they are.
 
 A key or a token comes behind its own scheme (``Thing``, ``Bearer``), or as the password of HTTP
-Basic with any user name, for clients that know nothing else, or bare, as Mainflux took it once.
+Basic with any user name, for clients that know nothing else, or bare, as some APIs took it once.
 The last two say nothing of what it is: a token is told from a key by its form.
 
 A body may take long, and a right may end meanwhile. So whatever is changed after a body was read
@@ -36,6 +36,7 @@ from gateway.model.change import ChangeListener
 from gateway.model.errors import Forbidden, Unauthenticated
 from gateway.traffic.credentials import PrincipalCache, Prove
 from gateway.web.proxies import TrustedPeers, single_header
+from gateway.web.seen import note_principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Callers:
 # Three parts of base64url, the first of which begins with `{"` (RFC 7519): no key that we make.
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){2}")
 _SCHEMES: Final = frozenset({"basic", "bearer", "thing", "external", "digest", "negotiate"})
+
+_NO_KEY: Final = (
+    "missing or invalid credentials provided: a user's token is no thing's key, which this takes "
+    "(Authorization: Thing <key>)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,9 @@ async def thing_key(request: web.Request) -> Principal:
 
     Raises ``Unauthenticated``, and ``Forbidden`` for a key that is nobody's.
     """
+    single_header(request, "Authorization")
+    if has_scheme(request, "bearer"):
+        raise Unauthenticated(_NO_KEY)
     return await thing_of(request, secret(request, "thing"))
 
 
@@ -158,7 +167,7 @@ async def proved(request: web.Request, scheme: str, value: str, prove: Prove) ->
     else:
         found = await request.app[CALLERS].credentials.principal(scheme, value, prove)
     request[PROVED] = Proved(found, partial(prove, value), at)
-    return found
+    return note_principal(request, found)
 
 
 async def prove_again(request: web.Request) -> None:

@@ -7,6 +7,8 @@ so that nobody can grow the memory of the process or of whoever scrapes it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -42,7 +44,37 @@ uploads_in_flight: Final = Gauge(
 connections: Final = Gauge("gateway_connections", "Connections open.", multiprocess_mode="livesum")
 received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes received.")
 _sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
+_downloads: Final = Gauge(
+    "gateway_downloads_in_flight",
+    "Downloads being sent by the gateway itself that are too long for one write.",
+    multiprocess_mode="livesum",
+)
+_cut: Final = Counter("gateway_downloads_cut_total", "Such downloads that were cut.")
+_build: Final = Gauge(
+    "gateway_build_info",
+    "1; the labels name the build.",
+    ("version", "commit"),
+    multiprocess_mode="max",
+)
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
+
+
+@contextlib.contextmanager
+def download_under_way() -> Iterator[None]:
+    """A download, until it is at its end or cut."""
+    _downloads.inc()
+    try:
+        yield
+    except BaseException:
+        _cut.inc()
+        raise
+    finally:
+        _downloads.dec()
+
+
+def name_build(version: str, commit: str) -> None:
+    """What runs here."""
+    _build.labels(version, commit).set(1)
 
 
 class _Pending:

@@ -13,11 +13,13 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.model.access import Principal
 from gateway.model.errors import (
     CatalogueUnavailable,
     Failure,
@@ -27,9 +29,10 @@ from gateway.model.errors import (
     StorageFull,
     TooMany,
 )
-from gateway.web import edge, metrics
+from gateway.web import edge, metrics, seen
 from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
+from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response, translate
 from gateway.web.server.exchange import RequestHead, end_after_upgrade
 from gateway.web.server.response import SERVER
@@ -41,6 +44,15 @@ CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to respond to any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who sent a request: the peer of the connection, whose it is, and whom that proved to be."""
+
+    peer: str | None
+    client: str | None
+    principal: str | None
+
+
 class RequestMiddleware:
     """The one middleware: turns whatever a handler does into one worded, logged response."""
 
@@ -50,6 +62,7 @@ class RequestMiddleware:
         dialects: Sequence[Dialect],
         *,
         cors: CorsPolicy,
+        proxies: TrustedPeers,
         prefix: str,
         log_requests: bool,
         log_as: Callable[[str], object],
@@ -58,6 +71,7 @@ class RequestMiddleware:
         self._routes = routes
         self._dialects = dialects
         self._cors = cors
+        self._proxies = proxies
         self._prefix = prefix
         self._log_requests = log_requests
         self._log_as = log_as
@@ -74,7 +88,7 @@ class RequestMiddleware:
         dialect = self._dialect_of(request)
         self._log_as(identifier)
         self._under_way += 1
-        status = CLIENT_LEFT
+        status, response = CLIENT_LEFT, None
         try:
             response = await self._respond(request, handler, dialect, identifier)
             status = response.status
@@ -87,8 +101,7 @@ class RequestMiddleware:
             seconds = time.perf_counter() - started
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
-                path = request.rel_url.raw_path
-                _log_request(dialect.name, request, path, status, seconds, request.remote)
+                self._log(dialect.name, request, response, status, seconds)
 
     @property
     def is_full(self) -> bool:
@@ -102,13 +115,34 @@ class RequestMiddleware:
         status: int,
         started: float,
         peer: str | None,
+        principal: Principal,
+        count: int,
     ) -> None:
-        """A request was answered that did not come through here."""
+        """A request was answered that did not come through here, with ``count`` bytes."""
         seconds = time.perf_counter() - started
         metrics.observe(dialect, message.method, status, seconds)
         if self._log_requests:
             self._log_as(self._next_identifier())
-            _log_request(dialect, message, message.url.raw_path, status, seconds, peer)
+            client = self._proxies.client_of(message.headers, peer)
+            who = Peer(peer, client, seen.name_of(principal))
+            _log_request(dialect, message, message.url.raw_path, status, seconds, who, count)
+
+    def _log(
+        self,
+        dialect: str,
+        request: web.Request,
+        response: web.StreamResponse | None,
+        status: int,
+        seconds: float,
+    ) -> None:
+        with contextlib.suppress(Exception):  # a failing log fails no request
+            peer, path = request.remote, request.rel_url.raw_path
+            client = self._proxies.client_of(request.headers, peer)
+            who, count = (
+                Peer(peer, client, seen.caller_of(request)),
+                seen.bytes_of(request, response),
+            )
+            _log_request(dialect, request, path, status, seconds, who, count)
 
     def _next_identifier(self) -> str:
         return f"{self._run_id}{next(self._counter):x}"
@@ -196,7 +230,8 @@ def _log_request(
     path: str,
     status: int,
     seconds: float,
-    peer: str | None,
+    who: Peer,
+    count: int,
 ) -> None:
     with contextlib.suppress(Exception):  # a failing log sink fails no request
         _log.info(
@@ -207,7 +242,10 @@ def _log_request(
                 "path": path,
                 "status": status,
                 "seconds": round(seconds, 6),
-                "peer": peer,
+                "bytes": count,
+                "peer": who.peer,
+                "client": who.client,
+                "principal": who.principal,
                 "range": request.headers.get("Range"),
                 "user_agent": request.headers.get("User-Agent"),
             },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from gateway.model.errors import Malformed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+FORWARDED_FOR: Final = "X-Forwarded-For"
 SECRET_HEADER: Final = "X-Filestore-Proxy-Secret"  # noqa: S105 - a header's name
 
 
@@ -34,7 +35,22 @@ class TrustedPeers:
 
     def trusts(self, request: web.Request) -> bool:
         """Whether the peer of this connection is a trusted proxy."""
-        return self._knows_address(request) or self._knows_secret(request)
+        return self._knows_address(request) or self._knows_secret(request.headers)
+
+    def client_of(self, headers: Mapping[str, str], peer: str | None) -> str | None:
+        """Whose request it is, for the log: the peer, or whom a trusted proxy names as its own.
+
+        ``peer`` is the peer's address, empty or ``None`` on a Unix socket. Of several names the
+        last one is the proxy's; those before it may be the client's invention.
+        """
+        named = headers.get(FORWARDED_FOR)
+        if named is None:
+            return peer
+        known = self._knows(peer) if peer else self._unix
+        if not known and not self._knows_secret(headers):
+            return peer
+        address = named.rpartition(",")[2].strip()
+        return address if _is_address(address) else peer
 
     def _knows_address(self, request: web.Request) -> bool:
         if not self._networks and not self._unix:
@@ -42,15 +58,26 @@ class TrustedPeers:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         if not isinstance(peer, tuple):
             return self._unix and peer is not None
-        address = ipaddress.ip_address(peer[0].partition("%")[0])
+        return self._knows(peer[0])
+
+    def _knows(self, peer: str) -> bool:
+        address = ipaddress.ip_address(peer.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None) or address
         return any(mapped in network for network in self._networks)
 
-    def _knows_secret(self, request: web.Request) -> bool:
+    def _knows_secret(self, headers: Mapping[str, str]) -> bool:
         if not self._secret:
             return False
-        given = request.headers.get(SECRET_HEADER, "")
+        given = headers.get(SECRET_HEADER, "")
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._secret.encode())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def single_header(request: web.Request, name: str) -> str | None:

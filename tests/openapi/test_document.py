@@ -17,7 +17,7 @@ PREFIX = "/filestore"
 SERVICE = {
     f"{method} {path}"
     for path in (
-        *("/health", "/ready", "/metrics", "/openapi.json", "/docs"),
+        *("/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"),
         *("/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
         "/docs/favicon-32x32.png",
     )
@@ -118,3 +118,10 @@ def test_every_operation_says_who_may_ask(document: dict[str, Any]) -> None:
 def test_no_two_dialects_give_one_schema_name_two_meanings() -> None:
     names = [name for dialect in DIALECTS for name in dialect.description.schemas]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_the_example_of_each_optional_field_of_a_form_is_empty(document: dict[str, Any]) -> None:
+    """Pages that fill in what a pattern suggests would send a digest that is wrong."""
+    properties = document["components"]["schemas"]["FileForm"]["properties"]
+    for name in ("time", "sha256"):
+        assert [""] == properties[name]["examples"]

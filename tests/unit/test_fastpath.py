@@ -23,6 +23,7 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.downloads.context import Downloads
 from gateway.web.downloads.fastpath import MOST_BYTES, FastPath
 from gateway.web.middleware import RequestMiddleware
+from gateway.web.proxies import TrustedPeers
 from gateway.web.server.exchange import Sent
 from gateway.web.server.stall import StallWatch
 from tests.unit.test_resolved import resolved
@@ -116,6 +117,7 @@ def middleware(most_requests: int = 10) -> RequestMiddleware:
         {},
         (),
         cors=CorsPolicy(),
+        proxies=TrustedPeers(),
         prefix="",
         log_requests=False,
         log_as=lambda _: None,

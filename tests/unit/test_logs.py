@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,3 +206,28 @@ def test_a_log_whose_reader_has_gone_fails_nobody(pipe: tuple[int, int]) -> None
     reader, writer = pipe
     os.dup2(writer, reader)  # the reading end is closed; the fixture closes this one
     LOG.info("nobody hears this")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_lines_for_a_person_and_nothing_that_it_obeys(
+    stream: io.StringIO,
+) -> None:
+    shown = Terminal()
+    configure_logs("info", shown)
+    LOG.info("stored", extra={"bytes": 7, "file": "a\x1b[2Jb\nc", "missing": None})
+    try:
+        raise ValueError("\x1b[31mred")
+    except ValueError:
+        LOG.exception("failed")
+    first, *rest = shown.getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d info    stored bytes=7 file=a\\u001b\[2Jb\\nc", first)
+    assert rest[0].endswith(" error   failed")
+    assert "ValueError: \\u001b[31mred" in rest[-1]
+    assert "\x1b" not in shown.getvalue()
+    assert "" == stream.getvalue()

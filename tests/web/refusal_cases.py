@@ -19,6 +19,7 @@ SEPARATOR = "the file name contains a path separator"
 DISPOSITION = "malformed content disposition"
 LARGE_PART = "a part of the form is too large"
 OUTSIDE = "too many bytes outside the parts of the form"
+NO_FORM = "unsupported content type: multipart/form-data is accepted"
 BROKEN = "malformed multipart form"
 LENGTH = "the body does not have its declared length"
 
@@ -219,9 +220,9 @@ FORMS = {
     "a boundary of 71 characters": framed(
         400, "the form has no valid boundary", _whole(), f"multipart/form-data; boundary={71 * 'x'}"
     ),
-    "not a form": framed(415, "unsupported content type", CONTENT, "application/octet-stream"),
+    "not a form": framed(415, NO_FORM, CONTENT, "application/octet-stream"),
     "another kind of multipart": framed(
-        415, "unsupported content type", _whole(), "multipart/mixed; boundary=frontier"
+        415, NO_FORM, _whole(), "multipart/mixed; boundary=frontier"
     ),
 }
 

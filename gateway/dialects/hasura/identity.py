@@ -20,6 +20,7 @@ from gateway.model.errors import Forbidden, Malformed
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.errors import MissingField
 from gateway.web.proxies import single_header
+from gateway.web.seen import note_principal
 
 USER_ID: Final = "X-Hasura-User-Id"
 ROLE: Final = "X-Hasura-Role"
@@ -43,7 +44,7 @@ async def find_caller(request: web.Request) -> Principal | None:
         sent = next(name for name in ASSERTIONS if name in request.headers)
         raise Forbidden(f"{sent} is accepted from trusted proxies only")
     asserted = {name: value for name in ASSERTIONS if (value := single_header(request, name))}
-    return _asserted(asserted)
+    return note_principal(request, _asserted(asserted))
 
 
 def credential_of(request: web.Request) -> Hashable:

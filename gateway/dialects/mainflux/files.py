@@ -77,7 +77,9 @@ async def update(request: web.Request) -> web.StreamResponse:
         return await _replace(request, access, expected)
     if "json" in request.content_type:
         return await _amend(request, access, expected)
-    raise UnsupportedMedia()
+    raise UnsupportedMedia(
+        "unsupported content type: multipart/form-data has new bytes, application/json new metadata"
+    )
 
 
 async def download(request: web.Request) -> web.StreamResponse:
@@ -197,7 +199,7 @@ def _access(
 def _allowed_name(request: web.Request, name: str) -> str:
     allowed = request.app[ALLOWED_EXTENSIONS]
     if allowed and format_of(name) not in allowed:
-        raise UnsupportedMedia()
+        raise UnsupportedMedia(f"unsupported file extension: {', '.join(allowed)} are accepted")
     return check_name(name)
 
 
@@ -227,10 +229,13 @@ async def _amend(request: web.Request, access: Access, expected: UUID | None) ->
 
 
 def _draft(fields: Mapping[str, str], upload: Upload, scope: Scope, name: str) -> Draft:
-    """What the form says of the file. A field that is absent keeps a replaced file's value."""
+    """What the form says of the file. A field that is absent keeps a replaced file's value.
+
+    So does an empty one: pages send every field that they show.
+    """
     attributes: dict[str, Any] = {"class": class_of(name), "format": format_of(name)}
-    attributes["time"] = _time(fields["time"]) if "time" in fields else time.time()
-    if fields.get("metadata"):
+    attributes["time"] = _time(fields["time"]) if fields.get("time", "").strip() else time.time()
+    if fields.get("metadata", "").strip():
         attributes["metadata"] = as_object(parse_json(fields["metadata"]), "metadata")
     return Draft(scope, name, upload.content_type, attributes)
 

@@ -187,6 +187,8 @@ class FastPath:
             status,
             response.started,
             response.peer,
+            response.resolved.access.principal,
+            response.span.length if status == PARTIAL else 0,
         )
 
 

@@ -16,6 +16,7 @@ from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.decide import check_pins, decide
 from gateway.web.downloads.deliver.choose import deliver
 from gateway.web.downloads.lookup import Resolve, look_up
+from gateway.web.seen import note_principal
 
 
 async def serve_file(
@@ -33,6 +34,7 @@ async def serve_file(
     downloads, for_edge = request.app[DOWNLOADS], edge.is_asked(request)
     kept = edge.WORTH_KEEPING_SECONDS if for_edge else None
     resolved = await look_up(request, downloads, resolve, rules, decision_seconds=kept)
+    note_principal(request, resolved.access.principal)
     try:
         asked, version, watch = asked_by(request, rules), resolved.version, downloads.watch
         if for_edge:

@@ -59,26 +59,36 @@ class TransferWatch(Protocol):
         """The read goes on where it is not seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Transfer:
-    """``span`` of an open blob to one client: watched for stalls, at ``pace``, followed."""
+    """``span`` of an open blob to one client: watched for stalls, at ``pace``, followed.
+
+    ``left`` is how many bytes have left us, each counted once it is known: of what the kernel
+    sends that is a slice at a time.
+    """
 
     reader: BlobReader
     span: ByteRange
     stalls: StallWatch
     pace: Pace | None = None
     observer: TransferObserver | None = None
+    left: int = 0
 
     def sent(self, start: int, stop: int) -> None:
-        """The bytes from ``start`` up to ``stop`` are about to leave."""
+        """The bytes from ``start`` up to ``stop`` are about to leave; those before have left."""
+        self._count(start)
         if self.observer is not None:
             self.observer.sent(start, stop)
 
     def end(self, request: web.Request, response: RawResponse) -> RawResponse:
         """All of it has left us; the response, ended."""
-        metrics.sent(self.span.length)
+        self._count(self.span.stop)
         response.end()
         if self.observer is not None:
             self.observer.end()
             on_receipt(request, self.observer.acknowledged)
         return response
+
+    def _count(self, stop: int) -> None:
+        metrics.sent(stop - self.span.start - self.left)
+        self.left = stop - self.span.start

@@ -1,1 +1,1 @@
-"""Routes of the service itself: health, documentation."""
+"""Routes of the service itself: what this is, health, documentation."""

@@ -16,7 +16,7 @@ from gateway.web.openapi.vocabulary import (
     Schema,
     record,
 )
-from gateway.web.operations import docs
+from gateway.web.operations import docs, root
 from gateway.web.operations.health import HEALTH_TYPE
 
 _HEALTH: Final[Schema] = record({"status": {"const": "pass"}, "version": TEXT})
@@ -50,7 +50,7 @@ OPERATIONS: Final = Description(
     always=(417,),
 )
 DOCUMENTATION: Final = Description(
-    chapters=(Chapter("Documentation", "This document.", docs.DESCRIBED),),
+    chapters=(Chapter("Documentation", "This document.", {**root.DESCRIBED, **docs.DESCRIBED}),),
     refusal=ANY_OBJECT,
     always=(417,),
 )

@@ -126,7 +126,7 @@ async def read_json(request: web.Request, bounds: Bounds | None = None) -> objec
     and as ``prove_again`` if the caller's credential ended while the body came.
     """
     if "json" not in request.content_type:
-        raise UnsupportedMedia()
+        raise UnsupportedMedia("unsupported content type: application/json is accepted")
     limits = request.app[UPLOADS].limits
     if bounds is not None:
         text = await read_small(request, bounds)

@@ -266,7 +266,7 @@ class Form:
         except UnicodeDecodeError as exc:
             raise Malformed("a form field is not UTF-8") from exc
         self._fields_bytes = self._limits.fields_bytes - left + len(text)
-        if part.name == SHA256_FIELD:
+        if part.name == SHA256_FIELD and text.strip():  # empty: a page that shows it, unfilled
             self._claims.add(parse_sha256_text(self._fields[part.name]))
 
     async def _read_file(
@@ -367,7 +367,7 @@ def _boundary(request: web.Request) -> str:
     header = Message()
     header["Content-Type"] = request.headers.get("Content-Type", "")
     if header.get_content_type() != "multipart/form-data":
-        raise UnsupportedMedia()
+        raise UnsupportedMedia("unsupported content type: multipart/form-data is accepted")
     boundary = str(header.get_param("boundary") or "")
     if not 1 <= len(boundary) <= _BOUNDARY_CHARACTERS or not boundary.isascii():
         raise Malformed("the form has no valid boundary")

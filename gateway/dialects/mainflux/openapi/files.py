@@ -56,8 +56,19 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         {"file": BYTES},
         {
             "metadata": {"type": "string", "contentMediaType": JSON, "examples": ["{}"]},
-            "time": {"type": "number"},
-            "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+            # Pages fill in what a pattern or a type suggests, unless there is an example: none.
+            "time": {
+                "type": "string",
+                "pattern": "^([0-9]{1,10}([.][0-9]{1,6})?)?$",
+                "examples": [""],
+                "description": "Unix time in seconds; empty or absent: now.",
+            },
+            "sha256": {
+                "type": "string",
+                "pattern": "^([0-9a-fA-F]{64})?$",
+                "examples": [""],
+                "description": "The file's digest in hex, to be checked; empty or absent: not.",
+            },
         },
     ),
     "StoredFile": record(

@@ -19,6 +19,7 @@ from aiohttp import web
 from gateway.model.byterange import ByteRange
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Version
+from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL, Asked, Representation
 from gateway.web.downloads.deliver import accel
@@ -27,6 +28,7 @@ from gateway.web.downloads.deliver.sendfile import send_file
 from gateway.web.downloads.deliver.stream import stream
 from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES, write
 from gateway.web.downloads.transfer import Transfer, TransferObserver
+from gateway.web.seen import note_sending
 from gateway.web.server.exchange import header_lines, sends_files
 
 
@@ -56,12 +58,14 @@ async def deliver(
     added = downloads.cors.headers_for(request.headers.get("Origin"))
     response = _response_of(resolved.version, shown, shown.span, added)
     transfer = Transfer(reader, shown.span, downloads.stalls, pace, observer)
+    note_sending(request, transfer)
     if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
         return await write(request, response, transfer)
     by_kernel = FastWay.SENDFILE in downloads.ways and sends_files(request)
-    if reader.descriptor is not None and by_kernel:
-        return await send_file(request, response, transfer, reader.descriptor)
-    return await stream(request, response, transfer)
+    with metrics.download_under_way():
+        if reader.descriptor is not None and by_kernel:
+            return await send_file(request, response, transfer, reader.descriptor)
+        return await stream(request, response, transfer)
 
 
 def _recorded(
