@@ -93,6 +93,7 @@ EXAMPLES = (
     ),
     Example("space around headers", form(part("Content-Type:\t text/plain \t\r\n" + FILE + " ", b"f"))),
     Example("a folded header", form(part('Content-Disposition: form-data;\r\n name="file";\r\n\tfilename="f"', b"f"), Z)),
+    Example("a fold of much white space", form(part("X-Any: a;\r\n\t  b\r\n" + FILE, b"f"), Z), only_email=True),
     Example("a preamble", form(A, part(FILE, b"firmware"), preamble=b"see\r\n--b-\r\n--B-0 --b-0"), only_email=True),
     Example("a line break before all", form(part(FILE, b"firmware"), preamble=b"\r\n\r\n")),
     Example("an epilogue", form(part(FILE, b"f"), end=b"--\r\n\r\n--b-0\r\nX: y\r\n\r\n--b-0--")),
