@@ -34,7 +34,6 @@ from gateway.dialects.losant.tokens import ApiTokens
 from gateway.filestore import Filestore
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.change import ChangeListener, FileChanged
-from gateway.model.errors import GatewayError
 from gateway.model.file import FileName, Scope
 from gateway.process.background import running
 
@@ -110,7 +109,7 @@ class TreeWork:
             self._woken.clear()
             try:
                 await self.work()
-            except GatewayError:
+            except Exception:  # noqa: BLE001 - what one comes to ends the work on no other
                 _log.warning("moving and removing directories failed", exc_info=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._seconds)
