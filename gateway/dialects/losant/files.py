@@ -79,7 +79,7 @@ class PrivateFiles:
 
     async def list(self, listing: FileListing) -> Page[FileRecord]:
         """One page."""
-        total = await self._database.value(listing.count, *listing.matching)
+        total = await self._database.value(listing.count, *listing.counted)
         page = (listing.page.limit, listing.page.offset)
         items = await self._files.select(listing.statement, *listing.matching, *page)
         return Page(int(total), items)

@@ -34,5 +34,11 @@ class FileListing:
 
     @property
     def count(self) -> str:
-        """The statement that counts all of them."""
-        return "losant/count_all" if self.directory is None else "losant/count_in"
+        """The statement that says how many there are; only with a pattern are they counted."""
+        how = "known" if self.page.name is None else "count"
+        return f"losant/{how}_{'all' if self.directory is None else 'in'}"
+
+    @property
+    def counted(self) -> tuple[object, ...]:
+        """Which files, as that statement takes it."""
+        return self.matching[:-1] if self.page.name is None else self.matching

@@ -225,8 +225,8 @@ _FILE_LIST: Final = (
     _TTL,
 )
 _MOVE: Final = (
-    query("name", _NAME, "The new name; without it, it stays."),
-    query("parentDirectory", _PATH, "The directory to move to; without it, it stays."),
+    query("name", TEXT, "The new name, of at most 1,024 characters; without it, it stays."),
+    query("parentDirectory", TEXT, "The path of the directory to move to; without it, it stays."),
     _TTL,
 )
 _LOG_IN: Final = Operation(

@@ -39,6 +39,7 @@ from gateway.process.background import running
 
 _log: Final = logging.getLogger(__name__)
 _PAGE: Final = 200
+_COUNTS: Final = 2000
 _SHORTEST_LEASE_SECONDS: Final = 2.0
 _USAGE_SLICES: Final = 16
 
@@ -101,6 +102,8 @@ class TreeWork:
         while (row := await self._database.row("losant/take_job", self._lease_seconds)) is not None:
             await self._work_off(_job(row))
         while await self._give_up_uploads():
+            pass
+        while await self._database.value("losant/settle_counts", _COUNTS) == _COUNTS:
             pass
         await self._tokens.tidy()
 

@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.dialects.losant.test_trees import MISCOUNTED
 from tests.tools.gateway import GatewayProcess, new_database, running_gateway
 from tests.tools.mainflux import sign_in
 from tests.tools.waiting import until
@@ -202,6 +203,7 @@ async def check_bytes(tree: Tree, live: int) -> None:
     """Every file has its bytes, and no others are left but those that wait for their grace."""
     status, said = await tree.gateway.run("check")
     assert 0 == status, said
+    assert [] == await tree.rows.fetch(MISCOUNTED)
     assert live == await tree.value(
         "select count(*) from blobs where owner = $1 and condemned_until is null"
     )

@@ -225,7 +225,9 @@ async def test_one_name_in_a_directory_is_one_file(owner: Owner) -> None:
 
 
 @pytest.mark.parametrize("rounds", range(3))
-async def test_all_at_once_ends_in_one_state(owner: Owner, inside: Inside, rounds: int) -> None:
+async def test_all_at_once_ends_in_one_state(
+    owner: Owner, inside: Inside, database: Database, rounds: int
+) -> None:
     """Finish, move, delete of one file, and the removal of its directory: each is answered once."""
     directory = await owner.directory("d")
     made = await owner.awaited("a", "/d/")
@@ -253,6 +255,7 @@ async def test_all_at_once_ends_in_one_state(owner: Owner, inside: Inside, round
     assert (left == ["/b"]) <= moved
     assert not (moved and deleted and left), "a file that was deleted under its old id is gone"
     assert created or answers[4] in (404, 409)
+    await check_counts(database)
     # Whatever was completed and is there has its bytes.
     for item in await owner.all():
         assert item["status"] == ("completed" if answers[0] == 204 else "pending")
@@ -335,6 +338,52 @@ async def left_over(database: Database) -> int:
         jobs = await session.connection.fetchval("select count(*) from losant_jobs")
         steps = await session.connection.fetchval("select count(*) from losant_steps")
     return int(jobs + steps)
+
+
+async def check_counts(database: Database) -> None:
+    """What is kept of how many there are is how many there are, settled or not."""
+    async with database.session() as session:
+        wrong = await session.connection.fetch(MISCOUNTED)
+    assert [] == [dict(row) for row in wrong]
+
+
+MISCOUNTED = """
+with kept as (
+    select application, directory, type, status, sum(files) as files from losant_counts
+    group by application, directory, type, status having sum(files) <> 0
+), there as (
+    select application, directory, type, status, count(*) as files from losant_files
+    group by grouping sets ((application, type, status), (application, directory, type, status))
+)
+(select * from kept except select * from there) union all (select * from there except select * from kept)
+"""
+
+
+async def test_totals_are_kept_whatever_happens(
+    owner: Owner, other: Owner, database: Database
+) -> None:
+    top = await plant(owner)
+    await plant(other)
+    await check_counts(database)
+    await owner.ask("PATCH", f"/{await id_of(owner, '/top/mid/a')}", {})
+    await owner.ask("POST", f"/{top}/move?name=there", {})
+    await check_counts(database)
+    await asyncio.gather(*(owner.inside.work() for _ in range(4)))
+    await check_counts(database)
+    assert 0 == await unsettled(database)
+    await owner.ask("DELETE", f"/{await id_of(owner, '/there/')}", {})
+    await asyncio.gather(*(owner.inside.work() for _ in range(4)))
+    await check_counts(database)
+    await other.client.ask("DELETE", f"/applications/{other.application}", {})
+    await check_counts(database)
+    text = "select count(*) from losant_counts where application = $1"
+    assert 0 == await database_count(database, text, other)
+
+
+async def unsettled(database: Database) -> int:
+    async with database.session() as session:
+        text = "select count(*) from losant_counts where not settled"
+        return int(await session.connection.fetchval(text))
 
 
 async def database_count(database: Database, text: str, owner: Owner) -> int:

@@ -19,6 +19,12 @@ select count(*) from losant_files
    and ($3 = '' or type = $3) and ($4 = '' or status = $4)
    and ($5::text is null or name like $5);
 
+-- name: known_in
+-- The same without a pattern, as it is kept. $1 application  $2 path  $3 type or ''  $4 status or ''
+select coalesce(sum(files), 0)::bigint from losant_counts
+ where application = $1 and directory = losant_digest($2)
+   and ($3 = '' or type = $3) and ($4 = '' or status = $4);
+
 -- name: list_all
 -- What is in any directory; $2 is null.
 select f.* from (
@@ -36,6 +42,30 @@ select count(*) from losant_files
  where application = $1 and $2::text is null
    and ($3 = '' or type = $3) and ($4 = '' or status = $4)
    and ($5::text is null or name like $5);
+
+-- name: known_all
+-- The same without a pattern, as it is kept; $2 is null.
+select coalesce(sum(files), 0)::bigint from losant_counts
+ where application = $1 and directory is null and $2::text is null
+   and ($3 = '' or type = $3) and ($4 = '' or status = $4);
+
+-- name: settle_counts
+-- Sum up what was added since the last time, of some directories. $1 how many rows are looked at
+with waiting as (
+    select id, application, directory from losant_counts where not settled
+    order by id limit $1 for update skip locked
+), gone as (
+    delete from losant_counts c
+    where id in (select id from waiting) or (settled and exists (
+        select from waiting w where w.application = c.application
+           and w.directory is not distinct from c.directory))
+    returning application, directory, type, status, files
+), kept as (
+    insert into losant_counts (application, directory, type, status, files, settled)
+    select application, directory, type, status, sum(files), true from gone
+    group by application, directory, type, status having sum(files) <> 0
+)
+select count(*) from waiting;
 
 -- order: list_in lastupdated = updated_at
 -- order: list_in creationdate = created_at
