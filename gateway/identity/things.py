@@ -133,7 +133,8 @@ def check_external_id(value: object) -> UUID:
 
 def principal_of(thing: Thing) -> Principal:
     """The thing as a caller."""
-    return Principal(PrincipalKind.THING, str(thing.id), THING_ROLE, (THING_ROLE,))
+    owner = str(thing.owner_id)
+    return Principal(PrincipalKind.THING, str(thing.id), THING_ROLE, (THING_ROLE,), owner=owner)
 
 
 def scope_of(thing_id: UUID) -> Scope:

@@ -38,7 +38,8 @@ class Principal:
     is told (``admin``, ``user`` or ``thing`` for our own registry);
     ``allowed_roles`` are all the roles the caller could have chosen; ``number`` is a
     user's id for the APIs that want an integer. ``key_id`` is the API key's, if the
-    credential is one; ``valid_until`` is when the credential ends, in Unix seconds.
+    credential is one; ``valid_until`` is when the credential ends, in Unix seconds. ``owner`` is
+    the user whom a thing belongs to: what it takes, they take.
     """
 
     kind: PrincipalKind
@@ -49,6 +50,7 @@ class Principal:
     number: int = 0
     key_id: str = field(default="", compare=False)
     valid_until: float | None = field(default=None, compare=False)
+    owner: str = field(default="", compare=False)
 
     def seconds_left(self, now: float) -> float:
         """How long the credential still holds at ``now``, in Unix seconds."""

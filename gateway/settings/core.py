@@ -124,7 +124,9 @@ class Settings(SettingsGroup):
         20_000, description="Requests under way at once, per worker; more get 429."
     )
     max_concurrent_uploads: Count = Field(
-        256, description="Uploads under way at once, per worker; more get 429."
+        256,
+        description="Uploads under way at once, per worker; more get 429. A quarter is kept for "
+        "callers who have less than an eighth.",
     )
     min_free_bytes: Bytes = Field(
         512 * 1024**2,

@@ -1,11 +1,20 @@
-"""A bounded number of places for work that costs memory or descriptors."""
+"""A bounded number of places for work that costs memory or descriptors.
+
+Whoever holds few places finds one: a quarter of all is kept for holders that have less than an
+eighth. So one holder alone may use three quarters, and none can keep the others out.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from typing import Final
 
 from gateway.model.errors import TooMany
+
+_RESERVE: Final = 4
+_SHARE: Final = 8
 
 
 class ConcurrencyLimit:
@@ -14,18 +23,29 @@ class ConcurrencyLimit:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._free = limit
+        self._reserve = limit // _RESERVE
+        self._share = max(1, limit // _SHARE)
+        self._held: Counter[Hashable] = Counter()
 
     def share(self, budget: int, *, least: int, most: int) -> int:
         """What one holder may have of ``budget``, which all holders share."""
         return min(most, max(least, budget // max(self._limit - self._free, 1)))
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a place. Raises ``TooMany`` if there is none."""
-        if self._free <= 0:
+    def taken(self, holder: Hashable = None) -> Iterator[None]:
+        """Hold a place. Raises ``TooMany`` if there is none for this holder."""
+        if self._free <= (0 if self._held[holder] < self._share else self._reserve):
+            self._forget(holder)
             raise TooMany()
         self._free -= 1
+        self._held[holder] += 1
         try:
             yield
         finally:
             self._free += 1
+            self._held[holder] -= 1
+            self._forget(holder)
+
+    def _forget(self, holder: Hashable) -> None:
+        if not self._held[holder]:
+            del self._held[holder]

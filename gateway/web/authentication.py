@@ -170,6 +170,12 @@ async def proved(request: web.Request, scheme: str, value: str, prove: Prove) ->
     return note_principal(request, found)
 
 
+def holder_of(request: web.Request) -> str:
+    """Whom what this request takes is counted for: a user; ``""`` if none has been proved."""
+    known = request.get(PROVED)
+    return (known.principal.owner or known.principal.id) if known is not None else ""
+
+
 async def prove_again(request: web.Request) -> None:
     """The request's credential once more, unless it was proved just now.
 

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.web import metrics
+from gateway.web.authentication import holder_of
 from gateway.web.server.exchange import read_ahead
 from gateway.web.uploads.context import Uploads
 
@@ -22,9 +23,12 @@ def reserved(request: web.Request, uploads: Uploads) -> Iterator[None]:
     """One of the uploads at once, which reads ahead of its writer by its share of memory.
 
     Reading further ahead spares the connection from being paused after every read. Raises
-    ``TooMany`` if there is no place.
+    ``TooMany`` if there is no place for whoever sends it, their things included.
     """
-    with uploads.concurrency.taken(), metrics.uploads_in_flight.track_inprogress():
+    with (
+        uploads.concurrency.taken(holder_of(request)),
+        metrics.uploads_in_flight.track_inprogress(),
+    ):
         ahead = uploads.concurrency.share(_AHEAD_BYTES, least=_LEAST_AHEAD, most=_MOST_AHEAD)
         read_ahead(request, ahead)
         yield
