@@ -10,6 +10,17 @@ no more than they need.
 from __future__ import annotations
 
 import aiohttp
+from yarl import URL
+
+
+def address_of(written: str) -> URL:
+    """The address exactly as it was written, for it may be signed; a fragment is never sent.
+
+    What could not stand in a request as it is (spaces, letters outside ASCII) is escaped.
+    """
+    bare = written.partition("#")[0]
+    sendable = bare.isascii() and bare.isprintable() and " " not in bare
+    return URL(bare, encoded=sendable)
 
 
 def http_client(

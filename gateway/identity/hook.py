@@ -19,11 +19,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
 
-from gateway.http_client import http_client
+from gateway.http_client import address_of, http_client
 from gateway.identity.port import Sealed
 from gateway.model.access import Access
 from gateway.model.errors import Denied, HookUnavailable
@@ -70,7 +71,7 @@ class HttpHook:
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
-        self._url = URL(url)
+        self._url = url
 
     def question(self, access: Access) -> Question:
         """The question of phase ``authorise``, before a body is read."""
@@ -116,7 +117,7 @@ async def open_http_hook(
         yield HttpHook(session, url)
 
 
-def ask_to_authorise(url: URL, access: Access) -> Question:
+def ask_to_authorise(url: str, access: Access) -> Question:
     """The question of phase ``authorise``."""
     who = access.principal
     headers = {
@@ -129,10 +130,17 @@ def ask_to_authorise(url: URL, access: Access) -> Question:
     }
     if access.authorization is not None:
         headers["Authorization"] = access.authorization
-    return Question(url.update_query(file_id=access.name, file_op=str(access.action)), headers)
+    return Question(_asking(url, access), headers)
 
 
-def ask_to_approve(url: URL, access: Access, sealed: Sealed) -> Question:
+def _asking(url: str, access: Access) -> URL:
+    """The operator's address as it was written, with the question behind its own query."""
+    asked = urlencode({"file_id": access.name, "file_op": str(access.action)})
+    bare = url.partition("#")[0]
+    return address_of(f"{bare}{'&' if '?' in bare else '?'}{asked}")
+
+
+def ask_to_approve(url: str, access: Access, sealed: Sealed) -> Question:
     """The question of phase ``commit``: the same, and what the bytes turned out to be."""
     question = ask_to_authorise(url, access)
     found = {

@@ -22,10 +22,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
-from yarl import URL
 
 from gateway.database.pool import Database
-from gateway.http_client import http_client
+from gateway.http_client import address_of, http_client
 from gateway.messaging.records import Delivery
 from gateway.messaging.render import rendered
 from gateway.messaging.rows import outbox
@@ -88,7 +87,7 @@ class Poster:
         }
         try:
             async with self._session.post(
-                URL(delivery.url),
+                address_of(delivery.url),
                 data=io.BytesIO(wording.body),
                 headers=headers,
                 allow_redirects=False,

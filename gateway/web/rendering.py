@@ -41,6 +41,10 @@ STATUSES: Final[Mapping[type[GatewayError], int]] = {
 }
 
 
+# A 404 may be kept by rules of thumb (RFC 9110 15.1), and the next upload makes it untrue.
+_UNKEPT: Final = {"Cache-Control": "no-cache"}
+
+
 def status_of(error: GatewayError, overrides: Mapping[type[GatewayError], int]) -> int:
     """The status of the nearest class in the error's family that has one."""
     for kind in type(error).__mro__:
@@ -57,7 +61,7 @@ def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> we
     response = web.Response(
         status=status,
         body=rendered.body,
-        headers={"Content-Type": rendered.content_type, **rendered.headers},
+        headers={"Content-Type": rendered.content_type, **_UNKEPT, **rendered.headers},
     )
     _add_standard_headers(response, error, dialect)
     if status >= 500:

@@ -81,7 +81,7 @@ def decide(asked: Asked, version: Version, continues_other: Continues) -> Repres
     if outcome is Outcome.FAILED:
         raise PreconditionFailed()
     if outcome is Outcome.NOT_MODIFIED:
-        return Representation(NOT_MODIFIED, None, validator_headers(version.validators))
+        return Representation(NOT_MODIFIED, None, _not_modified(version))
     chosen, size, headers = (
         _chosen(asked, version, continues_other),
         version.blob.size,
@@ -92,6 +92,12 @@ def decide(asked: Asked, version: Version, continues_other: Continues) -> Repres
     if asked.method == "HEAD":
         return Representation(OK, None, {**headers, "Content-Length": str(size)})
     return Representation(OK if chosen is None else PARTIAL, chosen or ByteRange(0, size), headers)
+
+
+def _not_modified(version: Version) -> dict[str, str]:
+    """Of a 304: what a cache compares and goes by (RFC 9110 15.4.5)."""
+    kept = {n: v for n, v in version.headers.items() if n == "Cache-Control"}
+    return {**validator_headers(version.validators), **kept}
 
 
 def check_pins(asked: Asked, version: Version) -> None:

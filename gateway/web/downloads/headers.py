@@ -13,15 +13,27 @@ from gateway.model.precondition import Validators
 from gateway.traffic.resolved import Version
 from gateway.web.server.exchange import header_lines
 
+REVALIDATED: Final = "no-cache"
+"""Under one name there are new bytes at any time; without this a cache may make up a freshness."""
+
+IMMUTABLE: Final = "private, max-age=31536000, immutable"
+"""For an address that names its bytes by their digest: they are never others."""
+
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def version_of(record: FileRecord, name: str, always: Mapping[str, str] = NOTHING) -> Version:
+def version_of(
+    record: FileRecord,
+    name: str,
+    always: Mapping[str, str] = NOTHING,
+    *,
+    cache_control: str = REVALIDATED,
+) -> Version:
     """The record's bytes as responses show them, called ``name``; ``always`` is of every response.
 
     Raises ``NotFound`` if it has none.
     """
-    headers = {**file_headers(record, name), **always}
+    headers = {**file_headers(record, name), "Cache-Control": cache_control, **always}
     return Version(record.content, validators_of(record), headers, header_lines(headers))
 
 

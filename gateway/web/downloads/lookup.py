@@ -18,9 +18,9 @@ from gateway.model.access import Access
 from gateway.model.file import FileRecord
 from gateway.traffic.resolved import SharedReader
 from gateway.web.authentication import CALLERS
-from gateway.web.downloads.asked import STANDARD, ReadRules
+from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules
 from gateway.web.downloads.context import Downloads, ResolvedRead
-from gateway.web.downloads.headers import version_of
+from gateway.web.downloads.headers import IMMUTABLE, REVALIDATED, version_of
 
 Resolve = Callable[[web.Request], Awaitable[tuple[Access, FileRecord]]]
 
@@ -73,7 +73,12 @@ async def _resolve(
         resolved = ResolvedRead(
             access=access,
             record=record,
-            version=version_of(record, rules.shown_name(record), downloads.cors.always),
+            version=version_of(
+                record,
+                rules.shown_name(record),
+                downloads.cors.always,
+                cache_control=IMMUTABLE if PIN_PARAMETER in request.query else REVALIDATED,
+            ),
             reader=SharedReader(),
             seen=seen,
             read_id=downloads.watch.read_id(credential, *_identity(request, record, rules)),
