@@ -110,27 +110,27 @@ select count(*)
 -- name: count_channels
 -- Without a filter the tally, and what others share, is the answer; with one, what passes is
 -- counted.
--- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+-- $1 viewer's id, or null for all  $2 part of the name  $3 metadata to contain
 select case when $2 = '' and $3::jsonb = '{}'
             then tally_of('channels', $1) + (select count(*) from shared_channels($1))
        else (select count(*)
                from visible_channels($1) c
-              where ($2 = '' or strpos(lower(c.name), $2) > 0)
+              where ($2 = '' or is_part($2, c.name))
                 and ($3::jsonb = '{}' or c.metadata @> $3))
        end;
 
 -- name: list_channels
--- $1 viewer's id, or null for all  $2 part of the name, in lower case  $3 metadata to contain
+-- $1 viewer's id, or null for all  $2 part of the name  $3 metadata to contain
 -- $4 limit  $5 offset. What is one's own and what others
 -- share are each cut short before they are merged: a plan for both at once would sort all.
 select id, owner_id, name, metadata
   from ((select * from channels
-          where ($1::uuid is null or owner_id = $1) and ($2 = '' or strpos(lower(name), $2) > 0)
+          where ($1::uuid is null or owner_id = $1) and ($2 = '' or is_part($2, name))
             and ($3::jsonb = '{}' or metadata @> $3)
           order by {order} limit $4::bigint + $5::bigint)
         union all
         (select * from shared_channels($1)
-          where ($2 = '' or strpos(lower(name), $2) > 0)
+          where ($2 = '' or is_part($2, name))
             and ($3::jsonb = '{}' or metadata @> $3)
           order by {order} limit $4::bigint + $5::bigint)) seen
  order by {order}

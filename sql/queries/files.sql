@@ -197,7 +197,7 @@ select coalesce(sum(files), 0)::bigint from usage where kind = $1 and owner = $2
 -- $1 kind  $2 owner  $3 part of the name, or ''  $4 attributes that must be contained
 select count(*) from files
 where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4;
+  and ($3 = '' or is_part($3, name)) and attributes @> $4;
 
 -- name: list_files
 -- Each order needs an index that yields it, in either direction; whoever registers one brings it.
@@ -205,7 +205,7 @@ where kind = $1 and owner = $2
 -- $5 limit or null  $6 offset
 select * from file_rows
 where kind = $1 and owner = $2
-  and ($3 = '' or position(lower($3) in lower(name)) > 0) and attributes @> $4
+  and ($3 = '' or is_part($3, name)) and attributes @> $4
 order by {order} limit $5 offset $6;
 
 -- order: list_files name = name (unique)

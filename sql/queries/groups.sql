@@ -34,14 +34,14 @@ update groups
 delete from groups where id = $1;
 
 -- name: list_groups
--- $1 member's user_id, or null for all groups  $2 part of the name, in lower case
+-- $1 member's user_id, or null for all groups  $2 part of the name
 -- $3 metadata to contain  $4 limit  $5 offset  $6 order: created, name or id  $7 descending
 select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
        g.created_at, g.updated_at
   from (select * from groups where $1::uuid is null
         union all
         select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
- where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3
+ where ($2 = '' or is_part($2, g.name)) and g.metadata @> $3
  order by case when $6 = 'created' and not $7 then g.created_at end,
           case when $6 = 'created' and $7 then g.created_at end desc,
           case when $6 = 'name' and not $7 then g.name end,
@@ -51,13 +51,13 @@ select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_p
  limit $4 offset $5;
 
 -- name: count_groups
--- $1 member's user_id, or null for all groups  $2 part of the name, in lower case
+-- $1 member's user_id, or null for all groups  $2 part of the name
 -- $3 metadata to contain
 select count(*)
   from (select * from groups where $1::uuid is null
         union all
         select a.* from groups a join group_roles m on m.group_id = a.id where m.user_id = $1) g
- where ($2 = '' or strpos(lower(g.name), $2) > 0) and g.metadata @> $3;
+ where ($2 = '' or is_part($2, g.name)) and g.metadata @> $3;
 
 -- name: list_groups_below
 -- The group itself first, then by distance.

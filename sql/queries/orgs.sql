@@ -32,13 +32,13 @@ update orgs
 delete from orgs where id = $1;
 
 -- name: list_orgs
--- $1 member's user_id, or null for all orgs  $2 part of the name, in lower case
+-- $1 member's user_id, or null for all orgs  $2 part of the name
 -- $3 metadata to contain  $4 limit  $5 offset  $6 order: created, name or id  $7 descending
 select o.id, o.owner_id, o.name, o.description, o.metadata, o.created_at, o.updated_at
   from (select * from orgs where $1::uuid is null
         union all
         select a.* from orgs a join org_users m on m.org_id = a.id where m.user_id = $1) o
- where ($2 = '' or strpos(lower(o.name), $2) > 0) and o.metadata @> $3
+ where ($2 = '' or is_part($2, o.name)) and o.metadata @> $3
  order by case when $6 = 'created' and not $7 then o.created_at end,
           case when $6 = 'created' and $7 then o.created_at end desc,
           case when $6 = 'name' and not $7 then o.name end,
@@ -48,13 +48,13 @@ select o.id, o.owner_id, o.name, o.description, o.metadata, o.created_at, o.upda
  limit $4 offset $5;
 
 -- name: count_orgs
--- $1 member's user_id, or null for all orgs  $2 part of the name, in lower case
+-- $1 member's user_id, or null for all orgs  $2 part of the name
 -- $3 metadata to contain
 select count(*)
   from (select * from orgs where $1::uuid is null
         union all
         select a.* from orgs a join org_users m on m.org_id = a.id where m.user_id = $1) o
- where ($2 = '' or strpos(lower(o.name), $2) > 0) and o.metadata @> $3;
+ where ($2 = '' or is_part($2, o.name)) and o.metadata @> $3;
 
 -- name: hold_org
 -- Keeps the org's members as they are while a change to them is decided.
@@ -104,16 +104,16 @@ on conflict (group_id) do nothing;
 delete from org_groups where org_id = $1 and group_id = any ($2::uuid[]);
 
 -- name: list_org_groups
--- $1 org_id  $2 part of the name, in lower case  $3 limit  $4 offset
+-- $1 org_id  $2 part of the name  $3 limit  $4 offset
 select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
        g.created_at, g.updated_at
   from org_groups m join groups g on g.id = m.group_id
- where m.org_id = $1 and ($2 = '' or strpos(lower(g.name), $2) > 0)
+ where m.org_id = $1 and ($2 = '' or is_part($2, g.name))
  order by m.assigned_at, g.id
  limit $3 offset $4;
 
 -- name: count_org_groups
--- $1 org_id  $2 part of the name, in lower case
+-- $1 org_id  $2 part of the name
 select count(*)
   from org_groups m join groups g on g.id = m.group_id
- where m.org_id = $1 and ($2 = '' or strpos(lower(g.name), $2) > 0);
+ where m.org_id = $1 and ($2 = '' or is_part($2, g.name));

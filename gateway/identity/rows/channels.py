@@ -54,7 +54,7 @@ async def list_channels(
     queries: Queries, viewer: UUID | None, listing: EntityListing
 ) -> Page[Channel]:
     """One page."""
-    asked = (viewer, listing.name.lower(), listing.metadata)
+    asked = (viewer, listing.name, listing.metadata)
     total = await queries.value("count_channels", *asked)
     statement = ordered("list_channels", listing.order, descending=listing.descending)
     rows = await queries.rows(statement, *asked, listing.limit, listing.offset)

@@ -54,7 +54,7 @@ async def find_role(
 
 async def list_groups(queries: Queries, member: UUID | None, listing: EntityListing) -> Page[Group]:
     """A page of the groups that the user is in, or of all."""
-    asked = (member, listing.name.lower(), listing.metadata)
+    asked = (member, listing.name, listing.metadata)
     total = await queries.value("count_groups", *asked)
     page = (listing.limit, listing.offset, str(listing.order), listing.descending)
     rows = await queries.rows("list_groups", *asked, *page)

@@ -45,7 +45,7 @@ async def find_role(queries: Queries, org_id: UUID, user_id: UUID) -> tuple[bool
 
 async def list_orgs(queries: Queries, member: UUID | None, listing: EntityListing) -> Page[Org]:
     """A page of the orgs that the user is in, or of all."""
-    asked = (member, listing.name.lower(), listing.metadata)
+    asked = (member, listing.name, listing.metadata)
     total = await queries.value("count_orgs", *asked)
     page = (listing.limit, listing.offset, str(listing.order), listing.descending)
     rows = await queries.rows("list_orgs", *asked, *page)
@@ -110,7 +110,7 @@ async def unassign_groups(queries: Queries, org_id: UUID, group_ids: Sequence[UU
 
 async def list_groups(queries: Queries, org_id: UUID, listing: EntityListing) -> Page[Group]:
     """A page of the org's groups, in order of assignment."""
-    part = listing.name.lower()
+    part = listing.name
     total = await queries.value("count_org_groups", org_id, part)
     rows = await queries.rows("list_org_groups", org_id, part, listing.limit, listing.offset)
     return Page(total, [group_of(row) for row in rows])

@@ -68,7 +68,7 @@ async def things_to_change(
 
 async def list_things(queries: Queries, viewer: UUID | None, listing: EntityListing) -> Page[Thing]:
     """One page."""
-    asked = (viewer, listing.name.lower(), listing.metadata)
+    asked = (viewer, listing.name, listing.metadata)
     total = await queries.value("count_things", *asked)
     statement = ordered("list_things", listing.order, descending=listing.descending)
     rows = await queries.rows(statement, *asked, listing.limit, listing.offset)
