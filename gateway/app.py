@@ -42,6 +42,7 @@ from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health, root
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
+from gateway.web.operations.sampling import sampling
 from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
@@ -218,6 +219,7 @@ async def serve(
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
             delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
             listening(dsn, ChangeListeners(app[CALLERS].listeners, deliverer)),
+            sampling(stores.blobs, stores.messaging.database),
         ):
             _warn(settings)
             server = await start_server(app, deployment, sock)

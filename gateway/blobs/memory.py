@@ -30,11 +30,16 @@ _ENTRY_BYTES: Final = 1024
 """What an empty blob counts: its entry takes memory, too."""
 
 
-class Room:
+class Capacity:
     """How much may be held, and how much is spoken for."""
 
     def __init__(self, most_bytes: int) -> None:
         self._left = most_bytes
+
+    @property
+    def left(self) -> int:
+        """What is left of it, in bytes."""
+        return self._left
 
     def take(self, count: int) -> None:
         """Reserve ``count`` bytes. Raises ``StorageFull``."""
@@ -78,7 +83,9 @@ Kept = dict[tuple[Scope, UUID], Content]
 class MemoryWriter:
     """One upload, hashed as it comes."""
 
-    def __init__(self, kept: Kept, room: Room, scope: Scope, algorithms: Collection[str]) -> None:
+    def __init__(
+        self, kept: Kept, room: Capacity, scope: Scope, algorithms: Collection[str]
+    ) -> None:
         self._kept = kept
         self._room = room
         self._scope = scope
@@ -185,7 +192,7 @@ class MemoryBlobStore:
 
     def __init__(self, most_bytes: int = DEFAULT_MOST_BYTES) -> None:
         self._kept: Kept = {}
-        self._room = Room(most_bytes)
+        self._room = Capacity(most_bytes)
 
     @property
     def front_served(self) -> None:
@@ -231,6 +238,10 @@ class MemoryBlobStore:
         """How many bytes the blob has, or ``None`` if there is none."""
         content = self._kept.get((scope, blob_id))
         return None if content is None else content.size
+
+    async def free_bytes(self) -> int:
+        """How much more may be held."""
+        return self._room.left
 
     async def leftovers(self, *, older_than_seconds: float) -> int:
         """Uploads of a dead process left nothing."""

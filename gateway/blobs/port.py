@@ -162,6 +162,9 @@ class StoredBlob:
 class Inventory(Protocol):
     """Ability of a store: it can say what it holds, and clear what nobody is writing."""
 
+    async def free_bytes(self) -> int:
+        """How much more could be stored, watermarks not regarded. Raises ``StorageFailed``."""
+
     def walk(self) -> AsyncIterator[StoredBlob]:
         """Every permanent blob once, in no order."""
 

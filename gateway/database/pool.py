@@ -181,6 +181,12 @@ class Database:
         # Half of the connections at most: who reads slowly must not keep everybody waiting.
         self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many idle."""
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
+
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """One connection, each statement in a transaction of its own."""

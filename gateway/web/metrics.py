@@ -56,6 +56,21 @@ _build: Final = Gauge(
     ("version", "commit"),
     multiprocess_mode="max",
 )
+free_bytes: Final = Gauge(
+    "gateway_free_disk_bytes", "Room where blobs are kept.", multiprocess_mode="mostrecent"
+)
+deliveries: Final = Gauge(
+    "gateway_webhook_deliveries",
+    "Deliveries to webhooks that wait or are dead letters; no more than 10,000 are counted.",
+    ("state",),
+    multiprocess_mode="mostrecent",
+)
+database_connections: Final = Gauge(
+    "gateway_database_connections",
+    "Connections to the database, as last looked at.",
+    ("state",),
+    multiprocess_mode="livesum",
+)
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
 
 

@@ -75,3 +75,8 @@ update webhooks set lease = null, leased_until = '-infinity' where id = $1 and l
 delete from deliveries d
  where d.dead_at < now() - make_interval(secs => $1)
     or not exists (select from webhooks w where w.id = d.webhook_id);
+
+-- name: count_deliveries
+-- Of each no more than can be counted at once.
+select (select count(*) from (select from deliveries where dead_at is null limit 10000) w) as waiting,
+       (select count(*) from (select from deliveries where dead_at is not null limit 10000) d) as dead;

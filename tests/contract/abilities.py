@@ -250,6 +250,11 @@ async def a_living_upload_is_no_leftover(store: BlobStore, _: Fetch) -> None:
     assert b"still here" == await content_of(store, blob)
 
 
+@of(INVENTORY)
+async def what_is_free_is_told(store: BlobStore, _: Fetch) -> None:
+    assert 0 < await inventory_of(store).free_bytes()
+
+
 @contextmanager
 def _pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     here, there = socket.socketpair()

@@ -172,6 +172,9 @@ class Forgetful(Liar):
     async def clear_incoming(self, *, older_than_seconds: float) -> int:
         return await self._store.clear_incoming(older_than_seconds=older_than_seconds)
 
+    async def free_bytes(self) -> int:
+        return await self._store.free_bytes()
+
     async def leftovers(self, *, older_than_seconds: float) -> int:
         return await self._store.leftovers(older_than_seconds=older_than_seconds)
 

@@ -96,3 +96,24 @@ async def test_what_was_sent_counts_although_the_client_left(gateway: GatewayPro
         assert 1 == await metric(admin.session, gateway, "gateway_downloads_cut_total")
         assert 0 == await metric(admin.session, gateway, "gateway_downloads_in_flight")
         assert 1 == await metric(admin.session, gateway, 'gateway_build_info{commit="abc"')
+
+
+LOOKED_AT = (
+    "gateway_free_disk_bytes",
+    'gateway_database_connections{state="in_use"}',
+    'gateway_database_connections{state="idle"}',
+    'gateway_webhook_deliveries{state="waiting"}',
+    'gateway_webhook_deliveries{state="dead"}',
+)
+
+
+async def test_what_is_looked_at_is_among_the_metrics(gateway: GatewayProcess) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SOME_SECONDS):
+        while True:
+            async with session.get(f"{gateway.url}/metrics") as answer:
+                told = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines())
+            if all(name in told for name in LOOKED_AT) and float(told[LOOKED_AT[0]]) > 0:
+                break
+            await asyncio.sleep(0.02)
+    assert 1 <= sum(float(told[name]) for name in LOOKED_AT[1:3]) <= 10
+    assert ["0.0", "0.0"] == [told[name] for name in LOOKED_AT[3:]]

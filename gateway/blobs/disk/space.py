@@ -44,6 +44,11 @@ class Space:
         """Bytes that are promised or just being written."""
         return self._promised + self._writing
 
+    def free_bytes(self) -> int:
+        """What the file system has left for us, whatever was promised of it."""
+        space = os.fstatvfs(self._folder)
+        return space.f_bavail * space.f_frsize
+
     def check(self) -> None:
         """Raise ``StorageFull`` below the watermark, whatever was promised."""
         if self._above_watermark() < 0:

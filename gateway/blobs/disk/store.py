@@ -121,6 +121,10 @@ class DiskBlobStore:
                 for stored in await self._read_side(_blobs_in, root, Scope(kind, owner)):
                     yield stored
 
+    async def free_bytes(self) -> int:
+        """How much more could be stored, the watermark not regarded."""
+        return await self._read_side(self._disk.space.free_bytes)
+
     async def leftovers(self, *, older_than_seconds: float) -> int:
         """How many leftovers of uploads there are that no living process is writing."""
         return await self._read_side(self._disk.clear_incoming, older_than_seconds, keep=True)

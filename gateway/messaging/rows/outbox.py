@@ -84,3 +84,10 @@ async def release(queries: Queries, leased: LeasedWebhook) -> None:
 async def remove_dead(queries: Queries, seconds: float) -> None:
     """Remove what was given up so long ago."""
     await queries.run("remove_dead_deliveries", seconds)
+
+
+async def count_deliveries(queries: Queries) -> tuple[int, int]:
+    """How many wait and how many are dead letters, 10,000 of each at most."""
+    row = await queries.row("count_deliveries")
+    assert row is not None, "a select without from has one row"
+    return row["waiting"], row["dead"]
