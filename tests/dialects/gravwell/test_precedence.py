@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_aiohttp.plugin import AiohttpClient
 
-from tests.dialects.gravwell.conftest import FILES, add, numbers_of_groups, read, send
+from tests.dialects.gravwell.conftest import (
+    FILES,
+    add,
+    keeping_client,
+    numbers_of_groups,
+    read,
+    send,
+)
 from tests.tools.client import Client
 
 GUID = "1945c39e-0bd1-40cf-b069-6da64d3f8afe"
@@ -101,3 +112,39 @@ async def test_who_leaves_a_group_between_two_ranges_gets_no_more(
     assert 204 == left.status
     second = await member.ask("GET", f"{FILES}/{GUID}", Range="bytes=5-9")
     assert 404 == second.status
+
+
+@pytest.fixture
+async def beside(
+    nobody: Client, tmp_path: Path, database_url: str, aiohttp_client: AiohttpClient
+) -> AsyncIterator[Client]:
+    """Nobody yet, before another gateway on the same data, which keeps what it reads for an hour."""
+    async with keeping_client(
+        tmp_path, database_url, aiohttp_client, read_cache_seconds=3600
+    ) as client:
+        yield client
+
+
+async def test_what_is_made_at_one_gateway_counts_at_another(
+    user: Client, member: Client, root: Client, beside: Client
+) -> None:
+    reader = Client(beside.session, beside.url, member.token)
+    groups = await numbers_of_groups(user)
+
+    async def comes_to_be(expected: str) -> None:
+        async with asyncio.timeout(10):
+            while expected != await read(reader, GUID):
+                await asyncio.sleep(0.01)
+
+    await add(root, b"global", GUID=GUID, Global=True)
+    await comes_to_be("global")
+    shared = await add(user, b"shared", GUID=GUID, GIDs=[groups["first"]])
+    await comes_to_be("shared")
+    own = await add(member, b"own", GUID=GUID)
+    await comes_to_be("own")
+    await member.ask("DELETE", f"{FILES}/{own['ThingUUID']}")
+    await comes_to_be("shared")
+    await user.ask("PATCH", f"{FILES}/{shared['ThingUUID']}", {"GIDs": None})
+    await comes_to_be("global")
+    await user.ask("PATCH", f"{FILES}/{shared['ThingUUID']}", {"GIDs": [groups["first"]]})
+    await comes_to_be("shared")
