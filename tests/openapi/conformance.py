@@ -16,14 +16,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
 
 from gateway.database.embedded import embedded_server
 from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
-from tests.tools.mainflux import sign_in, upload
+from tests.tools.gravwell import put_user_file
+from tests.tools.mainflux import User, sign_in, upload
 from tests.tools.ports import HOST
 
 CHECKS = (
@@ -105,7 +106,7 @@ class Outcome:
 async def furnish(gateway: GatewayProcess) -> World:
     """Things, groups and files, some for deleting; and the callers."""
     async with aiohttp.ClientSession() as session:
-        admin = await sign_in(session, gateway.url)
+        admin = await _lasting(await sign_in(session, gateway.url))
         thing, shown, doomed = [await admin.thing(f"thing {number}") for number in range(3)]
         group, doomed_group = await admin.group("group", thing.id), await admin.group("doomed")
         for name in ("firmware.bin", "notes.txt", "doomed.bin"):
@@ -115,12 +116,13 @@ async def furnish(gateway: GatewayProcess) -> World:
             url = f"{gateway.url}/v1/file/{name}"
             async with session.post(url, data=b"firmware" * 64, headers=admin.headers) as answer:
                 assert answer.status == 200, await answer.text()
+        guids = [await put_user_file(admin, b"firmware" * 64, Name=name) for name in ("a", "b")]
         async with session.get(f"{gateway.url}/users", headers=admin.headers) as answer:
             user = (await answer.json())["users"][0]["id"]
     config = CONFIG.format(
-        ids=json.dumps([shown.id, group, user]),
+        ids=json.dumps([shown.id, group, user, guids[0]]),
         names=json.dumps(["firmware.bin", "notes.txt"]),
-        victims=json.dumps([doomed.id, doomed_group, "doomed.bin"]),
+        victims=json.dumps([doomed.id, doomed_group, "doomed.bin", guids[1]]),
     )
     proxy = {"X-Hasura-User-Id": "42", "X-Hasura-Role": "admin"}
     callers = (
@@ -130,6 +132,13 @@ async def furnish(gateway: GatewayProcess) -> World:
         Caller("proxy", proxy),
     )
     return World(callers, config)
+
+
+async def _lasting(user: User) -> User:
+    """The user by an API key, which outlives the log-outs that are tried."""
+    url = f"{user.url}/keys"
+    async with user.session.post(url, json={"type": 2}, headers=user.headers) as answer:
+        return replace(user, token=(await answer.json())["value"])
 
 
 async def try_everything(
