@@ -22,7 +22,8 @@ import binascii
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from gateway.identity.registry import Registry
 from gateway.model.access import FRESH_SECONDS, Access, Principal
 from gateway.model.change import ChangeListener
 from gateway.model.errors import Forbidden, Unauthenticated
+from gateway.traffic.attempts import Attempts
 from gateway.traffic.credentials import PrincipalCache, Prove
 from gateway.web.proxies import TrustedPeers, single_header
 from gateway.web.seen import note_principal
@@ -43,7 +45,8 @@ from gateway.web.seen import note_principal
 class Callers:
     """Who there is, who may do what, and who speaks for others.
 
-    ``credentials`` remembers whose they were; ``listeners`` hear of what makes that stale.
+    ``credentials`` remembers whose they were; ``listeners`` hear of what makes that stale;
+    ``attempts`` counts who tries to be let in.
     """
 
     registry: Registry
@@ -51,6 +54,7 @@ class Callers:
     proxies: TrustedPeers
     credentials: PrincipalCache
     listeners: ChangeListener
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 # Three parts of base64url, the first of which begins with `{"` (RFC 7519): no key that we make.
@@ -174,6 +178,12 @@ def holder_of(request: web.Request) -> str:
     """Whom what this request takes is counted for: a user; ``""`` if none has been proved."""
     known = request.get(PROVED)
     return (known.principal.owner or known.principal.id) if known is not None else ""
+
+
+def logging_in(request: web.Request, account: str) -> AbstractContextManager[None]:
+    """Within the block the request's sender logs in to ``account``. Raises ``TooMany``."""
+    callers = request.app[CALLERS]
+    return callers.attempts.log_in(callers.proxies.address_of(request), account)
 
 
 async def prove_again(request: web.Request) -> None:

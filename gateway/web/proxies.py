@@ -52,6 +52,22 @@ class TrustedPeers:
         address = named.rpartition(",")[2].strip()
         return address if _is_address(address) else peer
 
+    def address_of(self, request: web.Request) -> str | None:
+        """The address that a request comes from, as a trusted proxy says or as we see it.
+
+        Of an IPv6 address its network of 64 bits, which one host may have all of. ``None`` if it
+        is not known: behind a socket, or a proxy that does not say.
+        """
+        found = request.transport.get_extra_info("peername") if request.transport else None
+        peer = found[0] if isinstance(found, tuple) else None
+        client = self.client_of(request.headers, peer)
+        if client is None or (client == peer and self.trusts(request)):
+            return None
+        address = ipaddress.ip_address(client.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(getattr(address, "ipv4_mapped", None) or address)
+
     def _knows_address(self, request: web.Request) -> bool:
         if not self._networks and not self._unix:
             return False

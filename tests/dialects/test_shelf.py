@@ -224,7 +224,8 @@ async def test_its_settings_are_read_shown_and_refused_with_all_others(
     good = environment_of(chosen | {"shelf_largest_bytes": 12}, WITH_SHELF)
     status, shown, said = await command(good | {"GATEWAY_SHELF_LARGST_BYTES": "1"}, "config")
     assert (0, True) == (status, "GATEWAY_SHELF_LARGEST_BYTES=12\n" in shown)
-    assert "# ignored: GATEWAY_SHELF_LARGST_BYTES is no setting\n" == said
+    guess = "did you mean GATEWAY_SHELF_LARGEST_BYTES?"
+    assert f"# ignored: GATEWAY_SHELF_LARGST_BYTES is no setting; {guess}\n" == said
 
     bad = good | {"GATEWAY_SHELF_LARGEST_BYTES": "0", "GATEWAY_PORT": "-1"}
     status, _, said = await command(bad, "serve")

@@ -16,7 +16,7 @@ from gateway.dialects.gravwell.credentials import user_of
 from gateway.dialects.gravwell.settings import MAX_FILE_BYTES
 from gateway.model.access import Principal
 from gateway.model.errors import Malformed, Refusal, Unauthenticated
-from gateway.web.authentication import CALLERS, bearer, credential
+from gateway.web.authentication import CALLERS, bearer, credential, logging_in
 from gateway.web.dialect import Route
 from gateway.web.errors import MissingField, UnsupportedMedia
 from gateway.web.responses import json_reply
@@ -57,7 +57,8 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     fields = await _login_fields(request)
     registry = request.app[CALLERS].registry
     try:
-        token = await registry.users.log_in(fields["User"], fields["Pass"])
+        with logging_in(request, fields["User"]):
+            token = await registry.users.log_in(fields["User"], fields["Pass"])
     except Unauthenticated as exc:
         raise WrongPassword() from exc
     return _logged_in(await registry.user_by_token(token), token)

@@ -29,6 +29,7 @@ from gateway.dialects.losant.shown import shown_application, shown_token
 from gateway.dialects.losant.tokens import TokenDraft
 from gateway.model.access import GroupRole
 from gateway.model.errors import Forbidden, Malformed
+from gateway.web.authentication import logging_in
 from gateway.web.dialect import Route
 from gateway.web.responses import json_reply
 from gateway.web.uploads.body import SMALL, read_json
@@ -46,7 +47,8 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     email = text_member(body, "email", 1024, required=True) or ""
     password = text_member(body, "password", 2048, required=True) or ""
     scopes = check_scopes(body["requestedScopes"]) if body.get("requestedScopes") else None
-    user, token = await _losant(request).tokens.log_in(email, password, scopes)
+    with logging_in(request, email):
+        user, token = await _losant(request).tokens.log_in(email, password, scopes)
     return json_reply({"userId": user.author, "token": token})
 
 

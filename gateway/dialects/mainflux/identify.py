@@ -44,11 +44,12 @@ async def access_by_id(request: web.Request) -> web.StreamResponse:
 
 
 async def _identified(request: web.Request) -> Thing:
-    key = _key_of(await read_small_object(request))
-    thing = await request.app[CALLERS].registry.things.find_by_key(key)
-    if thing is None:
-        raise NotFound()
-    return thing
+    key, callers = _key_of(await read_small_object(request)), request.app[CALLERS]
+    with callers.attempts.question(callers.proxies.address_of(request)):
+        thing = await callers.registry.things.find_by_key(key)
+        if thing is None:
+            raise NotFound()
+        return thing
 
 
 async def _check_connected(request: web.Request, thing_id: UUID) -> None:

@@ -21,7 +21,7 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.identity.records.users import User
 from gateway.identity.users import Users
-from gateway.web.authentication import CALLERS, bearer
+from gateway.web.authentication import CALLERS, bearer, logging_in
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
@@ -32,6 +32,9 @@ async def register(request: web.Request) -> web.StreamResponse:
     creator = None if users.open_registration else await bearer(request)
     users.check_creator(creator)
     body = await (read_object(request) if creator else read_small_object(request))
+    if creator is None:
+        callers = request.app[CALLERS]
+        callers.attempts.registration(callers.proxies.address_of(request))
     user = await users.register(
         text_of(body, "email"), text_of(body, "password"), metadata_of(body), creator=creator
     )
@@ -41,7 +44,9 @@ async def register(request: web.Request) -> web.StreamResponse:
 async def log_in(request: web.Request) -> web.StreamResponse:
     """``POST /tokens``: a token for an e-mail and password, 201."""
     body = await read_small_object(request)
-    token = await _users(request).log_in(text_of(body, "email"), text_of(body, "password"))
+    email, password = text_of(body, "email"), text_of(body, "password")
+    with logging_in(request, email):
+        token = await _users(request).log_in(email, password)
     return json_reply({"token": token}, 201)
 
 
@@ -72,7 +77,8 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     body = await read_object(request)
     old, new = text_of(body, "old_password"), text_of(body, "password")
-    await _users(request).change_password(caller, old, new)
+    with logging_in(request, caller.email):
+        await _users(request).change_password(caller, old, new)
     return json_reply({}, 201)
 
 
