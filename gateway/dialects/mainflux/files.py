@@ -28,6 +28,7 @@ from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.model.media import guess_content_type
 from gateway.web.authentication import CALLERS, bearer, has_scheme, permit_again, thing_key
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
@@ -39,6 +40,7 @@ from gateway.web.responses import empty_reply, json_reply, stream_json
 from gateway.web.uploads.body import parse_json
 from gateway.web.uploads.context import Upload
 from gateway.web.uploads.form import open_form
+from gateway.web.uploads.receive import receive_raw
 
 DIALECT: Final = "mainflux"
 THINGS: Final = "things"
@@ -69,8 +71,13 @@ async def upload(request: web.Request) -> web.StreamResponse:
 
 
 async def update(request: web.Request) -> web.StreamResponse:
-    """``PUT .../{name}``: new bytes from a form, or new metadata from JSON; 200."""
+    """``PUT .../{name}``: new bytes from a form, or new metadata from JSON; 200.
+
+    Or the bytes as they are, as ``curl -T`` sends them, of a file that may be new; 200 or 201.
+    """
     access = await _authorise(request, Action.CREATE)
+    if _is_raw(request):
+        return await _put_raw(request, access)
     record = await request.app[FILES].find(access.scope, access.name)
     expected = expected_blob(request, record)
     if request.content_type == "multipart/form-data":
@@ -80,6 +87,29 @@ async def update(request: web.Request) -> web.StreamResponse:
     raise UnsupportedMedia(
         "unsupported content type: multipart/form-data has new bytes, application/json new metadata"
     )
+
+
+def _is_raw(request: web.Request) -> bool:
+    """Whether the body is the file itself: what is none of what the API and forms have."""
+    kind = request.content_type
+    form = kind.startswith("multipart/") or kind == "application/x-www-form-urlencoded"
+    return not form and "json" not in kind
+
+
+async def _put_raw(request: web.Request, access: Access) -> web.StreamResponse:
+    name, record = _allowed_name(request, access.name), None
+    with contextlib.suppress(NotFound):
+        record = await request.app[FILES].find(access.scope, name)
+    expected = expected_blob(request, record)
+    mode = Mode.CREATE if record is None else Mode.REPLACE
+    guessed = guess_content_type(name)
+    async with receive_raw(request, access.scope, default_type=guessed) as upload:
+        draft = _draft({}, upload, access.scope, name)
+        deposit = Deposit(
+            access, draft, mode, upload.claims, expected, proof=_proof(request, access)
+        )
+        stored = await request.app[FILES].deposit(deposit, upload.writer)
+    return json_reply(_created(stored), 201 if record is None else 200)
 
 
 async def download(request: web.Request) -> web.StreamResponse:
@@ -275,6 +305,7 @@ def _created(record: FileRecord) -> Mapping[str, object]:
         "name": record.name,
         "content_type": record.content_type,
         "size": record.content.size,
+        "sha256": record.content.digest.hex,
         owner: record.scope.owner,
     }
 
@@ -298,6 +329,7 @@ def _shown(record: FileRecord) -> Mapping[str, object]:
         "name": record.name,
         "content_type": record.content_type,
         "size": record.content.size,
+        "sha256": record.content.digest.hex,
         "class": attributes.get("class", ""),
         "format": attributes.get("format", ""),
         "time": attributes.get("time"),

@@ -264,6 +264,8 @@ class Form:
         try:
             self._fields[part.name] = text.decode()
         except UnicodeDecodeError as exc:
+            if part.filename and self._file is None:  # the file, under another name
+                raise MissingField("part", self._file_field) from exc
             raise Malformed("a form field is not UTF-8") from exc
         self._fields_bytes = self._limits.fields_bytes - left + len(text)
         if part.name == SHA256_FIELD and text.strip():  # empty: a page that shows it, unfilled

@@ -22,14 +22,17 @@ from gateway.web.uploads.reserving import reserved
 
 
 @asynccontextmanager
-async def receive_raw(request: web.Request, scope: Scope) -> AsyncIterator[Upload]:
+async def receive_raw(
+    request: web.Request, scope: Scope, *, default_type: str | None = None
+) -> AsyncIterator[Upload]:
     """The whole body as a file staged in ``scope``; whole when the block begins.
 
-    Raises ``MissingField`` without a Content-Type, ``Malformed``, ``TooMany``, and what a body
-    and the blob writer raise. Digests are checked when the file is deposited.
+    Raises ``MissingField`` without a Content-Type and a ``default_type``, ``Malformed``,
+    ``TooMany``, and what a body and the blob writer raise. Digests are checked when the file is
+    deposited.
     """
     uploads = request.app[UPLOADS]
-    declared_type = request.headers.get("Content-Type")
+    declared_type = request.headers.get("Content-Type") or default_type
     if not declared_type:
         raise MissingField("header", "Content-Type")
     content_type, claims = check_content_type(declared_type), Claims()

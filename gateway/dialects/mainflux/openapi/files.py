@@ -72,7 +72,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         },
     ),
     "StoredFile": record(
-        {"name": TEXT, "content_type": TEXT, "size": COUNT},
+        {"name": TEXT, "content_type": TEXT, "size": COUNT, "sha256": TEXT},
         {"thing_id": UUID, "group_id": UUID},
     ),
     "FileInfo": record(
@@ -80,6 +80,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "name": TEXT,
             "content_type": TEXT,
             "size": COUNT,
+            "sha256": TEXT,
             "class": TEXT,
             "format": TEXT,
             "time": _TIME,
@@ -116,11 +117,18 @@ def _collection(path: str, readers: Credentials, writers: Credentials) -> Mappin
         f"GET,HEAD {path}/{{name}}": _download("Download a file, or one range of it", readers),
         f"PUT {path}/{{name}}": Operation(
             "Replace a file's bytes, or amend its metadata",
-            responses={200: json_response("The file as it is now", stored)},
+            responses={
+                200: json_response("The file as it is now", stored),
+                201: json_response("Of bytes as they are: a new file", stored),
+            },
             refusals=(401, 403, 404, 412, *UPLOAD_REFUSALS),
             credentials=writers,
             parameters=(*WRITE_CONDITIONS, *CLAIMS),
-            body={FORM: named("FileForm"), JSON: named("FileChange")},
+            body={
+                FORM: named("FileForm"),
+                JSON: named("FileChange"),
+                "application/octet-stream": BYTES,
+            },
         ),
         f"DELETE {path}/{{name}}": Operation(
             "Remove a file",
