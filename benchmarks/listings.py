@@ -52,6 +52,10 @@ class Pages:
         }
 
 
+Listed = tuple[User, str, str]
+"""Who asks, for which list, with which query."""
+
+
 async def fill(user: User, noun: str, count: int) -> None:
     """So many of them, by the bulk request."""
     for first in range(0, count, _BATCH):
@@ -74,31 +78,74 @@ async def analyze(gateway: GatewayProcess) -> None:
 
 
 async def page_milliseconds(user: User, noun: str, query: str) -> float:
-    """The time of one page, checked for being full."""
+    """The time of one page, checked for being full; an application's files are its ``items``."""
     started = time.perf_counter()
     async with user.session.get(f"{user.url}/{noun}?{query}", headers=user.headers) as answer:
         page = await answer.json()
     elapsed = (time.perf_counter() - started) * 1000
-    if len(page[noun]) != 100:
-        raise RuntimeError(f"a page of {len(page[noun])}")
+    items = page["items"] if "items" in page else page[noun]
+    if len(items) != 100:
+        raise RuntimeError(f"a page of {len(items)}")
     return elapsed
 
 
-async def compare(few: User, many: User, noun: str, query: str) -> dict[str, object]:
+async def compare(few: Listed, many: Listed, shown: str) -> dict[str, object]:
     """Both users' pages in turns, after one of each that does not count."""
     times: dict[str, list[float]] = {"few": [], "many": []}
     for number in range(ROUNDS + 1):
-        for name, user in (("few", few), ("many", many)):
+        for name, (user, noun, query) in (("few", few), ("many", many)):
             elapsed = await page_milliseconds(user, noun, query)
             if number:
                 times[name].append(elapsed)
     ratio = median(times["many"]) / median(times["few"])
     return {
-        "list": f"/{noun}?{query}",
+        "list": shown,
         f"{FEW}": Pages(times["few"]).shown,
         f"{MANY}": Pages(times["many"]).shown,
         "ratio": round(ratio, 2),
     }
+
+
+async def private_files(gateway: GatewayProcess, few: User, many: User) -> list[dict[str, object]]:
+    """Pages of one directory of private files, which are put there by their rows."""
+    places = {}
+    for user, count in ((few, FEW), (many, MANY)):
+        async with user.session.post(
+            f"{user.url}/applications", json={"name": "a"}, headers=user.headers
+        ) as answer:
+            application = (await answer.json())["id"]
+        async with embedded_postgres(gateway.data_dir) as dsn:
+            connection = await asyncpg.connect(dsn)
+            await connection.execute(_PRIVATE_FILES, application, count)
+            while await connection.fetchval("select max(id) from losant_counts where not settled"):
+                await asyncio.sleep(0.5)  # the service sums them up in the background
+            await connection.execute("vacuum analyze losant_files, losant_counts, files")
+            await connection.close()
+        places[count] = f"applications/{application}/privateFiles"
+    return [
+        await compare(
+            (few, places[FEW], query.format(page=5)),
+            (many, places[MANY], query.format(page=page)),
+            f"/applications/<id>/privateFiles?{query.format(page=page)}",
+        )
+        for query in _PRIVATE_QUERIES
+        for page in ((5, 500, 995) if "{page}" in query else (0,))
+    ]
+
+
+_PRIVATE_QUERIES: Final = (
+    "directory=/",
+    "directory=/&sortField=name&sortDirection=desc&status=completed",
+    "directory=/&page={page}",
+)
+_PRIVATE_FILES: Final = """
+insert into files (id, kind, owner, name, content_type, attributes, creator)
+select gen_random_uuid(), 'applications', $1, substr(md5(n::text || $1), 1, 24), 'text/plain',
+       jsonb_build_object('type', 'file', 'parent', '/', 'name', 'file-' || n,
+           'status', 'completed', 'generation', 1, 'upload', null, 'expires', null, 'into', null,
+           'size', 0, 'dimensions', null, 'author', repeat('0', 24), 'author_type', 'user'), ''
+from generate_series(1, $2) n
+"""
 
 
 async def _user(session: aiohttp.ClientSession, url: str, email: str) -> User:
@@ -120,7 +167,11 @@ async def _main(folder: Path) -> dict[str, object]:
             await fill(few, noun, FEW)
             await fill(many, noun, MANY)
             await analyze(gateway)
-            found += [await compare(few, many, noun, query) for query in _QUERIES]
+            found += [
+                await compare((few, noun, query), (many, noun, query), f"/{noun}?{query}")
+                for query in _QUERIES
+            ]
+        found += await private_files(gateway, few, many)
     return {"limit": LIMIT, "rounds": ROUNDS, "lists": found}
 
 

@@ -79,10 +79,11 @@ class PrivateFiles:
 
     async def list(self, listing: FileListing) -> Page[FileRecord]:
         """One page."""
-        total = await self._database.value(listing.count, *listing.counted)
-        page = (listing.page.limit, listing.page.offset)
-        items = await self._files.select(listing.statement, *listing.matching, *page)
-        return Page(int(total), items)
+        total = int(await self._database.value(listing.count, *listing.matching))
+        reading = listing.reading(total)
+        page = (reading.limit, reading.offset)
+        items = await self._files.select(reading.statement, *listing.matching, *page)
+        return Page(total, items[::-1] if reading.backwards else items)
 
     async def has_directory(self, listing: FileListing) -> bool:
         """Whether there is the directory that is listed."""

@@ -1,4 +1,4 @@
-"""Which private files are listed."""
+"""Which private files are listed, and from which end they are read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 from gateway.database.statements import ordered
 from gateway.dialects.losant.applications import PageWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A statement, its limit and its offset; ``backwards`` if what it yields is to be turned."""
+
+    statement: str
+    limit: int
+    offset: int
+    backwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +34,26 @@ class FileListing:
     @property
     def matching(self) -> tuple[object, ...]:
         """Which files, as the statements take it."""
-        return (self.application, self.directory, self.type, self.status, self.page.name)
-
-    @property
-    def statement(self) -> str:
-        """The statement that yields the page."""
-        name = "losant/list_all" if self.directory is None else "losant/list_in"
-        return ordered(name, f"losant/{self.page.order}", descending=self.page.descending)
+        pattern = () if self.page.name is None else (self.page.name,)
+        return (self.application, self.directory, self.type, self.status, *pattern)
 
     @property
     def count(self) -> str:
         """The statement that says how many there are; only with a pattern are they counted."""
-        how = "known" if self.page.name is None else "count"
-        return f"losant/{how}_{'all' if self.directory is None else 'in'}"
+        return self._statement("known" if self.page.name is None else "count")
 
-    @property
-    def counted(self) -> tuple[object, ...]:
-        """Which files, as that statement takes it."""
-        return self.matching[:-1] if self.page.name is None else self.matching
+    def reading(self, total: int) -> Reading:
+        """How the page of so many files is read.
+
+        A page in the latter half is read from the end, so that no more than half is passed over.
+        """
+        page, name = self.page, self._statement("list" if self.page.name is None else "find")
+        behind = total - page.offset - page.limit
+        backwards = page.name is None and page.offset > total // 2
+        statement = ordered(name, f"losant/{page.order}", descending=page.descending != backwards)
+        if not backwards:
+            return Reading(statement, page.limit, page.offset)
+        return Reading(statement, max(0, page.limit + min(0, behind)), max(0, behind), True)
+
+    def _statement(self, verb: str) -> str:
+        return f"losant/{verb}_{'all' if self.directory is None else 'in'}"

@@ -226,7 +226,7 @@ async def test_every_order_is_read_off_an_index(owner: Owner, database: Database
                 for direction in ("asc", "desc"):
                     text = session.statements[f"losant/{listing} by losant/{order} {direction}"]
                     plan = await session.connection.fetch(
-                        f"explain {text}", owner.application, directory, "", "", None, 10, 20
+                        f"explain {text}", owner.application, directory, "", "", 10, 20
                     )
                     lines = [row[0] for row in plan]
                     index = f"losant_files_{'in_' if directory else ''}by_{SHORT[order]}"

@@ -1,23 +1,36 @@
 -- Listings of private files, and what moves, removes and expires them. Paths begin and end with a slash.
 
 -- name: list_in
--- What is in a directory. $1 application  $2 the directory's path  $3 type or ''  $4 status or ''
--- $5 pattern of the name or null  $6 limit  $7 offset
+-- What is in a directory: the page's ids off an index, then a look at each (the offset keeps the
+-- planner, which does not know how few they are, from reading all files). $1 application
+-- $2 the directory's path  $3 type or ''  $4 status or ''  $5 limit  $6 offset
 select f.* from (
     select id, row_number() over () as place from (
         select id from losant_files
          where application = $1 and directory = losant_digest($2)
            and ($3 = '' or type = $3) and ($4 = '' or status = $4)
-           and ($5::text is null or name like $5)
+         order by {order} limit $5 offset $6) wanted) page
+cross join lateral (select * from file_rows r where r.id = page.id offset 0) f
+order by page.place;
+
+-- name: find_in
+-- As list_in, of names that are like a pattern. $5 pattern  $6 limit  $7 offset
+select f.* from (
+    select id, row_number() over () as place from (
+        select id from losant_files
+         where application = $1 and directory = losant_digest($2)
+           and ($3 = '' or type = $3) and ($4 = '' or status = $4)
+           and name like $5
          order by {order} limit $6 offset $7) wanted) page
-join file_rows f using (id) order by page.place;
+cross join lateral (select * from file_rows r where r.id = page.id offset 0) f
+order by page.place;
 
 -- name: count_in
--- As above.
+-- As find_in.
 select count(*) from losant_files
  where application = $1 and directory = losant_digest($2)
    and ($3 = '' or type = $3) and ($4 = '' or status = $4)
-   and ($5::text is null or name like $5);
+   and name like $5;
 
 -- name: known_in
 -- The same without a pattern, as it is kept. $1 application  $2 path  $3 type or ''  $4 status or ''
@@ -32,16 +45,28 @@ select f.* from (
         select id from losant_files
          where application = $1 and $2::text is null
            and ($3 = '' or type = $3) and ($4 = '' or status = $4)
-           and ($5::text is null or name like $5)
+         order by {order} limit $5 offset $6) wanted) page
+cross join lateral (select * from file_rows r where r.id = page.id offset 0) f
+order by page.place;
+
+-- name: find_all
+-- As list_all, of names that are like a pattern. $5 pattern  $6 limit  $7 offset
+select f.* from (
+    select id, row_number() over () as place from (
+        select id from losant_files
+         where application = $1 and $2::text is null
+           and ($3 = '' or type = $3) and ($4 = '' or status = $4)
+           and name like $5
          order by {order} limit $6 offset $7) wanted) page
-join file_rows f using (id) order by page.place;
+cross join lateral (select * from file_rows r where r.id = page.id offset 0) f
+order by page.place;
 
 -- name: count_all
--- As above.
+-- As find_all.
 select count(*) from losant_files
  where application = $1 and $2::text is null
    and ($3 = '' or type = $3) and ($4 = '' or status = $4)
-   and ($5::text is null or name like $5);
+   and name like $5;
 
 -- name: known_all
 -- The same without a pattern, as it is kept; $2 is null.
@@ -68,13 +93,21 @@ with waiting as (
 select count(*) from waiting;
 
 -- order: list_in lastupdated = updated_at
+-- order: find_in lastupdated = updated_at
 -- order: list_in creationdate = created_at
+-- order: find_in creationdate = created_at
 -- order: list_in type = type
+-- order: find_in type = type
 -- order: list_in name = sort_name
+-- order: find_in name = sort_name
 -- order: list_all lastupdated = updated_at
+-- order: find_all lastupdated = updated_at
 -- order: list_all creationdate = created_at
+-- order: find_all creationdate = created_at
 -- order: list_all type = type
+-- order: find_all type = type
 -- order: list_all name = sort_name
+-- order: find_all name = sort_name
 
 -- name: type_at
 -- What is at a path, if anything. $1 application  $2 path
