@@ -129,7 +129,7 @@ async def private_files(gateway: GatewayProcess, few: User, many: User) -> list[
             f"/applications/<id>/privateFiles?{query.format(page=page)}",
         )
         for query in _PRIVATE_QUERIES
-        for page in ((5, 500, 995) if "{page}" in query else (0,))
+        for page in ((5, 995) if "{page}" in query else (0,))
     ]
 
 

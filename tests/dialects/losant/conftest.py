@@ -14,6 +14,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from gateway.database.pool import Database
 from gateway.dialects.losant.context import LOSANT
+from gateway.dialects.losant.records import AwaitedUpload
 from gateway.filestore import Deposit, Mode
 from gateway.identity.rows.users import make_admin
 from gateway.model.access import Access, Action, Principal, PrincipalKind
@@ -38,7 +39,14 @@ class Inside:
 
     async def complete(self, key: str, content: bytes) -> FileRecord:
         """Do what the second step of an upload does."""
-        awaited = await self.app[LOSANT].files.find_awaited(key)
+        return await self.deposit(await self.find_awaited(key), content)
+
+    async def find_awaited(self, key: str) -> AwaitedUpload:
+        """What the second step finds first."""
+        return await self.app[LOSANT].files.find_awaited(key)
+
+    async def deposit(self, awaited: AwaitedUpload, content: bytes) -> FileRecord:
+        """What it does once it has the bytes."""
         scope = awaited.record.scope
         caller = Principal(PrincipalKind.USER, "form", "user")
         access = Access(caller, Action.CREATE, "losant", scope, awaited.record.name)

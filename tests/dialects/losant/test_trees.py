@@ -197,6 +197,16 @@ async def test_a_form_ends_with_the_next_one(owner: Owner, inside: Inside) -> No
         await inside.complete(key_of(again.json), b"once more")
 
 
+async def test_a_form_ends_even_while_its_bytes_are_coming(owner: Owner, inside: Inside) -> None:
+    made = await owner.awaited("a")
+    begun = await inside.find_awaited(key_of(made))
+    again = await owner.ask("PATCH", f"/{made['id']}", {})
+    with pytest.raises(GatewayError):
+        await inside.deposit(begun, b"old")
+    record = await inside.complete(key_of(again.json), b"new")
+    assert b"new" == await inside.content(record)
+
+
 async def test_patches_at_once_leave_one_form(owner: Owner, inside: Inside) -> None:
     made = await owner.awaited("a")
     said = await asyncio.gather(
