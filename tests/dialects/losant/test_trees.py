@@ -221,6 +221,40 @@ async def test_patches_at_once_leave_one_form(owner: Owner, inside: Inside) -> N
     assert 1 == sum(not isinstance(outcome, BaseException) for outcome in outcomes)
 
 
+async def test_a_move_waits_for_who_is_putting_something_in(
+    owner: Owner, inside: Inside, database: Database
+) -> None:
+    """It is not there yet when the move is asked for, and it follows all the same."""
+    top = await owner.directory("top")
+    async with database.transaction() as session:
+        await session.connection.execute(ONE_FILE, owner.application)
+        move = asyncio.create_task(status(owner.ask("POST", f"/{top}/move?name=there", {})))
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+
+        async def waits() -> bool:
+            return move.done() or await database_value(database, waiting) > 0
+
+        await until(waits)
+        assert not move.done()
+    assert 201 == await move
+    await inside.work()
+    assert ["/there/", "/there/late"] == await owner.paths()
+
+
+ONE_FILE = """
+insert into files (id, kind, owner, name, content_type, attributes, creator)
+select gen_random_uuid(), 'applications', $1, repeat('f', 24), '',
+       jsonb_build_object('type', 'file', 'parent', '/top/', 'name', 'late', 'status', 'completed',
+           'generation', 0, 'upload', null, 'expires', null, 'into', null, 'size', 0,
+           'dimensions', null, 'author', repeat('0', 24), 'author_type', 'user'), ''
+"""
+
+
+async def database_value(database: Database, text: str) -> int:
+    async with database.session() as session:
+        return int(await session.connection.fetchval(text))
+
+
 async def test_one_name_in_a_directory_is_one_file(owner: Owner) -> None:
     kinds = ["file", "directory"] * 4
     said = await asyncio.gather(
