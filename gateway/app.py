@@ -62,6 +62,7 @@ from gateway.wiring import (
 
 # aiohttp's own pattern leaves braces out, which names may have.
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_ANY: Final = r"{\1:[^/]+}"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -143,10 +144,11 @@ def build_app(
     app[MIDDLEWARE], app[PREFIX] = middleware, prefix
     app.on_response_prepare.append(services.downloads.cors.add)
     for dialect in dialects:
+        words = [route.path for route in dialect.routes if "{" not in route.path]
         for route in dialect.routes:
             handler = announcing(route.handler) if route.alters_rights else route.handler
             handler = with_room(handler) if route.stores else handler
-            for added in _mounted(app, replace(route, handler=handler), prefix):
+            for added in _mounted(app, replace(route, handler=handler), prefix, words):
                 owners[added] = dialect
     for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
         _mounted(app, route, prefix)
@@ -158,9 +160,20 @@ def build_app(
     return app
 
 
-def _mounted(app: web.Application, route: Route, prefix: str) -> list[web.AbstractRoute]:
-    """The route at the root and, unless it is not to be, under the prefix."""
-    path = _PARAMETER.sub(r"{\1:[^/]+}", route.path)
+def _mounted(
+    app: web.Application, route: Route, prefix: str, words: Sequence[str] = ()
+) -> list[web.AbstractRoute]:
+    """The route at the root and, unless it is not to be, under the prefix.
+
+    A path that ends in a parameter does not stand for those of ``words``, which are resources of
+    their own, with methods of their own.
+    """
+    parent, _, last = route.path.rpartition("/")
+    siblings = [word.removeprefix(f"{parent}/") for word in words if word.startswith(f"{parent}/")]
+    others = "|".join(sorted(re.escape(word) for word in siblings if word and "/" not in word))
+    if others and _PARAMETER.fullmatch(last):
+        last = _PARAMETER.sub(rf"{{\1:(?!(?:{others})$)[^/]+}}", last)
+    path = f"{_PARAMETER.sub(_ANY, parent)}/{_PARAMETER.sub(_ANY, last)}"
     paths = (path, prefix + path) if route.prefixed else (path,)
     return [
         app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)

@@ -64,7 +64,7 @@ async def search_things(request: web.Request) -> web.StreamResponse:
     listing = _listing(await read_object(request))
     page, listing = await page_of(listing, registry.things.list, caller)
     shown = [things.shown_thing(thing, caller, registry.things) for thing in page.items]
-    return json_reply({**shown_page(page, listing), "things": shown})
+    return json_reply({**_found_page(page, listing), "things": shown})
 
 
 async def search_channels(request: web.Request) -> web.StreamResponse:
@@ -73,7 +73,7 @@ async def search_channels(request: web.Request) -> web.StreamResponse:
     listing = _listing(await read_object(request))
     page, listing = await page_of(listing, registry.channels.list, caller)
     shown = [channels.shown_channel(channel) for channel in page.items]
-    return json_reply({**shown_page(page, listing), "channels": shown})
+    return json_reply({**_found_page(page, listing), "channels": shown})
 
 
 async def list_children(request: web.Request) -> web.StreamResponse:
@@ -108,6 +108,11 @@ async def _related(request: web.Request, *, above: bool) -> web.StreamResponse:
 
 def _groups_page(page: Page[Group], listing: EntityListing) -> web.StreamResponse:
     return json_reply({**shown_page(page, listing), "groups": [shown_group(g) for g in page.items]})
+
+
+def _found_page(page: Page[Any], listing: EntityListing) -> dict[str, object]:
+    direction = "desc" if listing.descending else "asc"
+    return {**shown_page(page, listing), "order": str(listing.order), "direction": direction}
 
 
 def _listing(body: dict[str, Any]) -> EntityListing:
