@@ -2,6 +2,7 @@
 # make test   install the test extras and run every test, whole files in two processes (WORKERS=n);
 #             with ARGS="tests/unit/test_target.py -x" just those, in one
 # make test-plain  run the tests of downloads and uploads against plain handlers, as for an unknown aiohttp
+# make explore  run the tests that make choices from fresh seeds, for ten minutes (ARGS="--seconds 60 --seed 7")
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis
+.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis explore
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -51,6 +52,9 @@ lint: $(VENV)/.stamp-test
 
 oracle: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.oracle.run --result tests/out/oracle.json $(ARGS)
+
+explore: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.explore --result tests/out/explore.json $(ARGS)
 
 crash: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.crash --result tests/out/crash.json $(ARGS)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 EXPLORE = "GATEWAY_TESTS_EXPLORE"
 FIXED_EXAMPLES = 200
-TIMES_EXPLORED = 10
+TIMES_EXPLORED = 5
 
 
 def exploring() -> int | None:
@@ -50,5 +50,5 @@ def load_hypothesis_profile() -> None:
 
 
 def examples(fixed: int) -> settings:
-    """As many examples for a test whose cases are cheap, or rare; an exploration tries ten times as many."""
+    """As many examples for a test whose cases are cheap, or rare; an exploration tries more."""
     return settings(max_examples=fixed * (1 if exploring() is None else TIMES_EXPLORED))
