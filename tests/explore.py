@@ -115,6 +115,11 @@ def _fail(result: Result, again: str, said: str) -> None:
     result.failures.append({"again": again, "said": said[-4000:]})
 
 
+def _listen_to_interrupts() -> None:
+    """A shell that starts us in the background has them ignored, by us and by all we start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(arguments: Sequence[str], seconds: float, environment: dict[str, str]) -> Ran:
     """Python with these arguments; interrupted when its ``seconds`` are over."""
     process = subprocess.Popen(
@@ -125,6 +130,7 @@ def run(arguments: Sequence[str], seconds: float, environment: dict[str, str]) -
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - no thread of ours runs beside it
     )
     try:
         said, _ = process.communicate(timeout=max(1.0, seconds))

@@ -85,8 +85,8 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 
 
 @contextlib.contextmanager
-def embedded_server(data_dir: Path) -> Iterator[str]:
-    """As ``embedded_postgres``, blocking."""
+def embedded_server(data_dir: Path, *, watched: bool = True) -> Iterator[str]:
+    """As ``embedded_postgres``, blocking. Unless ``watched``, a server that dies stays dead."""
     data_dir = data_dir.resolve()
     if not str(data_dir).isprintable():
         raise EmbeddedFailed("DATA_DIR has a name that PostgreSQL cannot have: control characters")
@@ -97,7 +97,8 @@ def embedded_server(data_dir: Path) -> Iterator[str]:
             fcntl.flock(users, fcntl.LOCK_SH)
             server.ensure_running()
         try:
-            with _watched(server, data_dir / "postgres.lock"):
+            lock = data_dir / "postgres.lock"
+            with _watched(server, lock) if watched else contextlib.nullcontext():
                 yield server.dsn
         finally:
             with _held(data_dir / "postgres.lock"):

@@ -25,8 +25,8 @@ class Loss:
     """Lose the connection over which the server is asked something with ``text`` in it.
 
     ``before``: the server never hears of it. ``sent``: it is handed over, and nobody waits.
-    ``after``: the server has done it and said so, but its answer is lost. ``dead``: nobody gets
-    a new connection either, until ``revive``.
+    ``after``: the server has done it and said so, but its answer is lost. ``dead``: all other
+    connections are lost, too, and nobody gets a new one until ``revive``.
     """
 
     text: str
@@ -158,6 +158,8 @@ class PostgresProxy:
     ) -> None:
         self.lost += 1
         self._dead = loss.dead
+        for other in tuple(self._links - {link}) if loss.dead else ():
+            other.lose()
         if loss.moment == "before":
             return link.lose()
         link.losing = loss.moment == "after"

@@ -136,11 +136,8 @@ async def test_what_cannot_be_read_is_refused_where_a_page_can_read_it(
     assert "*" == answer.head.one(ALLOW)
 
 
-async def test_when_the_gateway_is_away_nginx_says_so_to_pages_too(
-    published: Place, way: str
-) -> None:
-    if way == "direct":
-        pytest.skip("nobody is there to say it")
+@pytest.mark.parametrize("way", ["nginx", "edge"], indirect=True, scope="module")
+async def test_when_the_gateway_is_away_nginx_says_so_to_pages_too(published: Place) -> None:
     await published.gateway.terminate()
     try:
         status, headers = await answer_of(published, Asked(502), Origin=PAGE)

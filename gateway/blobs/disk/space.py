@@ -148,5 +148,5 @@ class Watermark:
 
 
 def _free_bytes(folder: Path | int) -> int:
-    found = os.statvfs(folder)
+    found = os.fstatvfs(folder) if isinstance(folder, int) else os.statvfs(folder)
     return found.f_bavail * found.f_frsize
