@@ -12,7 +12,7 @@ import re
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -144,12 +144,7 @@ def build_app(
     app[MIDDLEWARE], app[PREFIX] = middleware, prefix
     app.on_response_prepare.append(services.downloads.cors.add)
     for dialect in dialects:
-        words = [route.path for route in dialect.routes if "{" not in route.path]
-        for route in dialect.routes:
-            handler = announcing(route.handler) if route.alters_rights else route.handler
-            handler = with_room(handler) if route.stores else handler
-            for added in _mounted(app, replace(route, handler=handler), prefix, words):
-                owners[added] = dialect
+        owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
     for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
         _mounted(app, route, prefix)
     metrics.name_build(__version__, build.commit)
@@ -158,6 +153,17 @@ def build_app(
         app.router.add_get(f"{outer}/ready", health.ready_handler(readiness))
         app.router.add_get(f"{outer}/metrics", metrics.metrics_handler(metrics_directory))
     return app
+
+
+def _mount_dialect(
+    app: web.Application, dialect: Dialect, prefix: str
+) -> Iterator[web.AbstractRoute]:
+    """Every route of the dialect, as it was added."""
+    words = [route.path for route in dialect.routes if "{" not in route.path]
+    for route in dialect.routes:
+        handler = announcing(route.handler) if route.alters_rights else route.handler
+        handler = with_room(handler) if route.stores else handler
+        yield from _mounted(app, replace(route, handler=handler), prefix, words)
 
 
 def _mounted(

@@ -1,4 +1,4 @@
-"""Uploads: past the parser, in pieces that change hands, past the form's parser, published together."""
+"""Uploads: past the parser, in pieces that change hands, published together."""
 
 from __future__ import annotations
 
