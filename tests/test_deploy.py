@@ -204,7 +204,9 @@ def test_the_image_is_built_from_what_is_there_and_runs_as_nobody_special() -> N
     text = (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     sources = {source for line in copied for source in line.split()}
-    assert sources == {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "gateway", "sql"}
+    metadata = {"setup.cfg", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    assert sources == metadata | {"gateway", "sql"}
+    assert "--require-hashes -r requirements.lock" in text
     assert all((ROOT / source).exists() for source in sources)
     assert {s for s in _dockerignore() if s.startswith("!")} == {f"!{s}" for s in sources}
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1].endswith("-slim")

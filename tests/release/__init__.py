@@ -1,0 +1,1 @@
+"""What a release is installed from, and what is known of it."""
