@@ -1,4 +1,4 @@
-"""The command line: run the scenarios, compare two results, print the table, fly a fleet."""
+"""The command line: run the scenarios, compare two results, print the table."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.fleet import command as fleet
-from benchmarks.fleet.swarm import raise_descriptor_limit
 from benchmarks.results import Run, Verdict, load_run, run_to_json
 from benchmarks.targets import ROWS
+from gateway.fleet.swarm import raise_descriptor_limit
 
 _HERE = Path(__file__).parent
 _DESCRIPTORS = 65_536
@@ -48,7 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="the headline table of a result, in Markdown")
     table.add_argument("result", type=Path)
     table.set_defaults(run=_table)
-    fleet.add_arguments(commands.add_parser("fleet", help="a fleet of devices, aimed by you"))
     return parser
 
 

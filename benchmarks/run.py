@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from benchmarks.bench import Bench, CannotRun, Missing
 from benchmarks.children import ChildFailed
-from benchmarks.fleet.aim import Refused
 from benchmarks.machine import machine, versions
 from benchmarks.progress import Terminal
 from benchmarks.results import Finding, Run
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.targets import ROWS
+from gateway.fleet.aim import Refused
 
 NOTES = (
     "All servers and load generators share this machine; only ratios within one run count.",

@@ -1,4 +1,4 @@
-"""Medians, spreads and percentiles. Pure."""
+"""Medians and spreads. Pure."""
 
 from __future__ import annotations
 
@@ -26,20 +26,6 @@ def spread_of(values: Iterable[float]) -> Spread:
     if not all(map(math.isfinite, given)):
         raise ValueError("a measurement is no finite number")
     return Spread(statistics.median(given), given[0], given[-1], len(given))
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which ``percent`` of 100 lie, between neighbours in proportion.
-
-    Raises ``ValueError`` for no values, or a percentage outside 0-100.
-    """
-    if not values or not 0 <= percent <= 100:
-        raise ValueError("a percentile needs values, and lies between 0 and 100")
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * percent / 100
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ from gateway.banner import banner
 from gateway.commands import accounts, maintenance
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, database
+from gateway.commands.fleet import add_arguments, fleet
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
 from gateway.model.errors import CatalogueUnavailable, GatewayError, StartupFailed
@@ -46,6 +47,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 Result = TypeVar("Result")
 Run = Callable[[Deployment, argparse.Namespace], int]
+Apart = Callable[[Sequence[Dialect], argparse.Namespace], int]
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -65,8 +67,9 @@ def main(
     try:
         if arguments.installed and (file := adopt_installed_file()):
             sys.stderr.write(f"filestore-gateway: settings of {file}\n")
-        if arguments.examine:
-            return doctor(dialects, arguments)
+        if arguments.apart is not None:
+            apart: Apart = arguments.apart
+            return apart(dialects, arguments)
         deployment = read_deployment(dialects)
         configure_logs(deployment.settings.log_level)
         signal.signal(signal.SIGTERM, _leave)
@@ -110,17 +113,18 @@ def _parser() -> argparse.ArgumentParser:
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
     _offer_doctor(add)
+    _offer_fleet(add)
     worker = add("worker")  # without help it is not listed
     worker.add_argument("--socket", type=int, required=True)
     worker.add_argument("--parent", type=int, required=True)
-    worker.set_defaults(run=_worker, installed=False, examine=False)
+    worker.set_defaults(run=_worker, installed=False, apart=None)
     return parser
 
 
 def _offer(add: Add, name: str, run: Run, text: str) -> argparse.ArgumentParser:
     """A command; unless it says otherwise, it looks for an installed gateway's settings."""
     parser = add(name, help=text, description=text)
-    parser.set_defaults(run=run, installed=True, examine=False)
+    parser.set_defaults(run=run, installed=True, apart=None)
     return parser
 
 
@@ -157,10 +161,18 @@ def _offer_doctor(add: Add) -> None:
     """Not run as the others are: it has something to say of settings that cannot be read."""
     text = "say what is wrong with settings, database, disk, port, proxy, and what to do"
     parser = _report(add, "doctor", _config, text)
-    parser.set_defaults(examine=True)
+    parser.set_defaults(apart=doctor)
     parser.add_argument("--url", help="address of a proxy in front, to be tried, too")
     parser.add_argument("--path", help="a file to ask it for, such as /files/a.bin")
     parser.add_argument("--credential", help="what that takes, such as 'Thing <key>'")
+
+
+def _offer_fleet(add: Add) -> None:
+    """A client: it needs no deployment, and no setting."""
+    text = "devices that download one file over links that break"
+    parser = _report(add, "fleet", _config, text)
+    parser.set_defaults(apart=lambda _, arguments: fleet(arguments), installed=False)
+    add_arguments(parser)
 
 
 def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:

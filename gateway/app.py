@@ -142,6 +142,7 @@ def build_app(
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
     app[MIDDLEWARE], app[PREFIX] = middleware, prefix
+    app[health.BUILD] = build
     app.on_response_prepare.append(services.downloads.cors.add)
     for dialect in dialects:
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))

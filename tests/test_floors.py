@@ -14,7 +14,7 @@ import pytest
 GATEWAY = Path(__file__).parent.parent / "gateway"
 
 FLOORS = [
-    {"model", "settings", "process"},
+    {"model", "settings", "process", "fleet"},
     {"database", "traffic", "http_client"},
     {"blobs", "catalogue", "identity", "messaging"},
     {"filestore", "upkeep"},
@@ -61,8 +61,8 @@ INSIDE_NAMES = {
 LOOP_ROOMS = (INSIDE_ROOM, "__main__.py")
 
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
-# database server, its workers' socket, its log.
-FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/")
+# database server, its workers' socket, its log. The fleet is a client, with a file of its own.
+FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/", "fleet/")
 # Who may be handed the service's settings; everybody else gets values.
 SETTINGS_ROOMS = ("settings/", "wiring.py", "app.py", "commands/", "__main__.py")
 ENVIRONMENT_ROOMS = ("settings/sources.py",)

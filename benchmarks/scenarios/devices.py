@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.fleet.aim import aim_at
-from benchmarks.fleet.command import shown
-from benchmarks.fleet.mission import Conditions, Mission
-from benchmarks.fleet.simulate import DEVICES_PER_SOURCE, Flight, State, simulate
+from benchmarks.children import ChildFailed, pinned
 from benchmarks.gateway import Gateway, running_gateway
 from benchmarks.procfs import Sampler, cpu_seconds, descriptors, pss_bytes
 from benchmarks.results import Finding, Latency, Series, Timeline
-from benchmarks.stats import percentile
 from benchmarks.targets import MIB, ROWS
+from gateway.fleet.aim import aim_at
+from gateway.fleet.mission import LinkConditions, Mission
+from gateway.fleet.simulate import DEVICES_PER_SOURCE, Flight, State, SwarmFailed, simulate
+from gateway.fleet.tally import percentile
 
 _PERCENTS: Final = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # RAUC asks for blocks of 128 KiB and begins a cut one again: more cuts, and some never end.
@@ -41,7 +42,7 @@ def held_at_once(bench: Bench, finding: Finding) -> None:
             int(scale.devices * _MORE),
             thing.headers,
             _MIX,
-            Conditions(
+            LinkConditions(
                 scale.device_bandwidth * 0.9,
                 scale.device_bandwidth * 1.1,
                 round_trip=0.05,
@@ -78,7 +79,7 @@ def _fly(
         Sampler(lambda: pss_bytes(gateway.pid) / MIB, every_seconds=0.5) as memory,
         Sampler(lambda: float(descriptors(gateway.pid) - idle), every_seconds=0.25) as sockets,
     ):
-        flight = simulate(mission, processes=processes, cpu=cpu, watch=watch)
+        flight = _simulated(mission, processes, cpu, watch)
     spent = cpu_seconds(gateway.pid) - before
     # The gateway's descriptors count links that the other side has cut already, too.
     held = min(sockets.peak, float(flight.peak_links))
@@ -94,6 +95,15 @@ def _fly(
         Series("gateway", "memory per device at the peak", "KiB", (_each(memory, sockets),)),
     ]
     return flight
+
+
+def _simulated(
+    mission: Mission, processes: int, cpu: int | None, watch: Callable[[State], None]
+) -> Flight:
+    try:
+        return simulate(mission, processes=processes, starting=pinned(cpu), watch=watch)
+    except SwarmFailed as exc:
+        raise ChildFailed(str(exc)) from exc
 
 
 def _each(memory: Sampler, sockets: Sampler) -> float:
@@ -119,4 +129,4 @@ def _show(finding: Finding, flight: Flight) -> None:
         finding.series.append(Series("fleet", "completion (least, median, most)", "s", times))
     for reason, count in tally.failures.items():
         finding.note(f"{count} devices failed: {reason}")
-    finding.note(f"completed by profile: {shown(flight)['by_profile']}")
+    finding.note(f"completed by profile: {tally.by_profile}")

@@ -59,10 +59,14 @@ class Progress:
 
     def tell(self, blobs: int, size: int) -> None:
         """So many blobs, of so many bytes, have been looked at."""
+        self.say(f"{blobs} blobs, {size_text(size)}")
+
+    def say(self, text: str) -> None:
+        """How far it is, in place of what was said before; not oftener than five times a second."""
         now = time.monotonic()
         if self._shown and now >= self._due:
             self._due = now + _PAUSE_SECONDS
-            self._stream.write(f"\r{blobs} blobs, {size_text(size)}\x1b[K")
+            self._stream.write(f"\r{text}\x1b[K")
             self._stream.flush()
 
     def clear(self) -> None:

@@ -30,7 +30,7 @@ from benchmarks.results import (
 )
 from benchmarks.rounds import interleaved, warm_up
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.stats import Spread, percentile, ratios, slope, spread_of
+from benchmarks.stats import Spread, ratios, slope, spread_of
 from benchmarks.targets import ROWS
 from benchmarks.wrk import parsed
 
@@ -44,25 +44,6 @@ def test_a_spread_is_median_least_and_greatest() -> None:
 def test_what_is_no_measurement_has_no_spread(values: list[float]) -> None:
     with pytest.raises(ValueError, match="measure"):
         spread_of(values)
-
-
-@pytest.mark.parametrize(
-    ("expected", "percent"),
-    [
-        pytest.param(10.0, 0, id="least"),
-        pytest.param(30.0, 50, id="median"),
-        pytest.param(48.0, 95, id="between neighbours"),
-        pytest.param(50.0, 100, id="greatest"),
-    ],
-)
-def test_percentiles_of_five_values(expected: float, percent: float) -> None:
-    assert expected == pytest.approx(percentile([50.0, 10.0, 40.0, 20.0, 30.0], percent))
-
-
-def test_a_percentile_needs_values_and_a_percentage() -> None:
-    for values, percent in (([], 50.0), ([1.0], 101.0)):
-        with pytest.raises(ValueError, match="percentile"):
-            percentile(values, percent)
 
 
 def test_ratios_are_taken_round_by_round() -> None:

@@ -19,10 +19,12 @@ from gateway.model.errors import Malformed, Refusal, Unauthenticated
 from gateway.web.authentication import CALLERS, bearer, credential, logging_in
 from gateway.web.dialect import Route
 from gateway.web.errors import MissingField, UnsupportedMedia
+from gateway.web.operations.health import BUILD
 from gateway.web.responses import json_reply
 from gateway.web.uploads.body import read_small
 
 _API_VERSION: Final = {"Major": 0, "Minor": 2}  # another one is "incompatible" to the client
+_UNDATED: Final = "2026-01-01T00:00:00Z"
 _FORM: Final = "application/x-www-form-urlencoded"
 _LOGIN_FIELDS: Final = 8
 
@@ -33,12 +35,26 @@ class WrongPassword(Refusal):
     sentence = "invalid username or password"
 
 
-async def version(_: web.Request) -> web.StreamResponse:
+async def version(request: web.Request) -> web.StreamResponse:
     """``GET /api/version``: of the API that is spoken, and of this gateway."""
+    built = request.app[BUILD]
     major, minor, point = (int(part) for part in __version__.split(".")[:3])
     build = {"Major": major, "Minor": minor, "Point": point}
-    dated = {"BuildDate": "2026-01-01T00:00:00Z", "BuildID": __version__}
+    dated = {"BuildDate": build_date(built.time), "BuildID": built.commit or __version__}
     return json_reply({"API": _API_VERSION, "Build": {**build, **dated}})
+
+
+def build_date(said: str) -> str:
+    """The time of the build as the client parses it (RFC 3339), in UTC if it names no zone.
+
+    Nobody said it, or something else: the first day of the year in which this API came.
+    """
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return _UNDATED
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 async def test(_: web.Request) -> web.StreamResponse:

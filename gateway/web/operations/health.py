@@ -26,6 +26,9 @@ class Build:
     time: str = ""
 
 
+BUILD: Final = web.AppKey("build", Build)
+
+
 @dataclass(slots=True)
 class Readiness:
     """What must answer for the gateway to be ready; ``draining`` once it is told to stop."""

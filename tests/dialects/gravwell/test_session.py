@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from gateway.dialects.gravwell.session import build_date
 from tests.dialects.conftest import ROOT_EMAIL
 from tests.dialects.gravwell.conftest import FILES, add
 from tests.tools.client import PASSWORD, Answer, Client
@@ -127,3 +128,27 @@ async def test_the_first_administrator_is_number_one(tmp_path: Path, postgres_se
         answer = await log_in(Client(session, gateway.url), ADMIN_EMAIL, ADMIN_PASSWORD)
         admin = Client(session, gateway.url, answer.json["JWT"])
         assert 1 == (await admin.ask("GET", "/api/info/whoami")).json["UID"]
+
+
+async def test_the_version_is_dated_as_the_build_is(tmp_path: Path, postgres_server: str) -> None:
+    said = {"build_time": "2026-11-26T03:00:00+02:00", "commit": "0123abcd"}
+    async with (
+        gateway_inside(tmp_path, database_server=postgres_server, **said) as gateway,
+        aiohttp.ClientSession() as session,
+    ):
+        build = (await Client(session, gateway.url).ask("GET", "/api/version")).json["Build"]
+    assert ("2026-11-26T01:00:00Z", "0123abcd") == (build["BuildDate"], build["BuildID"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        pytest.param("2026-11-26T01:02:03Z", "2026-11-26T01:02:03Z", id="as date -u writes it"),
+        pytest.param("2026-11-26T01:02:03Z", "2026-11-26 01:02:03.9", id="of no zone"),
+        pytest.param("2026-11-26T00:00:00Z", "2026-11-26", id="a day"),
+        pytest.param("2026-01-01T00:00:00Z", "", id="not said"),
+        pytest.param("2026-01-01T00:00:00Z", "on a Tuesday", id="no time"),
+    ],
+)
+def test_a_build_s_time_is_one_that_the_client_parses(expected: str, said: str) -> None:
+    assert expected == build_date(said)

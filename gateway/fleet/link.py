@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.fleet.aim import Target
+from gateway.fleet.aim import Aim
 
 _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError)
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -35,7 +35,7 @@ class LocalLimit(Exception):
     """This machine has no port or descriptor left for another device."""
 
 
-class Link:
+class DeviceLink:
     """One TCP or TLS connection.
 
     ``bandwidth`` is in bytes per second, 0 for unlimited; ``patience`` in seconds.
@@ -93,13 +93,13 @@ class Link:
 
 
 async def connect(
-    target: Target,
+    target: Aim,
     *,
     source: str | None,
     bandwidth: float,
     patience: float,
     tls: ssl.SSLContext | None,
-) -> Link:
+) -> DeviceLink:
     """A link to ``target``. Raises ``LinkLost``, or ``LocalLimit`` if it is our own fault."""
     loop = asyncio.get_running_loop()
     try:
@@ -127,11 +127,11 @@ async def connect(
     except BaseException:
         connection.close()
         raise
-    return Link(connection, bandwidth, patience)
+    return DeviceLink(connection, bandwidth, patience)
 
 
 async def _encrypted(
-    connection: socket.socket, tls: ssl.SSLContext, target: Target, patience: float
+    connection: socket.socket, tls: ssl.SSLContext, target: Aim, patience: float
 ) -> socket.socket:
     name = target.host.rpartition(":")[0] or target.host
     wrapped = tls.wrap_socket(

@@ -18,11 +18,11 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.fleet.device import Device, Field
-from benchmarks.fleet.flash import Image
-from benchmarks.fleet.mission import MISSION, Mission
-from benchmarks.fleet.plans import PROFILES, Profile
-from benchmarks.fleet.tally import TALLY, Tally
+from gateway.fleet.device import Device, Field
+from gateway.fleet.flash import Image
+from gateway.fleet.mission import MISSION, Mission
+from gateway.fleet.plans import PROFILES, Profile
+from gateway.fleet.tally import TALLY, Tally
 
 _PROGRESS_SECONDS: Final = 0.5
 _SPARE_DESCRIPTORS: Final = 100
@@ -53,6 +53,7 @@ async def fly(mission: Mission) -> Tally:
     image = await asyncio.to_thread(Image.read, Path(mission.image))
     place = Field(mission, image, _tls(mission))
     watch = asyncio.create_task(_tell(place))
+    place.deadline = asyncio.get_running_loop().time() + mission.seconds
     async with asyncio.TaskGroup() as group:
         for number, profile in enumerate(crew(mission.mix, mission.devices, mission.seed)):
             rng = random.Random(f"{mission.seed}/{number}")

@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Aim:
     """A file's address, its host resolved once."""
 
     address: str
@@ -39,7 +39,7 @@ class Target:
         return ip_address(self.address).version == 6
 
 
-def aim_at(url: str, *, owned: bool = False) -> Target:
+def aim_at(url: str, *, owned: bool = False) -> Aim:
     """The target of a URL. Raises ``Refused`` for one that is not on loopback and not ``owned``."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -51,7 +51,7 @@ def aim_at(url: str, *, owned: bool = False) -> Target:
     address, port = addresses[0]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     host = parts.netloc.rpartition("@")[2]
-    return Target(address, port, host, path, tls)
+    return Aim(address, port, host, path, tls)
 
 
 def check_loopback(host: str, addresses: Sequence[str]) -> None:

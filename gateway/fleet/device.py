@@ -8,7 +8,7 @@ import ssl
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.fleet.answers import (
+from gateway.fleet.answers import (
     END_OF_HEAD,
     Head,
     Unusable,
@@ -16,11 +16,11 @@ from benchmarks.fleet.answers import (
     request_bytes,
     span_of,
 )
-from benchmarks.fleet.flash import Flash, Image, RandomFlash, SequentialFlash, WrongBytes
-from benchmarks.fleet.link import Link, LinkLost, LocalLimit, connect
-from benchmarks.fleet.mission import Mission
-from benchmarks.fleet.plans import Ask, Got, Profile
-from benchmarks.fleet.tally import Tally
+from gateway.fleet.flash import Flash, Image, RandomFlash, SequentialFlash, WrongBytes
+from gateway.fleet.link import DeviceLink, LinkLost, LocalLimit, connect
+from gateway.fleet.mission import Mission
+from gateway.fleet.plans import Ask, Got, Profile
+from gateway.fleet.tally import Tally
 
 _LONGEST_HEAD = 16 * 1024
 _TOO_MANY = (429, 503)
@@ -33,13 +33,14 @@ class GaveUp(Exception):
 
 @dataclass(slots=True)
 class Field:
-    """What the devices of one process share."""
+    """What the devices of one process share; ``deadline`` by their loop's clock."""
 
     mission: Mission
     image: Image
     tls: ssl.SSLContext | None
     tally: Tally = field(default_factory=Tally)
     links: int = 0
+    deadline: float = float("inf")
 
     def opened(self) -> None:
         """Count a link."""
@@ -59,7 +60,7 @@ class Device:
         self._flash: Flash = (RandomFlash if profile.random_access else SequentialFlash)(
             place.image
         )
-        self._link: Link | None = None
+        self._link: DeviceLink | None = None
         self._etag: str | None = None
         self._until_cut = self._draw_cut()
         self._fruitless = 0
@@ -69,13 +70,16 @@ class Device:
         tally, loop = self._field.tally, asyncio.get_running_loop()
         began = loop.time()
         try:
-            await self._follow_plan()
+            async with asyncio.timeout_at(self._field.deadline):
+                await self._follow_plan()
             if not self._flash.is_right():
                 raise WrongBytes("the digest is not the image's")
             tally.complete(self._profile.name, loop.time() - began, self._field.image.size)
         except WrongBytes as exc:
             tally.wrong += 1
             tally.fail(f"{self._profile.name}: wrong bytes: {exc}")
+        except TimeoutError:
+            tally.fail(f"{self._profile.name}: out of time")
         except (Unusable, GaveUp, LocalLimit) as exc:
             tally.fail(f"{self._profile.name}: {exc}")
         finally:
@@ -128,7 +132,7 @@ class Device:
         if not head.keeps_alive:
             self._hang_up()
 
-    async def _connected(self) -> Link:
+    async def _connected(self) -> DeviceLink:
         if self._link is None:
             mission = self._field.mission
             if mission.conditions.round_trip:
@@ -143,7 +147,7 @@ class Device:
             self._field.opened()
         return self._link
 
-    async def _read_head(self, link: Link, sent: float) -> tuple[Head, bytes]:
+    async def _read_head(self, link: DeviceLink, sent: float) -> tuple[Head, bytes]:
         block = await link.receive()
         elapsed = time.perf_counter() - sent
         self._field.tally.first_byte(elapsed, self._rng)
@@ -154,7 +158,9 @@ class Device:
         head, _, rest = block.partition(END_OF_HEAD)
         return parse_head(head), rest
 
-    async def _read_body(self, link: Link, rest: bytes, length: int, progress: _Progress) -> None:
+    async def _read_body(
+        self, link: DeviceLink, rest: bytes, length: int, progress: _Progress
+    ) -> None:
         if len(rest) > length:
             raise Unusable("more bytes than announced")
         piece = rest

@@ -8,16 +8,18 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from benchmarks.fleet.aim import Target
-from benchmarks.fleet.plans import PROFILES
+from gateway.fleet.aim import Aim
+from gateway.fleet.plans import PROFILES
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)([kmg]?)", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_LONGEST_SECONDS: Final = 7 * 86_400.0
+_MOST: Final = 1_000_000
 DEFAULT_MIX: Final = dict.fromkeys(PROFILES, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class LinkConditions:
     """The link of each device.
 
     Bytes per second between the two bandwidths (0: unlimited), the round trip in seconds, the
@@ -35,17 +37,19 @@ class Conditions:
 class Mission:
     """A fleet: how many devices, of which clients, when they start, under which conditions.
 
-    ``ramp`` is the time in seconds over which they start; 0: all at once. ``patience``: how long
-    a device waits for a byte. ``attempts``: how often in a row it may get none.
+    ``ramp`` is the time in seconds over which they start; 0: all at once. ``seconds``: when whoever
+    is still on the way has failed. ``patience``: how long a device waits for a byte.
+    ``attempts``: how often in a row it may get none.
     """
 
-    target: Target
+    target: Aim
     image: str
     devices: int
     headers: dict[str, str] = field(default_factory=dict)
     mix: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_MIX))
-    conditions: Conditions = Conditions()
+    conditions: LinkConditions = LinkConditions()
     ramp: float = 0.0
+    seconds: float = 3600.0
     patience: float = 120.0
     attempts: int = 20
     seed: int = 1
@@ -62,6 +66,21 @@ def size_of(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is no size such as 8k or 1.5M")
     return float(match[1]) * _UNITS[match[2].lower()]
+
+
+def seconds_of(text: str) -> float:
+    """A time in seconds. Raises ``ValueError`` for one that is not finite, or negative."""
+    seconds = float(text)
+    if not 0 <= seconds <= _LONGEST_SECONDS:
+        raise ValueError(f"{text!r} is not between 0 and {_LONGEST_SECONDS:.0f} seconds")
+    return seconds
+
+
+def count_of(text: str) -> int:
+    """A number of things, at least one. Raises ``ValueError``."""
+    if not 1 <= (count := int(text)) <= _MOST:
+        raise ValueError(f"{text!r} is not between 1 and {_MOST}")
+    return count
 
 
 def bandwidth_of(text: str) -> tuple[float, float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.fleet.aim import Target
-from benchmarks.fleet.plans import Ask
+from gateway.fleet.aim import Aim
+from gateway.fleet.plans import Ask
 
 END_OF_HEAD = b"\r\n\r\n"
 
@@ -44,7 +44,7 @@ class Span:
     size: int
 
 
-def request_bytes(target: Target, headers: dict[str, str], ask: Ask, etag: str | None) -> bytes:
+def request_bytes(target: Aim, headers: dict[str, str], ask: Ask, etag: str | None) -> bytes:
     """The request's head."""
     lines = [f"{ask.method} {target.path} HTTP/1.1", f"Host: {target.host}"]
     lines += (f"{name}: {value}" for name, value in headers.items())

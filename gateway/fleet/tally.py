@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,3 +79,17 @@ _SUMMED: Final = (
     *("needed", "hashing_seconds", "peak_links", "seconds", "first_bytes", "first_bytes_seen"),
 )
 TALLY: Final[TypeAdapter[Tally]] = TypeAdapter(Tally)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value below which ``percent`` of 100 lie, between neighbours in proportion.
+
+    Raises ``ValueError`` for no values, or a percentage outside 0-100.
+    """
+    if not values or not 0 <= percent <= 100:
+        raise ValueError("a percentile needs values, and lies between 0 and 100")
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * percent / 100
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,21 +11,22 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from benchmarks.fleet.aim import OWNER_FLAG, Refused, aim_at, check_loopback
-from benchmarks.fleet.answers import Head, Unusable, parse_head, request_bytes, span_of
-from benchmarks.fleet.flash import Image, RandomFlash, SequentialFlash, WrongBytes
-from benchmarks.fleet.mission import (
+from gateway.__main__ import main
+from gateway.fleet.aim import OWNER_FLAG, Refused, aim_at, check_loopback
+from gateway.fleet.answers import Head, Unusable, parse_head, request_bytes, span_of
+from gateway.fleet.flash import Image, RandomFlash, SequentialFlash, WrongBytes
+from gateway.fleet.mission import (
     MISSION,
-    Conditions,
+    LinkConditions,
     Mission,
     bandwidth_of,
     mix_of,
     share_out,
     size_of,
 )
-from benchmarks.fleet.plans import KIB, PROFILES, Ask, Got
-from benchmarks.fleet.swarm import crew, fly
-from benchmarks.fleet.tally import TALLY, Tally
+from gateway.fleet.plans import KIB, PROFILES, Ask, Got
+from gateway.fleet.swarm import crew, fly
+from gateway.fleet.tally import TALLY, Tally, percentile
 
 SIZE = 300 * KIB + 7
 
@@ -270,6 +272,25 @@ def test_a_crew_has_the_shares_of_the_mix() -> None:
     assert (6, 2) == (names.count("rauc"), names.count("nrf"))
 
 
+@pytest.mark.parametrize(
+    ("expected", "percent"),
+    [
+        pytest.param(10.0, 0, id="least"),
+        pytest.param(30.0, 50, id="median"),
+        pytest.param(48.0, 95, id="between neighbours"),
+        pytest.param(50.0, 100, id="greatest"),
+    ],
+)
+def test_percentiles_of_five_values(expected: float, percent: float) -> None:
+    assert expected == pytest.approx(percentile([50.0, 10.0, 40.0, 20.0, 30.0], percent))
+
+
+def test_a_percentile_needs_values_and_a_percentage() -> None:
+    for values, percent in (([], 50.0), ([1.0], 101.0)):
+        with pytest.raises(ValueError, match="percentile"):
+            percentile(values, percent)
+
+
 def test_tallies_add_up() -> None:
     one, two = Tally(received=5), Tally(received=2)
     one.complete("nrf", 1.5, 4)
@@ -280,7 +301,7 @@ def test_tallies_add_up() -> None:
 
 
 def test_a_mission_survives_the_way_to_a_child_process() -> None:
-    mission = Mission(aim_at("http://127.0.0.1:1/x"), "a.bin", 3, conditions=Conditions(1, 2))
+    mission = Mission(aim_at("http://127.0.0.1:1/x"), "a.bin", 3, conditions=LinkConditions(1, 2))
     assert mission == MISSION.validate_json(MISSION.dump_json(mission))
 
 
@@ -305,12 +326,59 @@ async def test_every_client_ends_with_the_right_image_however_often_it_is_cut(
     served: tuple[str, Path],
 ) -> None:
     url, path = served
-    conditions = Conditions(cut_every=60_000, pause=0.001)
+    conditions = LinkConditions(cut_every=60_000, pause=0.001)
     mission = Mission(aim_at(url), str(path), 2 * len(PROFILES), conditions=conditions)
     tally = await fly(mission)
     assert (14, 0, {}) == (tally.completed, tally.wrong, tally.failures)
     assert tally.cuts > 0
     assert tally.received >= tally.needed == 14 * 200_001
+
+
+async def command(*arguments: str) -> int:
+    """``filestore-gateway fleet``, beside the server that runs in this loop."""
+    return await asyncio.to_thread(main, ["fleet", *arguments])
+
+
+async def test_the_command_sums_up_what_the_fleet_went_through(
+    served: tuple[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, path = served
+    conditions = ("--cut-every", "60k", "--pause", "0.001", "--devices", "7", "--json")
+    status = await command("--url", url, *conditions)
+    told = json.loads(capfd.readouterr().out)
+    assert (0, 7, 7, {}) == (status, told["devices"], told["completed"], told["failures"])
+    assert told["needed"] == 7 * path.stat().st_size <= told["received"]
+    assert told["cuts"] > 0
+
+
+async def test_the_command_ends_in_time_and_is_no_success(
+    served: tuple[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, _ = served
+    status = await command(
+        "--url", url, "--devices", "2", "--mix", "curl", "--bandwidth", "1k", "--seconds", "0.3"
+    )
+    told = json.loads(capfd.readouterr().out)
+    assert (1, 0, {"curl: out of time": 2}) == (status, told["completed"], told["failures"])
+    assert told["elapsed"] < 10
+
+
+@pytest.mark.parametrize(
+    ("complaint", "arguments"),
+    [
+        pytest.param("only the owner", ["--url", "http://192.0.2.1/x"], id="another machine"),
+        pytest.param("cannot be fetched", ["--url", "http://127.0.0.1:9/x"], id="nobody there"),
+        pytest.param(
+            "is no header", ["--url", "http://127.0.0.1:9/", "--header", "x"], id="header"
+        ),
+    ],
+)
+async def test_the_command_says_why_it_cannot_begin(
+    complaint: str, arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert 2 == await command(*arguments)
+    said = capfd.readouterr()
+    assert ("", True) == (said.out, complaint in said.err)
 
 
 async def test_devices_notice_a_server_that_has_other_bytes(
@@ -328,7 +396,9 @@ async def test_devices_notice_a_server_that_has_other_bytes(
 async def test_a_device_gives_up_when_nobody_answers() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
-    mission = Mission(aim_at(url), "/dev/null", 1, conditions=Conditions(pause=0.001), attempts=3)
+    mission = Mission(
+        aim_at(url), "/dev/null", 1, conditions=LinkConditions(pause=0.001), attempts=3
+    )
     tally = await fly(mission)
     server.close()
     assert (0, 1, 4) == (tally.completed, sum(tally.failures.values()), tally.losses)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import ssl
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.fleet.aim import Refused, Target
+from gateway.fleet.aim import Aim, Refused
 
 
-def fetch_reference(target: Target, headers: dict[str, str], path: Path, *, verify: bool) -> None:
+@contextlib.contextmanager
+def fetched(target: Aim, headers: dict[str, str], *, verify: bool) -> Iterator[Path]:
+    """The target's whole file, until the block ends. Raises ``Refused``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "image"
+        fetch_reference(target, headers, path, verify=verify)
+        yield path
+
+
+def fetch_reference(target: Aim, headers: dict[str, str], path: Path, *, verify: bool) -> None:
     """The target's whole file, written to ``path``.
 
     Raises ``Refused`` unless it comes with 200, whole, and with the bytes of its Repr-Digest.
@@ -34,7 +46,7 @@ def fetch_reference(target: Target, headers: dict[str, str], path: Path, *, veri
         connection.close()
 
 
-def _connection(target: Target, *, verify: bool) -> http.client.HTTPConnection:
+def _connection(target: Aim, *, verify: bool) -> http.client.HTTPConnection:
     if not target.tls:
         return http.client.HTTPConnection(target.address, target.port, timeout=60)
     context = ssl.create_default_context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -10,15 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
-from benchmarks.children import ChildFailed, pinned, stop
-from benchmarks.fleet.mission import MISSION, Mission, share_out
-from benchmarks.fleet.tally import TALLY, Tally
+from gateway.fleet.mission import MISSION, Mission, share_out
+from gateway.fleet.tally import TALLY, Tally
 
-ROOT: Final = Path(__file__).parents[2]
 DEVICES_PER_SOURCE: Final = 5_000
+_STOP_SECONDS: Final = 20.0
+
+
+class SwarmFailed(RuntimeError):
+    """A process of the fleet ended early; the message has its last words."""
 
 
 @dataclass(slots=True)
@@ -50,12 +53,15 @@ def simulate(
     mission: Mission,
     *,
     processes: int = 1,
-    cpu: int | None = None,
+    starting: contextlib.AbstractContextManager[object] | None = None,
     watch: Callable[[State], None] = lambda _: None,
 ) -> Flight:
-    """Send the fleet off and wait for it. Raises ``ChildFailed`` if one of its processes does."""
+    """Send the fleet off and wait for it; its processes are started within ``starting``.
+
+    Raises ``SwarmFailed``.
+    """
     began = time.monotonic()
-    with pinned(cpu):
+    with starting or contextlib.nullcontext():
         swarms = [_start(part) for part in _parts(mission, processes)]
     lines: queue.SimpleQueue[tuple[int, dict[str, object]]] = queue.SimpleQueue()
     readers = [
@@ -67,8 +73,10 @@ def simulate(
             reader.start()
         return _follow(swarms, lines, began, watch)
     finally:
-        for swarm in swarms:
-            stop(swarm)
+        for swarm, reader in zip(swarms, readers, strict=True):
+            _stop(swarm)
+            reader.join(_STOP_SECONDS)
+            _close(swarm)
 
 
 def _parts(mission: Mission, processes: int) -> list[Mission]:
@@ -85,8 +93,7 @@ def _parts(mission: Mission, processes: int) -> list[Mission]:
 
 def _start(mission: Mission) -> subprocess.Popen[bytes]:
     swarm = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fleet.swarm"],
-        cwd=ROOT,
+        [sys.executable, "-m", "gateway.fleet.swarm"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,6 +102,23 @@ def _start(mission: Mission) -> subprocess.Popen[bytes]:
     swarm.stdin.write(MISSION.dump_json(mission))
     swarm.stdin.close()
     return swarm
+
+
+def _stop(swarm: subprocess.Popen[bytes]) -> None:
+    """Ask it to end; if it does not listen, end it."""
+    if swarm.poll() is None:
+        swarm.terminate()
+    try:
+        swarm.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        swarm.kill()
+        swarm.wait()
+
+
+def _close(swarm: subprocess.Popen[bytes]) -> None:
+    for pipe in (swarm.stdout, swarm.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _read(
@@ -127,7 +151,7 @@ def _follow(
         elif "end" in line:
             open_ends -= 1
             if place not in tallies:
-                raise ChildFailed(f"a process of the fleet ended early: {line['end']}")
+                raise SwarmFailed(f"a process of the fleet ended early: {line['end']}")
         else:
             states[place] = line
             state = _sum(states)
