@@ -162,6 +162,7 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             bandwidth=bandwidth_limits(settings),
             ways=settings.fast_ways,
             cors=cors_policy(deployment),
+            several_ranges=settings.several_ranges,
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)

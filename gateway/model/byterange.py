@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from gateway.model.errors import RangeMalformed, RangeUnsatisfiable, SeveralRanges
@@ -24,6 +25,12 @@ _SPEC: Final = re.compile(r"([0-9]*)-([0-9]*)")
 _CANONICAL: Final = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")
 _PLAIN: Final = re.compile("bytes=([0-9]{1,18})-([0-9]{1,18})")
 _EXACT_DIGITS: Final = 20
+
+MOST_RANGES: Final = 256
+"""Of one request. zchunk's downloader begins with 255, SWUpdate's with 10, zsync's with 20."""
+
+MOST_UNSORTED: Final = 16
+"""More than these are a list only if they ascend: whoever fetches a delta asks in order."""
 
 
 class RangePolicy(Enum):
@@ -66,19 +73,36 @@ def parse_range(
     plain = _PLAIN.fullmatch(header)
     if plain is not None and (start := int(plain[1])) <= (last := int(plain[2])) < size:
         return ByteRange(start, last + 1)  # what nearly every request is
-    unit, equals, range_set = header.strip(_OWS).partition("=")
-    if not equals or not _UNIT.fullmatch(unit):
-        raise RangeMalformed()
-    if unit.lower() != "bytes":
-        if policy is RangePolicy.STRICT_UNITS:
-            raise RangeMalformed()
+    specs = _parse_specs(header, policy)
+    if specs is None:
         return None
-    specs = [_parse_spec(text) for element in range_set.split(",") if (text := element.strip(_OWS))]
-    if not specs:
-        raise RangeMalformed()
     if len(specs) > 1:
         raise SeveralRanges()
     return _select(*specs[0], size)
+
+
+def parse_ranges(
+    header: str | None, size: int, policy: RangePolicy = RangePolicy.LENIENT_UNITS
+) -> tuple[ByteRange, ...] | None:
+    """The ranges asked for that there are, in the order asked for; ``None``: the whole file.
+
+    One range is taken as by ``parse_range``. Several that are more than ``MOST_RANGES``, that
+    share a byte, or of which more than ``MOST_UNSORTED`` do not ascend, come to the whole
+    file (RFC 9110, section 14.2, lets a server ignore them): so a response is never longer than
+    the file, but for its framing.
+
+    Raises ``RangeMalformed``, else ``RangeUnsatisfiable`` if none of them is there.
+    """
+    specs = None if header is None else _parse_specs(header, policy)
+    if specs is None or len(specs) > MOST_RANGES:
+        return None
+    spans = [_select(*spec, size) for spec in specs if _is_satisfiable(*spec, size)]
+    if not spans:
+        raise RangeUnsatisfiable(size)
+    chosen = tuple(span for span in spans if span is not None)
+    if len(chosen) < len(spans) or not _is_tolerable(chosen):
+        return None
+    return chosen
 
 
 def is_canonical(header: str) -> bool:
@@ -108,6 +132,21 @@ def combine_headers(range_values: Sequence[str], alternative_values: Sequence[st
     return combined.pop() if combined else None
 
 
+def _parse_specs(header: str, policy: RangePolicy) -> list[tuple[str, str]] | None:
+    """Its elements, at least one; ``None`` for another unit. Raises ``RangeMalformed``."""
+    unit, equals, range_set = header.strip(_OWS).partition("=")
+    if not equals or not _UNIT.fullmatch(unit):
+        raise RangeMalformed()
+    if unit.lower() != "bytes":
+        if policy is RangePolicy.STRICT_UNITS:
+            raise RangeMalformed()
+        return None
+    specs = [_parse_spec(text) for element in range_set.split(",") if (text := element.strip(_OWS))]
+    if not specs:
+        raise RangeMalformed()
+    return specs
+
+
 def _parse_spec(text: str) -> tuple[str, str]:
     match = _SPEC.fullmatch(text)
     if match is None or text == "-":
@@ -125,6 +164,18 @@ def _select(first: str, last: str, size: int) -> ByteRange | None:
     if start >= size:
         raise RangeUnsatisfiable(size)
     return ByteRange(start, min(_bounded(last, size) + 1, size) if last else size)
+
+
+def _is_satisfiable(first: str, last: str, size: int) -> bool:
+    return _bounded(first, size) < size if first else _bounded(last, size) > 0
+
+
+def _is_tolerable(spans: Sequence[ByteRange]) -> bool:
+    """Whether no two of them share a byte, and they are in order or few."""
+    ascending = sorted(spans, key=lambda span: span.start)
+    if any(one.stop > next_.start for one, next_ in pairwise(ascending)):
+        return False
+    return len(spans) <= MOST_UNSORTED or ascending == list(spans)
 
 
 def _suffix(length: int, size: int) -> ByteRange | None:

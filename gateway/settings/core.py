@@ -151,6 +151,11 @@ class Settings(SettingsGroup):
     trusted_proxy_secret: SecretStr | None = Field(
         None, description="A peer that sends it in `X-Filestore-Proxy-Secret` is trusted too."
     )
+    several_ranges: bool = Field(
+        False,
+        description="Several ranges in one request, as delta updates ask (SWUpdate, zchunk, "
+        "zsync), get `multipart/byteranges`; else 400, as on the Hasura routes in any case.",
+    )
     cors_origins: Origins = Field(
         ("*",),
         description="Origins whose pages may use the gateway from a browser: `*` (all, without "

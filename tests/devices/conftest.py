@@ -31,13 +31,14 @@ _ENCODED = ("Transfer-Encoding", "Content-Encoding", "Set-Cookie")
 async def gateway(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: str
 ) -> AsyncIterator[GatewayProcess]:
-    """The service with MD5 switched on, which some of these clients compare."""
+    """The service with MD5 and several ranges switched on, which some of these clients need."""
     async with running_gateway(
         tmp_path_factory.mktemp("gateway"),
         database_server=postgres_server,
         accel=ACCEL,
         trusted_proxies=f"{HOST}/32",
         md5=True,
+        several_ranges=True,
     ) as running:
         yield running
 

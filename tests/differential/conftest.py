@@ -45,6 +45,7 @@ async def trio(
                     fast_ways=ways,
                     read_cache_seconds=60,
                     accel=ACCEL,
+                    several_ranges=True,
                     trusted_proxies=f"{HOST}/32",
                     access_log=False,
                 )

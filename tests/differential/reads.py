@@ -122,6 +122,7 @@ class Reads:
             f"bytes=-{length}",
             "bytes=5-2",
             "bytes=0-1,4-5",
+            f"bytes=-1,0-{length}",
             "x=0-1",
             "BYTES=3-9",
             "bytes=03-09",

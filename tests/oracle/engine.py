@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model.byterange import RangePolicy, parse_range
+from gateway.model.byterange import ByteRange, RangePolicy, parse_range, parse_ranges
 from gateway.model.errors import RangeMalformed, RangeUnsatisfiable, SeveralRanges
 from gateway.model.precondition import Conditions, Outcome, Validators, evaluate, range_holds
 from tests.oracle.requests import NOW, Request
@@ -24,7 +24,7 @@ def answer(request: Request) -> Answer:
     header = request.headers.get("range") if request.method == "GET" else None
     if not range_holds(conditions.if_range, validators, now=NOW):
         header = None
-    return _ranged(header, resource, strict=request.strict)
+    return _ranged(header, resource, request)
 
 
 def _conditions(headers: dict[str, str]) -> Conditions:
@@ -37,10 +37,9 @@ def _conditions(headers: dict[str, str]) -> Conditions:
     )
 
 
-def _ranged(header: str | None, resource: Resource, *, strict: bool) -> Answer:
-    policy = RangePolicy.STRICT_UNITS if strict else RangePolicy.LENIENT_UNITS
+def _ranged(header: str | None, resource: Resource, request: Request) -> Answer:
     try:
-        chosen = parse_range(header, resource.size, policy)
+        chosen = _chosen(header, resource.size, request)
     except RangeMalformed:
         return Answer(400, reason="malformed")
     except SeveralRanges:
@@ -49,4 +48,13 @@ def _ranged(header: str | None, resource: Resource, *, strict: bool) -> Answer:
         return Answer(416)
     if chosen is None:
         return Answer(200, range(resource.size))
-    return Answer(206, range(chosen.start, chosen.stop))
+    spans = tuple(range(span.start, span.stop) for span in chosen)
+    return Answer(206, spans[0]) if len(spans) == 1 else Answer(206, reason="parts", parts=spans)
+
+
+def _chosen(header: str | None, size: int, request: Request) -> tuple[ByteRange, ...] | None:
+    policy = RangePolicy.STRICT_UNITS if request.strict else RangePolicy.LENIENT_UNITS
+    if request.several:
+        return parse_ranges(header, size, policy)
+    chosen = parse_range(header, size, policy)
+    return None if chosen is None else (chosen,)

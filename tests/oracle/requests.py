@@ -54,12 +54,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request:
-    """One request and what it meets; ``strict`` is the policy for unknown range units."""
+    """One request and what it meets.
+
+    ``strict`` is the policy for unknown range units; ``several`` ranges may be asked for at once.
+    """
 
     method: str
     headers: dict[str, str]
     resource: Resource | None
     strict: bool
+    several: bool = False
 
 
 def requests() -> st.SearchStrategy[Request]:
@@ -75,7 +79,8 @@ class _Maker:
 
     def request(self) -> Request:
         if self._one_in(2, otherwise=True):
-            return Request("GET", self._range_headers(), self._resource(), self._one_in(2))
+            headers, resource = self._range_headers(), self._resource()
+            return Request("GET", headers, resource, self._one_in(2), self._one_in(2))
         headers = {name: self._condition(name) for name in _CONDITIONS if self._one_in(3)}
         if self._one_in(3):
             headers |= self._range_headers()
@@ -106,12 +111,22 @@ class _Maker:
     def _range(self) -> str:
         if self._one_in(4):
             return f"{self._pick(_UNITS)}={self._list(self._spec)}"
+        if self._one_in(8):
+            return f"bytes={self._many()}"
         return f"bytes={self._spec()}"
 
     def _spec(self) -> str:
         numbers = _NUMBERS + _BAD_NUMBERS if self._one_in(8) else _NUMBERS
         form = self._pick(["a-b", "a-", "-b", "a-b", "a-", "-b", "a-b", "a-", "-", "a"])
         return form.replace("b", self._pick(numbers)).replace("a", self._pick(numbers))
+
+    def _many(self) -> str:
+        """About as many as are taken at all, or out of order; sometimes two of them overlap."""
+        firsts = [2 * n for n in range(self._pick([2, 3, 15, 16, 17, 255, 256, 257]))]
+        if self._one_in(2):
+            firsts[0], firsts[-1] = firsts[-1], firsts[0]
+        width = self._pick([0, 0, 0, 1, 2])
+        return self._pick(_GAPS[:8]).join(f"{first}-{first + width}" for first in firsts)
 
     def _condition(self, name: str) -> str:
         if name.endswith("since"):

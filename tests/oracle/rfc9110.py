@@ -27,12 +27,19 @@ class Resource:
 
 @dataclass(frozen=True)
 class Answer:
-    """``status`` as RFC 9110 has it (400 for what the gateway refuses), the bytes, a reason."""
+    """``status`` as RFC 9110 has it (400 for what the gateway refuses), the bytes, a reason.
+
+    ``parts`` are the bytes of a ``multipart/byteranges``.
+    """
 
     status: int
     selected: range = range(0)
     reason: str = ""
+    parts: tuple[range, ...] = ()
 
+
+MOST_PARTS = 256
+MOST_PARTS_OUT_OF_ORDER = 16
 
 SHORT_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 SHORT_DAYS_COMMA = [day + "," for day in SHORT_DAYS]
@@ -59,6 +66,7 @@ def answer(
     *,
     now: datetime,
     unknown_units_are_errors: bool = False,
+    several: bool = False,
 ) -> Answer:
     """Section 13.2.2; the steps have their numbers of the RFC."""
     stopped = steps_1_to_4(method in ("GET", "HEAD"), headers, resource, now)
@@ -72,7 +80,7 @@ def answer(
         return whole
     if "if-range" in headers and not if_range(headers["if-range"], resource, now):
         return whole
-    return ranged(headers["range"], resource.size, unknown_units_are_errors)
+    return ranged(headers["range"], resource.size, unknown_units_are_errors, several)
 
 
 def steps_1_to_4(
@@ -134,7 +142,7 @@ def if_range(value: str, resource: Resource, now: datetime) -> bool:
     return http_date(value, now) == resource.modified
 
 
-def ranged(value: str, size: int, unknown_units_are_errors: bool) -> Answer:
+def ranged(value: str, size: int, unknown_units_are_errors: bool, several: bool) -> Answer:
     """Section 14.2, with the gateway's refusals where the RFC leaves the choice."""
     malformed = Answer(400, reason="malformed")
     unit, equals, specs = value.strip(WHITE).partition("=")
@@ -151,11 +159,37 @@ def ranged(value: str, size: int, unknown_units_are_errors: bool) -> Answer:
     if len(chosen) == 0:
         return malformed
     if len(chosen) > 1:
-        return Answer(400, reason="several")
+        return several_parts(chosen, size) if several else Answer(400, reason="several")
     if chosen[0] is None:
         return Answer(416)
     # A suffix of an empty representation is all of it, and no Content-Range can say so.
     return Answer(206, chosen[0]) if size else Answer(200, range(0))
+
+
+def several_parts(chosen: list[range | None], size: int) -> Answer:
+    """Sections 14.2 and 15.3.7.2: those that there are, in the order asked for.
+
+    Too many, two that overlap, or many that are out of order: ignored, as section 14.2 allows.
+    """
+    whole = Answer(200, range(size))
+    if len(chosen) > MOST_PARTS:
+        return whole
+    there = [part for part in chosen if part is not None]
+    if not there:
+        return Answer(416)
+    if size == 0:
+        return Answer(200, range(0))
+    if len(there) == 1:
+        return Answer(206, there[0])
+    taken: set[range] = set()
+    for part in there:
+        if any(part[0] <= other[-1] and other[0] <= part[-1] for other in taken):
+            return whole
+        taken.add(part)
+    out_of_order = any(there[n][0] < there[n - 1][0] for n in range(1, len(there)))
+    if out_of_order and len(there) > MOST_PARTS_OUT_OF_ORDER:
+        return whole
+    return Answer(206, reason="parts", parts=tuple(there))
 
 
 def one_range(spec: str, size: int) -> range | None:

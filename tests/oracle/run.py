@@ -32,6 +32,7 @@ def compare(request: Request) -> rfc9110.Answer:
         request.resource,
         now=NOW,
         unknown_units_are_errors=request.strict,
+        several=request.several,
     )
     given_answer = engine.answer(request)
     assert expected == given_answer, f"{request}\noracle: {expected}\nengine: {given_answer}"

@@ -12,6 +12,7 @@ from gateway.model.byterange import (
     combine_headers,
     is_canonical,
     parse_range,
+    parse_ranges,
 )
 from gateway.model.errors import RangeMalformed, RangeUnsatisfiable, SeveralRanges
 
@@ -103,6 +104,69 @@ def test_what_cannot_be_understood_is_malformed(header: str, policy: RangePolicy
 def test_several_ranges_are_refused_as_such(header: str) -> None:
     with pytest.raises(SeveralRanges):
         parse_range(header, 100)
+
+
+def spans(*pairs: tuple[int, int]) -> tuple[ByteRange, ...]:
+    return tuple(ByteRange(start, stop) for start, stop in pairs)
+
+
+def listed(count: int, *, step: int = 3, width: int = 2) -> str:
+    return ",".join(f"{n * step}-{n * step + width - 1}" for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param(None, None, id="no header is the whole file"),
+        pytest.param("bytes=5-9", spans((5, 10)), id="one"),
+        pytest.param("bytes=0-1,3-4", spans((0, 2), (3, 5)), id="two"),
+        pytest.param("bytes=0-1,2-3", spans((0, 2), (2, 4)), id="side by side they stay two"),
+        pytest.param("bytes=-2,0-0", spans((98, 100), (0, 1)), id="in the order asked for"),
+        pytest.param("bytes=0-1,900-", spans((0, 2)), id="of two one is there"),
+        pytest.param("bytes=0-1,-0,-1", spans((0, 2), (99, 100)), id="of three two are there"),
+        pytest.param("bytes=0-1,90-200", spans((0, 2), (90, 100)), id="clamped"),
+        pytest.param("bytes=0-1,0-1", None, id="the same twice"),
+        pytest.param("bytes=0-5,5-9", None, id="they share a byte"),
+        pytest.param("bytes=50-60,0-99", None, id="one within the other"),
+        pytest.param("bytes=0-10,20-,-1", None, id="the last two overlap"),
+        pytest.param("items=0-1,3-4", None, id="another unit"),
+    ],
+)
+def test_several_ranges_of_a_hundred_bytes_where_they_are_taken(
+    header: str | None, expected: tuple[ByteRange, ...] | None
+) -> None:
+    assert expected == parse_ranges(header, 100)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param(listed(256), 256, id="as many as are taken"),
+        pytest.param(listed(257), None, id="one more"),
+        pytest.param(listed(255) + ",2000-,2000-", None, id="one more, of which two are not there"),
+        pytest.param("900-901," + listed(15), 16, id="sixteen in disorder"),
+        pytest.param("900-901," + listed(16), None, id="seventeen in disorder"),
+    ],
+)
+def test_the_list_is_bounded_and_beyond_it_is_the_whole_file(
+    header: str, expected: int | None
+) -> None:
+    taken = parse_ranges(f"bytes={header}", 1000)
+    assert expected == (None if taken is None else len(taken))
+
+
+def test_of_several_ranges_none_is_there() -> None:
+    with pytest.raises(RangeUnsatisfiable):
+        parse_ranges("bytes=800-,900-,-0", 100)
+    with pytest.raises(RangeUnsatisfiable):
+        parse_ranges("bytes=0-0,1-", 0)
+    assert parse_ranges("bytes=0-0,-5", 0) is None
+
+
+@pytest.mark.parametrize("header", ["bytes=0-1,x", "bytes=0-1,5-2", "bytes=" + listed(300) + ",-"])
+def test_one_that_cannot_be_understood_spoils_the_list(header: str) -> None:
+    with pytest.raises(RangeMalformed):
+        parse_ranges(header, 100)
 
 
 @pytest.mark.parametrize(

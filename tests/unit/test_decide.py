@@ -32,10 +32,12 @@ ETAG, OTHER = VALIDATORS.etag, '"another"'
 DATE, EARLIER = VALIDATORS.last_modified, "Thu, 01 Jan 2026 03:04:05 GMT"
 PIN, OTHER_PIN = "a" * 64, "b" * 64
 SOME = ("bytes=10-19",)
+LIST = ("bytes=10-19,-5",)
 STRICT = RangePolicy.STRICT_UNITS
 
 WHOLE = Representation(200, ByteRange(0, SIZE), HEADERS)
 PART = Representation(206, ByteRange(10, 20), HEADERS)
+PARTS = Representation(206, None, HEADERS, (ByteRange(10, 20), ByteRange(995, SIZE)))
 HEAD = Representation(200, None, {**HEADERS, "Content-Length": "1000"})
 UNCHANGED = Representation(304, None, {"ETag": ETAG, "Last-Modified": DATE})
 DIGEST = {"Digest": BLOB.digest.legacy_digest}
@@ -120,6 +122,18 @@ def never(_: str) -> bool:
             id="whose range is not looked at",
         ),
         pytest.param(PART, Asked(ranges=SOME, pins=(PIN,)), id="an address that names it"),
+        pytest.param(PARTS, Asked(ranges=LIST, several=True), id="several, where they are taken"),
+        pytest.param(
+            PARTS, Asked(ranges=("bytes=10-19", "-5"), several=True), id="in two lines, alike"
+        ),
+        pytest.param(PART, Asked(ranges=("bytes=10-19,2000-",), several=True), id="one is there"),
+        pytest.param(WHOLE, Asked(ranges=("bytes=10-19,19-20",), several=True), id="which overlap"),
+        pytest.param(
+            WHOLE,
+            Asked(ranges=LIST, several=True, conditions=given(if_range=OTHER)),
+            id="several of another version",
+        ),
+        pytest.param(HEAD, Asked(method="HEAD", ranges=LIST, several=True), id="several, of HEAD"),
     ],
 )
 def test_what_the_response_is(expected: Representation, asked: Asked) -> None:

@@ -39,7 +39,7 @@ from gateway.web.uploads.receive import receive_raw
 DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")
 RANGE_HEADER: Final = "X-Hasura-Filestore-Range"
-READS: Final = ReadRules(RangePolicy.STRICT_UNITS, RANGE_HEADER, credential_of)
+READS: Final = ReadRules(RangePolicy.STRICT_UNITS, RANGE_HEADER, credential_of, several=False)
 _ANONYMOUS: Final = Principal(PrincipalKind.USER, "0", ANONYMOUS_ROLE)
 
 

@@ -44,6 +44,7 @@ class ReadRules:
     everything of a request but its path that decides what it may read. ``address_of`` is for
     addresses that may mean one file now and another one later: what was begun under one is not
     continued with the other's bytes. ``shown_name`` is what a client is to call the file.
+    ``several`` ranges may be asked for at once, where the deployment allows it.
     """
 
     policy: RangePolicy = RangePolicy.LENIENT_UNITS
@@ -51,13 +52,16 @@ class ReadRules:
     credential_of: CredentialOf = authorization_of
     address_of: AddressOf | None = None
     shown_name: ShownName = name_of
+    several: bool = True
 
 
 STANDARD: Final = ReadRules()
 
 
-def asked_by(request: web.Request, rules: ReadRules = STANDARD) -> Asked:
-    """What ``request`` asks for."""
+def asked_by(
+    request: web.Request, rules: ReadRules = STANDARD, *, several_ranges: bool = False
+) -> Asked:
+    """What ``request`` asks for, of a deployment that allows ``several_ranges``."""
     headers, other = request.headers, rules.alternative_header
     return Asked(
         method=request.method,
@@ -67,6 +71,7 @@ def asked_by(request: web.Request, rules: ReadRules = STANDARD) -> Asked:
         pins=tuple(request.query.getall(PIN_PARAMETER, ())) if "?" in request.raw_path else (),
         wants_digest="sha-256" in headers.get("Want-Digest", "").lower(),
         policy=rules.policy,
+        several=several_ranges and rules.several,
     )
 
 

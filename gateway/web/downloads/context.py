@@ -33,6 +33,7 @@ class Downloads:
     bandwidth: Bandwidth | None = None
     ways: frozenset[FastWay] = ALL_WAYS
     cors: CorsPolicy = field(default_factory=CorsPolicy)
+    several_ranges: bool = False
 
     async def place_of(self, resolved: ResolvedRead) -> str | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.

@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.model.byterange import ByteRange, RangePolicy, combine_headers, parse_range
+from gateway.model.byterange import (
+    ByteRange,
+    RangePolicy,
+    combine_headers,
+    parse_range,
+    parse_ranges,
+)
 from gateway.model.digest import parse_sha256_text
 from gateway.model.errors import PreconditionFailed
 from gateway.model.precondition import Conditions, Outcome, evaluate, range_holds
@@ -33,7 +39,8 @@ class Asked:
     """What a request says of the file that it is about.
 
     ``ranges`` are the lines of Range, ``other_ranges`` those of the name that a dialect also
-    accepts; ``pins`` the digests that its address names its version by.
+    accepts; ``pins`` the digests that its address names its version by. ``several`` of them
+    may be asked for at once.
     """
 
     method: str = "GET"
@@ -43,6 +50,7 @@ class Asked:
     pins: tuple[str, ...] = ()
     wants_digest: bool = False
     policy: RangePolicy = RangePolicy.LENIENT_UNITS
+    several: bool = False
 
     @property
     def names_version(self) -> bool:
@@ -59,12 +67,14 @@ class Asked:
 class Representation:
     """What the response is. ``span`` are the bytes that it has; ``None``: it has no body.
 
-    ``headers`` are all of them but Content-Range, and, if there is a body, Content-Length.
+    But with ``parts`` it has a body of these, in this order: ``multipart/byteranges``. ``headers``
+    are all of them but Content-Range, and, if there is a body, Content-Length.
     """
 
     status: int
     span: ByteRange | None
     headers: Mapping[str, str]
+    parts: tuple[ByteRange, ...] = ()
 
 
 def decide(asked: Asked, version: Version, continues_other: Continues) -> Representation:
@@ -91,7 +101,11 @@ def decide(asked: Asked, version: Version, continues_other: Continues) -> Repres
         headers = {**headers, "Digest": version.blob.digest.legacy_digest}
     if asked.method == "HEAD":
         return Representation(OK, None, {**headers, "Content-Length": str(size)})
-    return Representation(OK if chosen is None else PARTIAL, chosen or ByteRange(0, size), headers)
+    if chosen is None:
+        return Representation(OK, ByteRange(0, size), headers)
+    if len(chosen) > 1:
+        return Representation(PARTIAL, None, headers, chosen)
+    return Representation(PARTIAL, chosen[0], headers)
 
 
 def _not_modified(version: Version) -> dict[str, str]:
@@ -111,8 +125,10 @@ def check_pins(asked: Asked, version: Version) -> None:
             raise PreconditionFailed()
 
 
-def _chosen(asked: Asked, version: Version, continues_other: Continues) -> ByteRange | None:
-    """The part to send, or ``None`` for all. Only GET has ranges (RFC 9110 14.2).
+def _chosen(
+    asked: Asked, version: Version, continues_other: Continues
+) -> tuple[ByteRange, ...] | None:
+    """The parts to send, or ``None`` for all. Only GET has ranges (RFC 9110 14.2).
 
     A range that names no version and goes on with other bytes is refused before its bounds are
     looked at: of a 416 ``wget -c`` makes a success.
@@ -124,4 +140,7 @@ def _chosen(asked: Asked, version: Version, continues_other: Continues) -> ByteR
         return None
     if not asked.names_version and continues_other(header):
         raise PreconditionFailed()
-    return parse_range(header, version.blob.size, asked.policy)
+    if asked.several:
+        return parse_ranges(header, version.blob.size, asked.policy)
+    chosen = parse_range(header, version.blob.size, asked.policy)
+    return None if chosen is None else (chosen,)

@@ -36,7 +36,8 @@ async def serve_file(
     resolved = await look_up(request, downloads, resolve, rules, decision_seconds=kept)
     note_principal(request, resolved.access.principal)
     try:
-        asked, version, watch = asked_by(request, rules), resolved.version, downloads.watch
+        asked = asked_by(request, rules, several_ranges=downloads.several_ranges)
+        version, watch = resolved.version, downloads.watch
         if for_edge:
             check_pins(asked, version)
             watch.forget(resolved.read_id)

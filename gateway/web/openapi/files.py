@@ -26,7 +26,9 @@ _TAGS: Final[Schema] = {"type": "string", "examples": ["*"]}
 RANGE: Final = header(
     "Range",
     {"type": "string", "examples": ["bytes=0-1023"]},
-    "One range of bytes (RFC 9110, 14.2). Several, or one that cannot be parsed, are a 400.",
+    "One range of bytes (RFC 9110, 14.2). One that cannot be parsed is a 400. So are several, "
+    "except where GATEWAY_SEVERAL_RANGES is on: there up to 256 that do not overlap are a 206 of "
+    "`multipart/byteranges`, and what is beyond that is the whole file. Never on `/v1/file`.",
 )
 IF_RANGE: Final = header("If-Range", TEXT, "The ETag or date for which the range is meant.")
 WRITE_CONDITIONS: Final = (
@@ -75,7 +77,11 @@ _CONTENT_RANGE: Final[Mapping[str, Schema]] = {
 
 DOWNLOADED: Final[Mapping[int, Response]] = {
     200: Response("The whole file", {ANY_BYTES: BYTES}, _FILE_HEADERS),
-    206: Response("One range of it", {ANY_BYTES: BYTES}, {**_FILE_HEADERS, **_CONTENT_RANGE}),
+    206: Response(
+        "One range of it; or several: `multipart/byteranges`, whose parts have the Content-Range",
+        {ANY_BYTES: BYTES},
+        {**_FILE_HEADERS, **_CONTENT_RANGE},
+    ),
     304: Response("The client has these bytes already", headers=_VALIDATORS),
 }
 UPLOAD_REFUSALS: Final = (409, 507)

@@ -4,6 +4,7 @@
     write      a little: one write with the head
     sendfile   the blob has a descriptor, the connection can send files, and it is not switched off
     stream     everything else: pieces, each read when the one before has left
+    parts      several ranges: a stream, too, of parts with their frames; always by the gateway
 
 Rule: a body is begun only when nothing but its bytes can fail any more, and what fails after
 that is cut.
@@ -16,6 +17,7 @@ from functools import partial
 
 from aiohttp import web
 
+from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Version
@@ -23,6 +25,7 @@ from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL, Asked, Representation
 from gateway.web.downloads.deliver import accel
+from gateway.web.downloads.deliver.parts import MultipartBody
 from gateway.web.downloads.deliver.response import BlobResponse
 from gateway.web.downloads.deliver.sendfile import send_file
 from gateway.web.downloads.deliver.stream import stream
@@ -30,6 +33,7 @@ from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES, write
 from gateway.web.downloads.transfer import Transfer, TransferObserver
 from gateway.web.seen import note_sending
 from gateway.web.server.exchange import header_lines, sends_files
+from gateway.web.server.response import RawResponse
 
 
 async def deliver(
@@ -43,6 +47,8 @@ async def deliver(
 
     Raises ``BlobMissing`` or ``StorageFailed`` while nothing was sent, ``ConnectionError`` later.
     """
+    if shown.parts:
+        return await _deliver_parts(request, downloads, resolved, shown)
     if shown.span is None:
         return web.Response(status=shown.status, headers=shown.headers)
     pace = downloads.pace_of(resolved.access)
@@ -51,9 +57,7 @@ async def deliver(
         if _recorded(downloads, resolved, shown.span) is not None:
             downloads.watch.forget(resolved.read_id)  # nobody says how far it comes
         return accel.redirect(f"{downloads.accel}/{place}", shown, pace)
-    reader = resolved.reader.opened
-    if reader is None:
-        reader = await resolved.reader.open(partial(downloads.files.open, resolved.record))
+    reader = resolved.reader.opened or await _opened(downloads, resolved)
     observer = _recorded(downloads, resolved, shown.span)
     added = downloads.cors.headers_for(request.headers.get("Origin"))
     response = _response_of(resolved.version, shown, shown.span, added)
@@ -65,7 +69,28 @@ async def deliver(
     with metrics.download_under_way():
         if reader.descriptor is not None and by_kernel:
             return await send_file(request, response, transfer, reader.descriptor)
-        return await stream(request, response, transfer)
+        return await stream(request, response, transfer, reader.chunks(shown.span))
+
+
+async def _deliver_parts(
+    request: web.Request, downloads: Downloads, resolved: ResolvedRead, shown: Representation
+) -> web.StreamResponse:
+    """Whoever picks parts resumes nothing, so nobody follows it. Frames are paced like bytes."""
+    reader = await _opened(downloads, resolved)
+    size, kind = resolved.version.blob.size, shown.headers["Content-Type"]
+    body = MultipartBody.of(shown.parts, size, kind)
+    added = downloads.cors.headers_for(request.headers.get("Origin"))
+    lines = header_lines({**shown.headers, "Content-Type": body.content_type, **added})
+    pace, span = downloads.pace_of(resolved.access), ByteRange(0, body.length)
+    transfer = Transfer(reader, span, downloads.stalls, pace)
+    note_sending(request, transfer)
+    with metrics.download_under_way():
+        response = RawResponse(PARTIAL, body.length, lines)
+        return await stream(request, response, transfer, body.pieces(reader))
+
+
+async def _opened(downloads: Downloads, resolved: ResolvedRead) -> BlobReader:
+    return await resolved.reader.open(partial(downloads.files.open, resolved.record))
 
 
 def _recorded(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import Final
 
@@ -27,13 +27,18 @@ from gateway.web.server.response import RawResponse, Wire
 _log: Final = logging.getLogger(__name__)
 
 
-async def stream(request: web.Request, response: RawResponse, transfer: Transfer) -> RawResponse:
-    """Send the span at the transfer's pace. Raises ``ConnectionError``."""
+async def stream(
+    request: web.Request,
+    response: RawResponse,
+    transfer: Transfer,
+    pieces: AsyncGenerator[bytes, None],
+) -> RawResponse:
+    """Send the ``pieces`` of the span at the transfer's pace. Raises ``ConnectionError``."""
     wire = await response.begin(request)
     with _cutting(wire), ending_with_client(request), ExitStack() as stack:
         pace = transfer.pace
         schedule = None if pace is None else stack.enter_context(pace.begun())
-        await _send_pieces(wire, transfer, schedule)
+        await _send_pieces(wire, transfer, pieces, schedule)
     return transfer.end(request, response)
 
 
@@ -51,9 +56,14 @@ def _cutting(wire: Wire) -> Iterator[None]:
         raise
 
 
-async def _send_pieces(wire: Wire, transfer: Transfer, schedule: Schedule | None) -> None:
+async def _send_pieces(
+    wire: Wire,
+    transfer: Transfer,
+    pieces: AsyncGenerator[bytes, None],
+    schedule: Schedule | None,
+) -> None:
     offset, stop = transfer.span.start, transfer.span.stop
-    async with aclosing(transfer.reader.chunks(transfer.span)) as pieces:
+    async with aclosing(pieces):
         async for piece in pieces:
             if offset + len(piece) > stop:
                 raise ConnectionResetError("the store gave more than it was asked for")
