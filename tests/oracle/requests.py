@@ -79,8 +79,8 @@ class _Maker:
 
     def request(self) -> Request:
         if self._one_in(2, otherwise=True):
-            headers, resource = self._range_headers(), self._resource()
-            return Request("GET", headers, resource, self._one_in(2), self._one_in(2))
+            ranged, there = self._range_headers(), self._resource()
+            return Request("GET", ranged, there, self._one_in(2), self._one_in(2))
         headers = {name: self._condition(name) for name in _CONDITIONS if self._one_in(3)}
         if self._one_in(3):
             headers |= self._range_headers()
