@@ -9,6 +9,7 @@
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
 # make attack  attack the service while an honest device downloads, and see that it is served (half an hour)
+# make generators  let four generators make clients of /openapi.json, compile them and use them
 # make lint   ruff and mypy only
 # make lock   write requirements.lock anew, with hashes (ARGS=--upgrade); lock-check says whether it is current
 # make sbom   write dist/sbom.cdx.json, a CycloneDX bill of what is locked
@@ -24,7 +25,7 @@ SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-plain bench oracle lint install crash memory schemathesis explore \
-	attack lock lock-check sbom audit test-newest
+	attack generators lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -108,6 +109,9 @@ test-newest: $(BIN)/python
 	-$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade aiohttp aiofastnet uvloop
 	$(NEWEST)/bin/python -m pytest -q $(or $(ARGS),tests/unit tests/web/test_downloads.py tests/web/test_limits.py)
 
+generators: $(VENV)/.stamp-generators
+	$(BIN)/python -m tests.openapi.generators $(ARGS)
+
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -144,3 +148,7 @@ $(TOOLS)/.stamp: Makefile | $(BIN)/python
 	$(BIN)/python -m venv --clear $(TOOLS)
 	$(TOOLS)/bin/pip --disable-pip-version-check --quiet install 'pip-tools>=7.5' 'cyclonedx-bom>=7' 'pip-audit>=2.9'
 	@touch $@
+
+$(VENV)/.stamp-generators: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded,generators,test]'
+	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test

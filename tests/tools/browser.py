@@ -38,6 +38,28 @@ class Browser:
         """Go there, and wait until it is loaded."""
         await _command(self.http, f"{self.session}/url", {"url": url})
 
+    async def resize(self, width: int, height: int) -> None:
+        """Make the window this large, in pixels."""
+        await _command(self.http, f"{self.session}/window/rect", {"width": width, "height": height})
+
+    async def click(self, selector: str) -> None:
+        """Click the first element that the CSS selector finds, within seconds."""
+        await _command(self.http, f"{await self._find(selector)}/click", {})
+
+    async def type(self, selector: str, text: str) -> None:
+        """Type into that element; into a file's, the path of a file that is chosen so."""
+        await _command(self.http, f"{await self._find(selector)}/value", {"text": text})
+
+    async def text(self, selector: str) -> str:
+        """What a person reads in that element."""
+        async with self.http.get(f"{await self._find(selector)}/text") as answer:
+            return str((await answer.json())["value"])
+
+    async def _find(self, selector: str) -> str:
+        wanted = {"using": "css selector", "value": selector}
+        said = await _command(self.http, f"{self.session}/element", wanted)
+        return f"{self.session}/element/{next(iter(said.values()))}"
+
     async def run(self, script: str, *values: object) -> Any:
         """What an asynchronous function with this body returns; ``values`` are its ``arguments``.
 
@@ -92,7 +114,7 @@ async def _begin(http: aiohttp.ClientSession, chromium: str, folder: str) -> str
     wanted = {
         "browserName": "chrome",
         "goog:chromeOptions": options,
-        "timeouts": {"script": 60_000},
+        "timeouts": {"script": 60_000, "implicit": 20_000},
     }
     async with asyncio.timeout(_START_SECONDS):
         await _until_ready(http)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from gateway import __version__
+from tests.tools.browser import Browser, running_browser
+from tests.tools.firmware import Firmware
+from tests.tools.gateway import GatewayProcess
+from tests.tools.mainflux import Thing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -81,3 +88,46 @@ async def test_nothing_else_of_the_package_is_served(
 ) -> None:
     async with http.get(f"{base_url}/filestore/docs/{name}") as answer:
         assert answer.status in (400, 404)
+
+
+WIDTHS = {"a desktop": 1280, "a phone": 390}
+IMAGE = Firmware(61, 200_000)
+UPLOAD = "[id$=post_files]"
+# Of everything on the page, what a person would have to scroll sideways for.
+BEYOND = """
+const width = document.documentElement.clientWidth;
+return document.documentElement.scrollWidth - width;
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=WIDTHS.values(), ids=WIDTHS)
+async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    async with running_browser() as running:
+        await running.resize(request.param, 900)
+        yield running
+
+
+async def test_a_person_uploads_with_a_bare_key_and_nothing_but_the_file_filled_in(
+    browser: Browser,
+    thing: Thing,
+    http: aiohttp.ClientSession,
+    gateway: GatewayProcess,
+    tmp_path: Path,
+) -> None:
+    image = tmp_path / f"by hand {tmp_path.name}.bin"
+    image.write_bytes(IMAGE.content)
+    await browser.open(f"{gateway.url}/filestore/docs")
+    await browser.click(".btn.authorize")
+    await browser.type("#api_key_value", thing.key)
+    await browser.click(".modal-ux .btn.authorize")
+    await browser.click(".modal-ux .btn-done")
+    await browser.click(f"{UPLOAD} .opblock-summary-control")
+    await browser.click(f"{UPLOAD} .try-out__btn")
+    await browser.type(f"{UPLOAD} input[type=file]", str(image))
+    assert 0 >= await browser.run(BEYOND)
+    await browser.click(f"{UPLOAD} .execute")
+    status = await browser.text(f"{UPLOAD} .live-responses-table tbody .response-col_status")
+    assert "201" == status.split()[0]
+    url = f"{gateway.url}/files/{image.name.replace(' ', '%20')}"
+    async with http.get(url, headers=thing.headers) as answer:
+        assert IMAGE.content == await answer.read()

@@ -8,12 +8,12 @@ from typing import Final
 from gateway.web.openapi.credentials import BEARER
 from gateway.web.openapi.files import CLAIMS, DOWNLOAD, DOWNLOADED, WRITE_CONDITIONS
 from gateway.web.openapi.vocabulary import (
-    ANY_BYTES,
     BYTES,
     COUNT,
     FORM,
     INTEGER,
     MOMENT,
+    OCTETS,
     TEXT,
     Chapter,
     Credentials,
@@ -76,7 +76,7 @@ _RANGE: Final = header(
     {"type": "string", "examples": ["bytes=0-1023"]},
     "Instead of Range; if both are there they must agree.",
 )
-_BODY: Final[Mapping[str, Schema]] = {ANY_BYTES: BYTES, FORM: named("HasuraForm")}
+_BODY: Final[Mapping[str, Schema]] = {OCTETS: BYTES, FORM: named("HasuraForm")}
 _STORED: Final = {200: json_response("The file is stored, durably", named("HasuraFile"))}
 _REFUSALS: Final = (401, 403)
 

@@ -31,6 +31,12 @@ _TITLE: Final = "Filestore Gateway"
 _SUMMARY: Final = "Publish a firmware image once; every device gets exactly those bytes."
 _PATH_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _SERVER_FAULT: Final = 500
+_TYPES: Final[Mapping[type, str]] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    type(None): "null",
+}
 _MEANINGS: Final[Mapping[int, str]] = {
     400: "The request, or what it carries, is malformed",
     401: "No credential, or one that proves nothing",
@@ -60,6 +66,11 @@ _REFUSAL_HEADERS: Final[Mapping[int, tuple[str, Schema]]] = {
 
 def document(described: Sequence[Described], *, version: str, prefix: str) -> dict[str, object]:
     """The whole document, ready to be written as JSON."""
+    whole = _put_together(described, version, prefix)
+    return {key: _typed(part) for key, part in whole.items()}
+
+
+def _put_together(described: Sequence[Described], version: str, prefix: str) -> dict[str, object]:
     paths: dict[str, dict[str, object]] = {}
     for name, description, prefixed in described:
         for chapter in description.chapters:
@@ -70,7 +81,12 @@ def document(described: Sequence[Described], *, version: str, prefix: str) -> di
                 )
     return {
         "openapi": "3.1.0",
-        "info": {"title": _TITLE, "summary": _SUMMARY, "version": version},
+        "info": {
+            "title": _TITLE,
+            "summary": _SUMMARY,
+            "version": version,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "servers": [{"url": prefix or "/"}, *([{"url": "/"}] if prefix else [])],
         "tags": [
             {"name": chapter.name, "description": chapter.description}
@@ -80,6 +96,25 @@ def document(described: Sequence[Described], *, version: str, prefix: str) -> di
         "paths": paths,
         "components": _components(described),
     }
+
+
+def _typed(node: object) -> object:
+    """``node`` with a ``type`` beside each ``enum`` and ``const``.
+
+    They imply it, but generators for languages with types do not infer it.
+    """
+    if isinstance(node, Mapping):
+        written = {key: _typed(value) for key, value in node.items()}
+        types = [] if "type" in node else _types(node)
+        return {**written, **({"type": types if len(types) > 1 else types[0]} if types else {})}
+    return [_typed(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def _types(node: Schema) -> list[str]:
+    """The JSON types of the values that an ``enum`` or ``const`` allows, each once."""
+    listed = node.get("enum")
+    allowed = listed if isinstance(listed, list) else [node["const"]] if "const" in node else []
+    return list(dict.fromkeys(_TYPES[type(value)] for value in allowed))
 
 
 def each_operation(chapter: Chapter) -> Iterator[tuple[str, str, Operation]]:
@@ -115,7 +150,7 @@ def _operation(
 
 def _operation_id(method: str, path: str) -> str:
     words = path.replace("{", "").replace("}", "").strip("/").replace("/", "_")
-    return f"{method.lower()}_{words}{'_' if path.endswith('/') else ''}"
+    return f"{method.lower()}_{words}{'_slash' if path.endswith('/') else ''}"
 
 
 def _of_path(path: str, description: Description) -> Iterator[dict[str, object]]:

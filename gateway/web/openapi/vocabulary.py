@@ -16,6 +16,7 @@ Schema = Mapping[str, object]
 
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
+OCTETS: Final = "application/octet-stream"
 ANY_BYTES: Final = "*/*"
 
 

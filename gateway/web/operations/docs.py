@@ -45,6 +45,15 @@ _PAGE: Final = b"""<!doctype html>
 <title>Filestore Gateway</title>
 <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>
+@media (max-width: 640px) {
+  .swagger-ui .opblock-tag, .swagger-ui .opblock-section-header { flex-wrap: wrap; height: auto }
+  .swagger-ui .opblock-tag small { flex-basis: 100%; padding: 0 }
+  .swagger-ui .btn-group, .swagger-ui .try-out { margin-right: 0; white-space: normal }
+  .swagger-ui .opblock-body, .swagger-ui .responses-inner { overflow-x: auto }
+  .swagger-ui .wrapper { padding: 0 8px }
+}
+</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -73,6 +82,7 @@ _SECURITY: Final = {
 }
 _CHANGES_WITH_RELEASES: Final = {"Cache-Control": "no-cache"}
 
+# The page's own files are no part of any API: generated clients would have a method for each.
 DESCRIBED: Final[Mapping[str, Operation]] = {
     "GET,HEAD /openapi.json": Operation(
         "This document",
@@ -81,13 +91,6 @@ DESCRIBED: Final[Mapping[str, Operation]] = {
     "GET,HEAD /docs": Operation(
         "This document as a page", responses={200: Response("Swagger UI", {HTML: TEXT})}
     ),
-    **{
-        f"GET,HEAD /docs/{name}": Operation(
-            "A file of that page",
-            responses={200: Response("The file", {kind: TEXT}), 304: Response("Unchanged")},
-        )
-        for name, kind in {**_SHIPPED, "start.js": _SCRIPT}.items()
-    },
 }
 
 

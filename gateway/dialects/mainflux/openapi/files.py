@@ -55,7 +55,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "FileForm": record(
         {"file": BYTES},
         {
-            "metadata": {"type": "string", "contentMediaType": JSON, "examples": ["{}"]},
+            # A contentMediaType would make a page ask for a file.
+            "metadata": {**TEXT, "examples": [""], "description": "A JSON object."},
             # Pages fill in what a pattern or a type suggests, unless there is an example: none.
             "time": {
                 "type": "string",

@@ -36,7 +36,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "metadata": METADATA_OR_NULL,
         },
     ),
-    "NewKey": record({"key": TEXT}),
+    "KeyReplacement": record({"key": TEXT}),
 }
 _LEVELS: Final = {**INTEGER, "minimum": 0, "maximum": 5}
 
@@ -80,7 +80,7 @@ CHAPTER: Final = Chapter(
             responses={200: EMPTY},
             refusals=(401, 403, 404, 409),
             credentials=USER,
-            body={JSON: named("NewKey")},
+            body={JSON: named("KeyReplacement")},
         ),
         "POST /channels/bulk": CHANNELS.operations["POST /channels"],
         "POST /channels/search": _search("channels", "ChannelPage"),

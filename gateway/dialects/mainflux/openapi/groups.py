@@ -37,10 +37,11 @@ NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 1024}
 _MEMBER_IDS: Final[Schema] = {
     "type": "array",
     "minItems": 1,
-    "items": {"anyOf": [UUID, record({"id": UUID})]},
+    "items": {"anyOf": [UUID, named("Reference")]},
 }
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Reference": record({"id": UUID}),
     "Group": record(
         {
             "id": UUID,

@@ -30,7 +30,7 @@ from gateway.web.openapi.vocabulary import (
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "User": record({"id": UUID, "email": TEXT}, {"metadata": named("Metadata")}),
-    "UserPage": page({"users": named("User"), "Users": named("User")}),
+    "UserPage": page({"users": named("User")}),
     "Account": record(
         {
             "email": {"type": "string", "format": "email"},

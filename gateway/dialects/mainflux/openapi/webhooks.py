@@ -26,7 +26,7 @@ _EVENTS: Final[Schema] = array({"enum": ["messages", "files"]})
 _CHANGE: Final[Mapping[str, Schema]] = {
     "name": {"type": ["string", "null"], "maxLength": 1024},
     "url": {"type": ["string", "null"], "maxLength": 2048},
-    "format": {"enum": ["senml", "json", "", None], "default": "json"},
+    "format": {"enum": ["senml", "json", "", None], "description": "`json` unless it is given."},
     "events": {**_EVENTS, "type": ["array", "null"], "minItems": 1, "default": ["messages"]},
 }
 

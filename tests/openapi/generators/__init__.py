@@ -1,0 +1,1 @@
+"""Clients that generators make from ``/openapi.json``, compiled and used against a running gateway."""
