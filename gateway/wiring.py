@@ -26,6 +26,7 @@ from gateway.identity.tokens import ISSUER
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.messaging.service import Messaging, messaging_on
+from gateway.messaging.targets import TargetRules
 from gateway.model.change import ChangeListeners
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.fastways import FastWay
@@ -119,7 +120,7 @@ async def open_stores(
             database,
             retention_days=settings.message_retention_days,
             dead_letter_days=settings.webhook_dead_letter_days,
-            private_targets=settings.webhook_private_targets,
+            rules=target_rules(settings),
         )
         yield Stores(blobs, files, PostgresBlobLedger(database), registry, messaging)
 
@@ -190,7 +191,8 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
     return DeliveryPolicy(
         timeout_seconds=settings.webhook_timeout_seconds,
         concurrency=settings.webhook_concurrency,
-        private_targets=settings.webhook_private_targets,
+        rules=target_rules(settings),
+        nameservers=settings.webhook_nameservers,
         retries=RetryPolicy(
             attempts=settings.webhook_attempts,
             give_up_seconds=settings.webhook_give_up_seconds,
@@ -198,6 +200,11 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
             longest_pause_seconds=settings.webhook_longest_retry_seconds,
         ),
     )
+
+
+def target_rules(settings: Settings) -> TargetRules:
+    """Whom webhooks may name."""
+    return TargetRules(settings.webhook_private_targets, settings.webhook_hosts)
 
 
 def grace_periods(settings: Settings) -> GracePeriods:

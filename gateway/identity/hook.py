@@ -28,6 +28,7 @@ from gateway.http_client import address_of, http_client
 from gateway.identity.port import Sealed
 from gateway.model.access import Access
 from gateway.model.errors import Denied, HookUnavailable
+from gateway.resolvers import OwnNames
 
 _REPLY_BYTES: Final = 4096
 _MESSAGE_CHARACTERS: Final = 256
@@ -108,13 +109,17 @@ class NoHook:
 async def open_http_hook(
     url: str, *, timeout_seconds: float, connections: int
 ) -> AsyncIterator[HttpHook]:
-    """The hook at ``url``, with its own pool of ``connections``.
+    """The hook at ``url``, with its own pool of ``connections`` and its own look-ups.
 
     ``timeout_seconds`` bounds a whole exchange, waiting for a connection included.
     """
-    connector = aiohttp.TCPConnector(limit=connections)
-    async with http_client(connector, timeout_seconds=timeout_seconds) as session:
-        yield HttpHook(session, url)
+    names = OwnNames()
+    connector = aiohttp.TCPConnector(limit=connections, resolver=names)
+    try:
+        async with http_client(connector, timeout_seconds=timeout_seconds) as session:
+            yield HttpHook(session, url)
+    finally:
+        await names.close()
 
 
 def ask_to_authorise(url: str, access: Access) -> Question:

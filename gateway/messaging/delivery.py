@@ -1,45 +1,40 @@
 """Deliveries: a worker in each gateway takes what waits in the outbox and posts it.
 
-Knows HTTP as a client. Webhooks are leased, so that several workers and machines share them;
-each is served by one worker at a time and in order, so that one that hangs keeps only itself
-waiting.
+Webhooks are leased, so that several workers and machines share them; each is served by one worker
+at a time and in order, so that one that hangs keeps only itself waiting. A worker serves so many at
+once: a few of one host, and of one user so many that others find a place.
 
 Rule: a delivery leaves the outbox after its receiver said 2xx, never before, so what is
-interrupted is sent again. No connection is opened to an address that was not judged.
+interrupted is sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import logging
-import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from uuid import uuid4
-
-import aiohttp
+from uuid import UUID, uuid4
 
 from gateway.database.pool import Database
-from gateway.http_client import address_of, http_client
+from gateway.messaging.posting import Failed, Poster, open_poster
 from gateway.messaging.records import Delivery
-from gateway.messaging.render import rendered
 from gateway.messaging.rows import outbox
 from gateway.messaging.rows.outbox import LeasedWebhook, RetryPolicy
-from gateway.messaging.targets import is_public
+from gateway.messaging.targets import PUBLIC_ONLY, TargetRules
 from gateway.model.change import Change, DeliveriesWaiting
 from gateway.model.errors import CatalogueUnavailable
 from gateway.process.background import running
 
 _log: Final = logging.getLogger(__name__)
-_REPLY_BYTES: Final = 16 * 1024
 _POLL_SECONDS: Final = 1.0
 _PER_HOST: Final = 4
-# It is this message that the receiver does not want: it will not help to insist.
-_REFUSED: Final = frozenset({400, 413, 415, 422})
+# A quarter of the places is kept for users who have less than an eighth, as with uploads.
+_RESERVE: Final = 4
+_SHARE: Final = 8
 _ATTEMPTS_IF_REFUSED: Final = 5
 
 
@@ -49,8 +44,9 @@ class DeliveryPolicy:
 
     timeout_seconds: float
     concurrency: int
-    private_targets: bool
     retries: RetryPolicy
+    rules: TargetRules = PUBLIC_ONLY
+    nameservers: tuple[str, ...] = ()
 
     @property
     def lease_seconds(self) -> float:
@@ -58,44 +54,40 @@ class DeliveryPolicy:
         return 2 * self.timeout_seconds + 5
 
 
-class NotPublic(OSError):
-    """The address is not one of the public internet's."""
+class _Places:
+    """Who is served now, and for whom there is a place."""
 
+    def __init__(self, concurrency: int, serving: Iterable[LeasedWebhook]) -> None:
+        self._reserve = concurrency // _RESERVE
+        self._share = max(1, concurrency // _SHARE)
+        self._hosts = Counter[str]()
+        self._owners = Counter[UUID]()
+        self.free = concurrency
+        for leased in serving:
+            self._count(leased)
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Why a delivery did not arrive."""
+    def busy_hosts(self) -> list[str]:
+        """Hosts that have all that one may have."""
+        return [host for host, number in self._hosts.items() if number >= _PER_HOST]
 
-    reason: str
-    refused: bool = False
+    def busy_owners(self) -> list[UUID]:
+        """Users who have all that one may have now."""
+        return [owner for owner in self._owners if not self._is_left_for(owner)]
 
+    def take(self, leased: LeasedWebhook) -> bool:
+        """A place for the webhook, if there is one for it."""
+        fits = self._hosts[leased.host] < _PER_HOST and self._is_left_for(leased.owner_id)
+        if fits:
+            self._count(leased)
+        return fits
 
-class Poster:
-    """Posts deliveries, one request each: no redirect is followed, no long response read."""
+    def _is_left_for(self, owner: UUID) -> bool:
+        return self.free > (0 if self._owners[owner] < self._share else self._reserve)
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def post(self, delivery: Delivery) -> Failed | None:
-        """Send it; ``None`` if the receiver took it."""
-        wording = rendered(delivery)
-        headers = {
-            "Content-Type": wording.content_type,
-            "X-Webhook-Id": str(delivery.webhook_id),
-            "X-Webhook-Event": wording.event,
-            "X-Webhook-Delivery": str(delivery.id),
-        }
-        try:
-            async with self._session.post(
-                address_of(delivery.url),
-                data=io.BytesIO(wording.body),
-                headers=headers,
-                allow_redirects=False,
-            ) as reply:
-                await _skip(reply)
-                return _judged(reply.status)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
-            return Failed(type(exc.__cause__ or exc).__name__)
+    def _count(self, leased: LeasedWebhook) -> None:
+        self.free -= 1
+        self._hosts[leased.host] += 1
+        self._owners[leased.owner_id] += 1
 
 
 class Deliverer:
@@ -133,20 +125,23 @@ class Deliverer:
             await self._let_go()
 
     async def _claim(self) -> None:
-        free = self._policy.concurrency - len(self._serving)
-        if free <= 0:
+        places = _Places(self._policy.concurrency, self._serving.values())
+        if places.free <= 0:
             return
-        hosts = Counter(leased.host for leased in self._serving.values())
-        busy = [host for host, number in hosts.items() if number >= _PER_HOST]
         with _database_may_be_away():
             for leased in await outbox.claim_webhooks(
-                self._database, uuid4(), self._policy.lease_seconds, busy=busy, limit=free
+                self._database,
+                uuid4(),
+                self._policy.lease_seconds,
+                busy_hosts=places.busy_hosts(),
+                busy_owners=places.busy_owners(),
+                limit=places.free,
             ):
-                hosts[leased.host] += 1
-                if hosts[leased.host] > _PER_HOST:
-                    await outbox.release(self._database, leased)
-                else:
+                if places.take(leased):
                     self._serve_soon(leased)
+                else:
+                    await outbox.release(self._database, leased)
+                    self._wake.set()  # there may be others, of whom there are less
 
     def _serve_soon(self, leased: LeasedWebhook) -> None:
         task = asyncio.create_task(self._serve(leased))
@@ -200,29 +195,15 @@ class Deliverer:
 @contextlib.asynccontextmanager
 async def delivering(database: Database, policy: DeliveryPolicy) -> AsyncIterator[Deliverer]:
     """A deliverer that runs for as long as the block does."""
-    connector = aiohttp.TCPConnector(
-        limit=policy.concurrency,
-        force_close=True,  # each delivery has its own connection, to an address judged for it
-        use_dns_cache=False,
-        socket_factory=open_socket if policy.private_targets else open_public_socket,
-    )
-    async with http_client(connector, timeout_seconds=policy.timeout_seconds) as session:
-        deliverer = Deliverer(database, Poster(session), policy)
+    async with open_poster(
+        policy.rules,
+        connections=policy.concurrency,
+        timeout_seconds=policy.timeout_seconds,
+        nameservers=policy.nameservers,
+    ) as poster:
+        deliverer = Deliverer(database, poster, policy)
         async with running(deliverer.run()):
             yield deliverer
-
-
-def open_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address that a name was resolved to."""
-    family, kind, protocol, *_ = address
-    return socket.socket(family, kind, protocol)
-
-
-def open_public_socket(address: tuple[Any, ...]) -> socket.socket:
-    """The same, for the very address that is connected to next. Raises ``NotPublic``."""
-    if not is_public(address[4][0]):
-        raise NotPublic("not a public address")
-    return open_socket(address)
 
 
 @contextlib.contextmanager
@@ -232,16 +213,3 @@ def _database_may_be_away() -> Any:
         yield
     except CatalogueUnavailable:
         _log.warning("deliveries wait for the database", exc_info=True)
-
-
-def _judged(status: int) -> Failed | None:
-    if 200 <= status < 300:
-        return None
-    return Failed(f"status {status}", refused=status in _REFUSED)
-
-
-async def _skip(reply: aiohttp.ClientResponse) -> None:
-    """Take a short response; of a longer one, no more than that."""
-    left = _REPLY_BYTES
-    while left > 0 and (chunk := await reply.content.read(left)):
-        left -= len(chunk)

@@ -125,3 +125,4 @@ class Delivery:
     event: str
     body: str
     attempts: int
+    host: str = ""

@@ -8,6 +8,7 @@ from typing import Final
 from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
 from gateway.messaging.rows import outbox as postgres_outbox
+from gateway.messaging.targets import PUBLIC_ONLY, TargetRules
 from gateway.messaging.webhooks import Webhooks
 
 _DAY: Final = 86_400.0
@@ -33,12 +34,12 @@ def messaging_on(
     *,
     retention_days: int = 0,
     dead_letter_days: int = 30,
-    private_targets: bool = False,
+    rules: TargetRules = PUBLIC_ONLY,
 ) -> Messaging:
     """Messaging on ``database``. Messages are kept for so many days, or for ever with 0."""
     return Messaging(
         Messages(database, retention_days=retention_days),
-        Webhooks(database, private_targets=private_targets),
+        Webhooks(database, rules),
         database,
         dead_letter_days,
     )

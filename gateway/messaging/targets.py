@@ -3,7 +3,8 @@
 Knows URLs and addresses; resolves nothing.
 
 Rule: what is not certainly public is private. An address that carries another one inside
-(mapped, translated, tunnelled) is judged by both.
+(mapped, translated, tunnelled) is judged by both. Of a name nothing is said before a delivery: a
+user is told no more of the names of the inside than of those that do not exist.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.model.errors import Malformed
+from gateway.resolvers import literal_address
 
 _LONGEST: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}
@@ -33,6 +35,39 @@ class Target:
     url: str
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRules:
+    """Which targets a deployment allows: private ones too, or hosts of its choice alone.
+
+    A host is ``erp.example.com`` or, for all below it, ``*.example.com``, in lower case.
+    """
+
+    private: bool = False
+    hosts: tuple[str, ...] = ()
+
+    def check(self, target: Target) -> None:
+        """Raise ``Malformed`` unless webhooks may name it, as far as it says so itself."""
+        if not self.allows(target.host):
+            raise Malformed("the url's host is not one that webhooks may name")
+        if not self.private and _is_inside(target.host):
+            raise Malformed("the url's address is not a public one")
+
+    def allows(self, host: str) -> bool:
+        """Whether the host is among those that may be called."""
+        return not self.hosts or self.names(host)
+
+    def names(self, host: str) -> bool:
+        """Whether the deployment itself has named the host."""
+        name = host.lower().removesuffix(".")
+        return any(
+            name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:]))
+            for allowed in self.hosts
+        )
+
+
+PUBLIC_ONLY: Final = TargetRules()
 
 
 def parse_target(url: object) -> Target:
@@ -70,6 +105,15 @@ def is_public(address: str) -> bool:
     if found not in _UNICAST or found in _DOCUMENTATION or not found.is_global:
         return False
     return all(_is_public_v4(inner) for inner in _carried(found))
+
+
+def _is_inside(host: str) -> bool:
+    """Whether the host, without a look-up, is an address of the inside (RFC 6761 6.3, too)."""
+    literal = literal_address(host)
+    if literal is not None:
+        return not is_public(literal)
+    name = host.lower().removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def _is_public_v4(address: IPv4Address) -> bool:

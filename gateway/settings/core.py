@@ -31,8 +31,10 @@ from gateway.settings.types import (
     CountOrZero,
     DatabaseUrl,
     Email,
+    Hosts,
     HttpUrl,
     Location,
+    Nameservers,
     Openness,
     Origins,
     Password,
@@ -208,6 +210,16 @@ class Settings(SettingsGroup):
     webhook_private_targets: bool = Field(
         False, description="Webhooks may name addresses that are not public; only for tests."
     )
+    webhook_hosts: Hosts = Field(
+        (),
+        description="Hosts that webhooks may name, such as `erp.example.com,*.example.org`; "
+        "empty: all.",
+    )
+    webhook_nameservers: Nameservers = Field(
+        (),
+        description="DNS servers that are asked for webhooks' hosts, such as `10.0.0.53`; "
+        "empty: the system's.",
+    )
     webhook_timeout_seconds: Seconds = Field(
         10.0, description="Whole time a receiver has to take one delivery."
     )
@@ -223,7 +235,9 @@ class Settings(SettingsGroup):
     )
     webhook_dead_letter_days: Count = Field(30, description="How long dead letters are kept.")
     webhook_concurrency: Count = Field(
-        32, description="Webhooks delivered to at once, per worker; at most 4 on one host."
+        32,
+        description="Webhooks delivered to at once, per worker; at most 4 on one host, and at "
+        "most three quarters of one user.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."

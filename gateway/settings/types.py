@@ -25,6 +25,8 @@ _OPENNESS: Final = {
     "true": {"true", "1", "yes", "on", "t", "y"},
     "false": {"false", "0", "no", "off", "f", "n"},
 }
+_HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*")
+_NAMESERVER: Final = re.compile(r"(?:([0-9.]+)|\[([0-9a-f:.]+)\])(?::([0-9]{1,5}))?")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -74,6 +76,23 @@ def _check_origins(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(values) > 1 and {"*", "off"}.intersection(values):
         raise ValueError("* and off stand alone")
     return values
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value.lower()):
+        raise ValueError("must be a host such as erp.example.com, or *.example.com")
+    return value.lower()
+
+
+def _nameserver(value: str) -> str:
+    found = _NAMESERVER.fullmatch(value.lower())
+    try:
+        ip_address((found and (found[1] or found[2])) or "")
+    except ValueError:
+        raise ValueError(
+            "must be an address such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]"
+        ) from None
+    return value.lower()
 
 
 def _check_location(value: str) -> str:
@@ -159,6 +178,12 @@ Origins = Annotated[
     NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_origins),
+]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_split)
+]
+Nameservers = Annotated[
+    tuple[Annotated[str, AfterValidator(_nameserver)], ...], NoDecode, BeforeValidator(_split)
 ]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]

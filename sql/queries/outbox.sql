@@ -3,7 +3,7 @@
 -- name: claim_webhooks
 -- Webhooks that something waits for and that nobody holds. They are found by skipping from
 -- one to the next in the index, whatever the number of deliveries.
--- $1 lease  $2 seconds it holds  $3 hosts that are busy enough  $4 limit
+-- $1 lease  $2 seconds it holds  $3 hosts that are busy enough  $4 limit  $5 users who are
 with recursive waiting as (
     (select webhook_id from deliveries where dead_at is null order by webhook_id limit 1)
     union all
@@ -12,16 +12,17 @@ with recursive waiting as (
              order by d.webhook_id limit 1)
       from waiting w where w.webhook_id is not null
 ), due as (
-    select w.id from webhooks w
+    select w.id, t.owner_id from webhooks w join things t on t.id = w.thing_id
      where w.id in (select webhook_id from waiting)
        and w.retry_at <= now() and w.leased_until <= now() and w.host <> all ($3::text[])
+       and t.owner_id <> all ($5::uuid[])
      order by w.retry_at
      limit $4
-       for update skip locked
+       for update of w skip locked
 )
 update webhooks w set lease = $1, leased_until = now() + make_interval(secs => $2)
   from due where w.id = due.id
-returning w.id, w.host;
+returning w.id, w.host, due.owner_id;
 
 -- name: next_delivery
 -- The first that waits, with the webhook as it is now; the lease is renewed. No row if there
@@ -29,10 +30,10 @@ returning w.id, w.host;
 with held as (
     update webhooks set leased_until = now() + make_interval(secs => $3)
      where id = $1 and lease = $2 and leased_until > now()
-    returning id, thing_id, url, format
+    returning id, thing_id, url, host, format
 )
 select d.id, d.event, d.body, d.attempts, held.id as webhook_id, held.thing_id, held.url,
-       held.format
+       held.host, held.format
   from held, deliveries d
  where d.webhook_id = $1 and d.dead_at is null
  order by d.id limit 1;

@@ -374,7 +374,7 @@ async def test_whoever_is_cancelled_while_a_connection_goes_back_ends(
 ) -> None:
     async def ask_for_ever() -> None:
         while True:
-            await database.rows("claim_webhooks", uuid4(), 1.0, [], 1)
+            await database.rows("claim_webhooks", uuid4(), 1.0, [], 1, [])
             asked.set()
 
     asked = asyncio.Event()

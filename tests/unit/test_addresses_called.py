@@ -12,7 +12,7 @@ import pytest
 
 from gateway.http_client import http_client
 from gateway.identity.hook import HttpHook
-from gateway.messaging.delivery import Poster
+from gateway.messaging.posting import Poster
 from gateway.messaging.records import Delivery, Format
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.file import Scope

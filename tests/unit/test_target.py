@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.messaging.targets import Target, is_public, parse_target
+from gateway.messaging.targets import Target, TargetRules, is_public, parse_target
 from gateway.model.errors import Malformed
 
 
@@ -67,3 +67,36 @@ def test_an_address_that_is_not_public(address: str) -> None:
 def test_what_is_no_address_raises(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "url"),
+    [
+        pytest.param(True, "http://erp.example.com/in", id="the host"),
+        pytest.param(True, "https://ERP.example.com.:8443/", id="another port, case and a dot"),
+        pytest.param(True, "http://a.b.example.org/", id="below a wildcard"),
+        pytest.param(False, "http://example.org/", id="the wildcard's own"),
+        pytest.param(False, "http://example.com/", id="above the host"),
+        pytest.param(False, "http://erp.example.com.evil.test/", id="a longer name"),
+        pytest.param(False, "http://notexample.org/", id="no dot"),
+        pytest.param(False, "http://8.8.8.8/", id="an address"),
+    ],
+)
+def test_a_list_of_hosts_is_the_last_word(allowed: bool, url: str) -> None:
+    rules = TargetRules(hosts=("erp.example.com", "*.example.org"))
+    assert allowed == rules.allows(parse_target(url).host)
+    if allowed:
+        rules.check(parse_target(url))
+        return
+    with pytest.raises(Malformed, match="host"):
+        rules.check(parse_target(url))
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST.", "a.localhost", "127.1", "0x7f.1", "[::1]"]
+)
+def test_what_is_plainly_of_the_inside_is_refused_unless_it_is_allowed(host: str) -> None:
+    target = parse_target(f"http://{host}/")
+    with pytest.raises(Malformed, match="public"):
+        TargetRules().check(target)
+    TargetRules(private=True).check(target)

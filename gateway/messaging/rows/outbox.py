@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +15,7 @@ class LeasedWebhook:
     """A webhook that is ours to deliver to for as long as the lease is renewed."""
 
     webhook_id: UUID
+    owner_id: UUID
     host: str
     lease: UUID
 
@@ -30,11 +31,17 @@ class RetryPolicy:
 
 
 async def claim_webhooks(
-    queries: Queries, lease: UUID, seconds: float, *, busy: Collection[str], limit: int
+    queries: Queries,
+    lease: UUID,
+    seconds: float,
+    *,
+    busy_hosts: Sequence[str],
+    busy_owners: Sequence[UUID],
+    limit: int,
 ) -> list[LeasedWebhook]:
-    """Take up to ``limit`` webhooks that something waits for, none on a busy host."""
-    rows = await queries.rows("claim_webhooks", lease, seconds, list(busy), limit)
-    return [LeasedWebhook(row["id"], row["host"], lease) for row in rows]
+    """Take up to ``limit`` webhooks that something waits for, none of a busy host or user."""
+    rows = await queries.rows("claim_webhooks", lease, seconds, busy_hosts, limit, busy_owners)
+    return [LeasedWebhook(row["id"], row["owner_id"], row["host"], lease) for row in rows]
 
 
 async def next_delivery(queries: Queries, leased: LeasedWebhook, seconds: float) -> Delivery | None:
@@ -47,6 +54,7 @@ async def next_delivery(queries: Queries, leased: LeasedWebhook, seconds: float)
         webhook_id=row["webhook_id"],
         thing_id=row["thing_id"],
         url=row["url"],
+        host=row["host"],
         format=Format(row["format"]),
         event=row["event"],
         body=row["body"],

@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.database.pool import Database
-from gateway.messaging.delivery import DeliveryPolicy, NotPublic, delivering, open_public_socket
+from gateway.messaging.delivery import DeliveryPolicy, delivering
+from gateway.messaging.posting import NotPublic, open_public_socket
 from gateway.messaging.rows.outbox import RetryPolicy
 from tests.tools.client import Client
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, GatewayProcess, running_gateway
@@ -257,7 +258,7 @@ async def test_a_name_that_came_to_mean_us_is_not_called(
             " select id, 'file.uploaded', '{}' from webhooks"
         )
     patience = RetryPolicy(2, 3600, 0.05, 0.1)
-    async with delivering(database, DeliveryPolicy(1, 4, private_targets=False, retries=patience)):
+    async with delivering(database, DeliveryPolicy(1, 4, patience)):
         async with asyncio.timeout(30):
             path = f"/webhooks/{thing['id']}"
             while (await user.ask("GET", path)).json["webhooks"][0]["dead"] == 0:
@@ -339,8 +340,9 @@ async def test_kill_nine_loses_nothing(
 async def test_a_receiver_that_hangs_keeps_neither_senders_nor_others_waiting(
     tmp_path: Path, postgres_server: str, receiver: Receiver
 ) -> None:
-    """Nineteen webhooks of a host that hangs, and five places in all: another host has its own."""
-    patient = {"webhook_concurrency": 5, "webhook_timeout_seconds": 300}
+    """Nineteen webhooks of a host that hangs, and six places in all, of which one user has five:
+    another host has its own."""
+    patient = {"webhook_concurrency": 6, "webhook_timeout_seconds": 300}
     async with house(tmp_path, postgres_server, **patient) as home:
         receiver.decide = lambda received: None if received.path == "/hang" else 200
         hanging = f"http://localhost:{receiver.port}/hang"
