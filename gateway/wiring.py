@@ -42,6 +42,7 @@ from gateway.web.authentication import Callers
 from gateway.web.context import Room
 from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
+from gateway.web.downloads.beside import Digests
 from gateway.web.downloads.context import Downloads
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
@@ -164,6 +165,7 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             ways=settings.fast_ways,
             cors=cors_policy(deployment),
             several_ranges=settings.several_ranges,
+            digests=Digests(files) if settings.digest_beside else None,
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)

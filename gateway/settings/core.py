@@ -136,6 +136,11 @@ class Settings(SettingsGroup):
         "upload or a new row, gets 507.",
     )
     md5: bool = Field(False, description="Also compute and store MD5, for old clients.")
+    digest_beside: bool = Field(
+        True,
+        description="Beside a file, at its address with `.sha256` or `.md5`, its digest is read, "
+        "where no file has that name.",
+    )
     accel: Location = Field(
         None,
         description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",

@@ -16,7 +16,14 @@ import orjson
 from aiohttp import web
 
 from gateway.dialects.gravwell.credentials import Caller, caller_of, credential_of
-from gateway.dialects.gravwell.lookup import address_of, check_owned, check_writable, find, is_own
+from gateway.dialects.gravwell.lookup import (
+    address_of,
+    check_owned,
+    check_writable,
+    find,
+    is_own,
+    parse_address,
+)
 from gateway.dialects.gravwell.records import (
     SHARING,
     Meta,
@@ -38,9 +45,9 @@ from gateway.web.authentication import CALLERS, permit_again
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
+from gateway.web.downloads.beside import serve_named
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
-from gateway.web.downloads.serve import serve_file
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply, stream_json
 from gateway.web.uploads.body import Bounds, parse_json, read_json
@@ -92,7 +99,7 @@ async def update(request: web.Request) -> web.StreamResponse:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD /api/files/{id}``: the bytes."""
-    return await serve_file(request, _resolve, READS)
+    return await serve_named(request, request.match_info["id"], _resolve, READS)
 
 
 async def details(request: web.Request) -> web.StreamResponse:
@@ -145,9 +152,9 @@ async def list_files(request: web.Request) -> web.StreamResponse:
     return await stream_json(request, _shown_pieces(records), request.app[DOWNLOADS].stalls)
 
 
-async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
+async def _resolve(request: web.Request, address: str) -> tuple[Access, FileRecord]:
     caller = await caller_of(request)
-    record = await find(_files(request), caller, address_of(request))
+    record = await find(_files(request), caller, parse_address(address))
     return await _authorised(request, caller, Action.READ, record.scope, record.name), record
 
 

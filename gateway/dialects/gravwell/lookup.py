@@ -56,7 +56,12 @@ def check_writable(record: FileRecord, caller: Caller) -> None:
 
 def address_of(request: web.Request) -> UUID:
     """The path's id. Raises ``Malformed``."""
-    address = guid_of(request.match_info["id"])
+    return parse_address(request.match_info["id"])
+
+
+def parse_address(text: str) -> UUID:
+    """A file's address in text. Raises ``Malformed``."""
+    address = guid_of(text)
     if address is None:
         raise Malformed("malformed GUID")
     return address

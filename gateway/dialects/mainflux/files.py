@@ -32,9 +32,9 @@ from gateway.model.media import guess_content_type
 from gateway.web.authentication import CALLERS, bearer, has_scheme, permit_again, thing_key
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
+from gateway.web.downloads.beside import serve_named
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
-from gateway.web.downloads.serve import serve_file
 from gateway.web.errors import UnsupportedMedia
 from gateway.web.responses import empty_reply, json_reply, stream_json
 from gateway.web.uploads.body import parse_json
@@ -114,22 +114,23 @@ async def _put_raw(request: web.Request, access: Access) -> web.StreamResponse:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD .../{name}``."""
-    return await serve_file(request, _resolve)
+    return await serve_named(request, request.match_info["name"], _resolve)
 
 
 async def download_from_groups(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD /groupfiles/{name}``: from the first of the thing's groups that has it."""
-    return await serve_file(request, _resolve_in_groups)
+    return await serve_named(request, request.match_info["name"], _resolve_in_groups)
 
 
-async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
-    access = await _authorise(request, Action.READ)
+async def _resolve(request: web.Request, name: str) -> tuple[Access, FileRecord]:
+    access = await _permitted(request, Action.READ, name)
+    await request.app[CALLERS].hook.authorise(access)
     return access, await request.app[FILES].find(access.scope, access.name)
 
 
-async def _resolve_in_groups(request: web.Request) -> tuple[Access, FileRecord]:
+async def _resolve_in_groups(request: web.Request, name: str) -> tuple[Access, FileRecord]:
     callers, thing = request.app[CALLERS], await thing_key(request)
-    name = check_name(request.match_info["name"])
+    check_name(name)
     for group in await callers.registry.groups_of_thing(UUID(thing.id)):
         access = _access(request, thing, Action.READ, Scope(GROUPS, str(group)), name)
         await callers.hook.authorise(access)
@@ -187,15 +188,15 @@ def _proof(request: web.Request, access: Access) -> Callable[[], Awaitable[None]
     return partial(permit_again, request, access, partial(_permitted, request, access.action))
 
 
-async def _permitted(request: web.Request, action: Action) -> Access:
-    """Who asks for what, allowed by our own rules."""
+async def _permitted(request: web.Request, action: Action, name: str | None = None) -> Access:
+    """Who asks for what, allowed by our own rules; ``name`` if it is not that of the address."""
     if "id" in request.match_info:
-        return await _group_access(request, action)
+        return await _group_access(request, action, name)
     thing = await thing_key(request)
-    return _access(request, thing, action, Scope(THINGS, thing.id), _name(request))
+    return _access(request, thing, action, Scope(THINGS, thing.id), _name(request, name))
 
 
-async def _group_access(request: web.Request, action: Action) -> Access:
+async def _group_access(request: web.Request, action: Action, name: str | None) -> Access:
     if action is Action.READ and has_scheme(request, "thing"):
         principal, group = await thing_key(request), path_id(request)
         if group not in await request.app[CALLERS].registry.groups_of_thing(UUID(principal.id)):
@@ -204,7 +205,7 @@ async def _group_access(request: web.Request, action: Action) -> Access:
         principal, group = await bearer(request), path_id(request)
         needed = GroupRole.VIEWER if action is Action.READ else GroupRole.EDITOR
         await _require_role(request, principal, group, needed)
-    return _access(request, principal, action, Scope(GROUPS, str(group)), _name(request))
+    return _access(request, principal, action, Scope(GROUPS, str(group)), _name(request, name))
 
 
 async def _require_role(
@@ -215,8 +216,9 @@ async def _require_role(
         raise Forbidden()
 
 
-def _name(request: web.Request) -> str:
-    return check_name(request.match_info["name"]) if "name" in request.match_info else ""
+def _name(request: web.Request, name: str | None) -> str:
+    wanted = request.match_info.get("name") if name is None else name
+    return "" if wanted is None else check_name(wanted)
 
 
 def _access(

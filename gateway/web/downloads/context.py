@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
 from gateway.model.access import Access
+from gateway.model.file import FileRecord
 from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.resolved import ReadCache, Resolved
@@ -20,9 +21,19 @@ from gateway.web.server.stall import StallWatch
 ResolvedRead = Resolved[BlobReader]
 
 
+class DigestTexts(Protocol):
+    """What is said beside a file of its digest."""
+
+    async def text(self, record: FileRecord, algorithm: str, shown_name: str) -> bytes:
+        """A line about the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """What downloads work with. ``accel`` is nginx's internal location, times are in seconds."""
+    """What downloads work with. ``accel`` is nginx's internal location, times are in seconds.
+
+    Without ``digests`` there is nothing beside a file.
+    """
 
     files: Filestore
     reads: ReadCache[BlobReader]
@@ -34,6 +45,7 @@ class Downloads:
     ways: frozenset[FastWay] = ALL_WAYS
     cors: CorsPolicy = field(default_factory=CorsPolicy)
     several_ranges: bool = False
+    digests: DigestTexts | None = None
 
     async def place_of(self, resolved: ResolvedRead) -> str | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.

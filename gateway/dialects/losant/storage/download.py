@@ -27,7 +27,8 @@ from gateway.model.file import FileRecord
 from gateway.web.authentication import CALLERS
 from gateway.web.context import FILES
 from gateway.web.downloads.asked import ReadRules
-from gateway.web.downloads.serve import serve_file
+from gateway.web.downloads.beside import ABSENT, serve_named
+from gateway.web.signing.refusals import NotAllowed, WrongSignature
 
 
 def _no_credential(_: web.Request) -> Hashable:
@@ -35,16 +36,20 @@ def _no_credential(_: web.Request) -> Hashable:
     return "link"
 
 
+_ABSENT: Final = (*ABSENT, NotAllowed, WrongSignature)
+"""A link is signed for the file's own name, not for that of the digest beside it."""
+
 READS: Final = ReadRules(credential_of=_no_credential, shown_name=short_name)
 
 
 async def download(request: web.Request) -> web.StreamResponse:
     """The bytes, or a range of them."""
-    return await serve_file(request, _resolve, READS)
+    name = request.match_info["name"]
+    return await serve_named(request, name, _resolve, READS, absent=_ABSENT)
 
 
-async def _resolve(request: web.Request) -> tuple[Access, FileRecord]:
-    parts = (request.match_info[name] for name in ("application", "file", "name"))
+async def _resolve(request: web.Request, name: str) -> tuple[Access, FileRecord]:
+    parts = (request.match_info["application"], request.match_info["file"], name)
     path = "/".join((UPLOAD_PATH, *parts))
     link = request.app[STORAGE].links.check(path, request.query, time.time())
     record = await request.app[FILES].find(
