@@ -161,10 +161,22 @@ def _mount_dialect(
 ) -> Iterator[web.AbstractRoute]:
     """Every route of the dialect, as it was added."""
     words = [route.path for route in dialect.routes if "{" not in route.path]
-    for route in dialect.routes:
+    for route in _also_heads(dialect.routes):
         handler = announcing(route.handler) if route.alters_rights else route.handler
         handler = with_room(handler) if route.stores else handler
-        yield from _mounted(app, replace(route, handler=handler), prefix, words)
+        mounted = replace(route, handler=handler)
+        yield from _mounted(app, mounted, prefix, words)
+        if dialect.slashed and not route.path.endswith(("/", "}")):
+            yield from _mounted(app, replace(mounted, path=f"{route.path}/"), prefix)
+
+
+def _also_heads(routes: Sequence[Route]) -> Iterator[Route]:
+    """These, and a HEAD for each GET (RFC 9110, 9.1): the same without its body."""
+    heads = {route.path for route in routes if route.method == "HEAD"}
+    for route in routes:
+        yield route
+        if route.method == "GET" and route.path not in heads:
+            yield replace(route, method="HEAD")
 
 
 def _mounted(

@@ -34,7 +34,7 @@ _SENT: Final = (
 _READ: Final = (
     *("Accept-Ranges", "Allow", "Content-Disposition", "Content-Length", "Content-Range", "Date"),
     *("Digest", "ETag", "Location", "Repr-Digest", "Retry-After", "WWW-Authenticate"),
-    *("X-Request-Id", "x-MD5"),
+    *("X-Request-Id", "X-Filestore-Sha256", "x-MD5"),
 )
 _ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
 _VARY: Final = {"Vary": "Origin"}

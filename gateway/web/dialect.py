@@ -123,8 +123,9 @@ class Dialect:
     """One API: its routes, how it words a refusal, which statuses it sees differently.
 
     ``statuses`` overrides entries of ``rendering.STATUSES``. ``owns`` are the paths
-    at and below which this dialect answers for those that nobody knows. ``description`` is what the
-    OpenAPI document says of the routes; a test finds what it leaves out.
+    at and below which this dialect answers for those that nobody knows. Where paths are
+    ``slashed``, one that ends in a word is the same with a slash behind it. ``description`` is what
+    the OpenAPI document says of the routes; a test finds what it leaves out.
 
     ``challenges`` are what a 401 says of how to prove oneself (RFC 9110, 11.6.1).
     ``request_headers`` are those that its clients send beside HTTP's own, which pages of other
@@ -143,6 +144,7 @@ class Dialect:
     render_error: Callable[[GatewayError], RenderedError]
     statuses: Mapping[type[GatewayError], int] = field(default_factory=dict)
     owns: tuple[str, ...] = ()
+    slashed: bool = False
     description: Description = field(default_factory=Description)
     settings: type[SettingsGroup] | None = None
     sql: SqlFolder | None = None

@@ -44,6 +44,8 @@ async def stream_json(
     """
     response = web.StreamResponse(headers=_JSON)
     async with aclosing(pieces):
+        if request.method == "HEAD":
+            return response  # nothing is made that nobody gets
         try:
             await _send(request, response, pieces, stalls)
         except Exception as exc:

@@ -52,6 +52,7 @@ _DETAILS: Final[Mapping[str, Schema]] = {
     "WriteAccess": _ACCESS,
     "Size": COUNT,
     "Type": TEXT,
+    "SHA256": TEXT,
     "Name": TEXT,
     "Desc": TEXT,
     "Updated": MOMENT,

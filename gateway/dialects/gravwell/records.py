@@ -159,6 +159,7 @@ def shown(record: FileRecord, uid: int) -> Mapping[str, object]:
         },
         "Size": size,
         "Type": record.content_type if size else EMPTY,
+        "SHA256": record.content.digest.hex,
         "Name": attributes["name"],
         "Desc": attributes["desc"],
         "Updated": record.updated_at.isoformat(timespec="microseconds"),

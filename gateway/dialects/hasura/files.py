@@ -40,6 +40,7 @@ DIALECT: Final = "hasura"
 SCOPE: Final = Scope("hasura", "default")
 RANGE_HEADER: Final = "X-Hasura-Filestore-Range"
 READS: Final = ReadRules(RangePolicy.STRICT_UNITS, RANGE_HEADER, credential_of, several=False)
+_SHA256_HEADER: Final = "X-Filestore-Sha256"
 _ANONYMOUS: Final = Principal(PrincipalKind.USER, "0", ANONYMOUS_ROLE)
 
 
@@ -136,7 +137,8 @@ async def _receive(
         proof = partial(permit_again, request, access, again)
         deposit = Deposit(access, draft, mode, upload.claims, expected, proof=proof)
         record = await request.app[FILES].deposit(deposit, upload.writer)
-    return json_reply(_shown(record))
+    # Not a member of the body, which is the published one to the letter.
+    return json_reply(_shown(record), headers={_SHA256_HEADER: record.content.digest.hex})
 
 
 @contextlib.asynccontextmanager

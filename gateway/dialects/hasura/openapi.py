@@ -77,7 +77,10 @@ _RANGE: Final = header(
     "Instead of Range; if both are there they must agree.",
 )
 _BODY: Final[Mapping[str, Schema]] = {OCTETS: BYTES, FORM: named("HasuraForm")}
-_STORED: Final = {200: json_response("The file is stored, durably", named("HasuraFile"))}
+_SHA256: Final = {"X-Filestore-Sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}}
+_STORED: Final = {
+    200: json_response("The file is stored, durably", named("HasuraFile"), headers=_SHA256)
+}
 _REFUSALS: Final = (401, 403)
 
 _CREATE: Final = Operation(

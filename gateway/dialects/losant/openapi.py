@@ -62,6 +62,7 @@ _FILE_MORE: Final[Mapping[str, Schema]] = {
     "contentType": TEXT,
     "fileDimensions": _SIDES,
     "s3etag": TEXT,
+    "sha256": TEXT,
     "moveIntoId": _ID,
     "url": {"type": "string", "format": "uri"},
 }

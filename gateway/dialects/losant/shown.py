@@ -88,5 +88,6 @@ def _content(record: FileRecord) -> Mapping[str, Any]:
         "contentType": record.content_type if awaited is None else awaited.content_type,
         "fileDimensions": dimensions,
         "s3etag": f'"{record.blob.md5}"' if record.blob and record.blob.md5 else None,
+        "sha256": record.blob.digest.hex if record.blob else None,
     }
     return {name: value for name, value in content.items() if value is not None}

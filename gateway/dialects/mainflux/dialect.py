@@ -61,6 +61,7 @@ MAINFLUX: Final = Dialect(
         *webhooks.ROUTES,
     ),
     render_error=render_error,
+    slashed=True,
     challenges=(BEARER, BASIC),
     description=DESCRIPTION,
     settings=MainfluxSettings,

@@ -26,9 +26,10 @@ from gateway.dialects.mainflux.fields import (
 from gateway.dialects.mainflux.groups import shown_group
 from gateway.dialects.mainflux.query import BadQuery, query_number
 from gateway.dialects.mainflux.users import shown_user
-from gateway.identity.records.groups import Group
+from gateway.identity.records.groups import Group, MemberKind
 from gateway.identity.records.paging import EntityListing, EntityOrder
 from gateway.identity.registry import Registry
+from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed
 from gateway.model.paging import Page
 from gateway.web.authentication import CALLERS, bearer
@@ -84,6 +85,24 @@ async def list_children(request: web.Request) -> web.StreamResponse:
 async def list_parents(request: web.Request) -> web.StreamResponse:
     """``GET /groups/{id}/parents``: the group, and those above it."""
     return await _related(request, above=True)
+
+
+async def list_things_of_group(request: web.Request) -> web.StreamResponse:
+    """``GET /groups/{id}/things``: the things among its members."""
+    caller, registry = await bearer(request), _registry(request)
+    _, listing = listing_of(request)
+    listed, group = registry.groups.list_members, path_id(request)
+    page, listing = await page_of(listing, listed, caller, group, MemberKind.THINGS)
+    members = [member.thing for member in page.items if member.thing is not None]
+    shown = [things.shown_thing(thing, caller, registry.things) for thing in members]
+    return json_reply({**shown_page(page, listing), "things": shown})
+
+
+async def list_channels_of_group(request: web.Request) -> web.StreamResponse:
+    """``GET /groups/{id}/channels``: none, for no channel is in a group here."""
+    caller, (_, listing) = await bearer(request), listing_of(request)
+    await _registry(request).groups.check_role(caller, path_id(request), GroupRole.VIEWER)
+    return json_reply({**shown_page(Page(0, []), listing), "channels": []})
 
 
 async def list_memberships(request: web.Request) -> web.StreamResponse:
@@ -154,5 +173,7 @@ ROUTES: Final = (
     Route("POST", "/channels/search", search_channels, needs_room=False),
     Route("GET", "/groups/{id}/children", list_children),
     Route("GET", "/groups/{id}/parents", list_parents),
+    Route("GET", "/groups/{id}/things", list_things_of_group),
+    Route("GET", "/groups/{id}/channels", list_channels_of_group),
     Route("GET", "/members/{id}/groups", list_memberships),
 )

@@ -23,6 +23,8 @@ from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
 
+_NANO: Final = 10**9
+
 
 async def issue(request: web.Request) -> web.StreamResponse:
     """``POST /keys``: a new key, whose value is shown only here, 201."""
@@ -78,10 +80,15 @@ def _type(body: Mapping[str, Any]) -> KeyType:
 
 
 def _duration(body: Mapping[str, Any]) -> int:
+    """Seconds, as published; or nanoseconds, as the Go clients write a duration.
+
+    What they write is a multiple of 10^9, or more than there are seconds in a century.
+    """
     value = body.get("duration") or 0
-    if not _is_whole(value) or not 0 <= value <= LONGEST_SECONDS:
+    if not _is_whole(value) or not 0 <= value <= LONGEST_SECONDS * _NANO:
         raise Malformed("duration is not a number of seconds")
-    return int(value)
+    in_nanoseconds = value > LONGEST_SECONDS or value % _NANO == 0
+    return int(value // _NANO if in_nanoseconds else value)
 
 
 def _is_whole(value: object) -> bool:

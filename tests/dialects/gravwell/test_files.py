@@ -35,6 +35,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "WriteAccess": dict,
     "Size": int,
     "Type": str,
+    "SHA256": str,
     "Name": str,
     "Desc": str,
     "Updated": str,

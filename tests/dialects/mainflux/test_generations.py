@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from gateway.dialects.mainflux.dialect import MAINFLUX
 from gateway.identity import secrets
 from tests.dialects.mainflux.test_messages import PUBLISHED, connected, read, send
 from tests.tools.client import PASSWORD, Answer, Client
@@ -156,6 +158,73 @@ async def test_trees_of_groups(user: Client, stranger: Client) -> None:
         assert groups == ids(await user.ask("GET", path), "groups"), path
         assert 404 == (await stranger.ask("GET", path)).status
     assert 400 == (await user.ask("GET", f"/groups/{root}/children?level=6")).status
+
+
+async def test_things_and_channels_of_a_group(user: Client, stranger: Client) -> None:
+    group, inside = await user.group(), await user.thing(name="inside")
+    await user.thing(name="outside")
+    await user.ask("POST", f"/groups/{group}/members", {"members": [inside["id"]]})
+    said = await user.ask("GET", f"/groups/{group}/things?limit=5")
+    expected = {"total": 1, "offset": 0, "limit": 5, "things": [inside]}
+    assert (200, expected) == (said.status, said.json)
+    assert [] == ids(await user.ask("GET", f"/groups/{group}/channels"), "channels")
+    for kind in ("things", "channels"):
+        assert 404 == (await stranger.ask("GET", f"/groups/{group}/{kind}")).status
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        pytest.param(3600, 3600, id="seconds, as published"),
+        pytest.param(2**31 - 1, 2**31 - 1, id="as many as a client can write"),
+        pytest.param(10**9, 1, id="keys issue 1s"),
+        pytest.param(3 * 10**9, 3, id="keys issue 3s"),
+        pytest.param(4_500_000_000, 4, id="keys issue 4.5s"),
+        pytest.param(3600 * 10**9, 3600, id="keys issue 1h"),
+        pytest.param(8760 * 3600 * 10**9, 8760 * 3600, id="keys issue 8760h"),
+    ],
+)
+async def test_how_long_a_key_lives(user: Client, duration: int, seconds: int) -> None:
+    """The Go clients write a duration as it is in Go, in nanoseconds."""
+    said = (await user.ask("POST", "/keys", {"type": 2, "duration": duration})).json
+    issued, expires = (datetime.fromisoformat(said[at]) for at in ("issued_at", "expires_at"))
+    assert seconds == (expires - issued).total_seconds()
+
+
+GETS = sorted({r.path for r in MAINFLUX.routes if r.method == "GET" and "{" not in r.path})
+
+
+@pytest.mark.parametrize("path", [*GETS, "/things/{thing}/groups", "/channels/{channel}/messages"])
+async def test_a_head_and_a_slash_at_the_end(user: Client, nobody: Client, path: str) -> None:
+    """HEAD is GET without its body, and what ends in a word may end in a slash."""
+    channel, thing = await connected(user)
+    path = path.format(thing=thing["id"], channel=channel)
+    client = nobody if path == "/files" else user
+    headers = {"Authorization": f"Thing {thing['key']}"} if client is nobody else {}
+    expected = await client.ask("GET", path, **headers)
+    assert 200 == expected.status
+    for address in (path, f"{path}/", f"/filestore{path}/"):
+        assert expected.json == (await client.ask("GET", address, **headers)).json
+        said = await client.ask("HEAD", address, **headers)
+        assert (200, "") == (said.status, said.text)
+        for name in ("Content-Type", "Content-Length"):
+            assert expected.headers[name] == said.headers[name], address
+    assert 401 == (await nobody.ask("HEAD", f"{path}/")).status
+
+
+async def test_a_head_of_a_list_of_any_length(nobody: Client, user: Client) -> None:
+    """None of it is made, so its length is not known."""
+    thing = await user.thing()
+    headers = {"Authorization": f"Thing {thing['key']}"}
+    said = await nobody.ask("HEAD", "/files?limit=0", **headers)
+    assert (200, "") == (said.status, said.text)
+    assert "Content-Length" not in said.headers
+
+
+async def test_making_something_at_an_address_with_a_slash(user: Client) -> None:
+    assert 201 == (await user.ask("POST", "/things/", [{"name": "a"}])).status
+    assert 201 == (await user.ask("POST", "/groups/", {"name": "a"})).status
+    assert 404 == (await user.ask("GET", "/things//")).status
 
 
 async def test_the_groups_of_a_member(user: Client, stranger: Client, root: Client) -> None:

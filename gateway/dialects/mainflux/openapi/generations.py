@@ -51,6 +51,16 @@ def _search(of: str, page: str) -> Operation:
     )
 
 
+def _of_group(summary: str, page: str) -> Operation:
+    return Operation(
+        summary,
+        responses={200: json_response("One page", named(page))},
+        refusals=(401, 404),
+        credentials=USER,
+        parameters=NAMED_LISTING,
+    )
+
+
 def _groups(summary: str, *, tree: bool) -> Operation:
     levels = (query("level", _LEVELS, "How many levels, the group's own included."),)
     return Operation(
@@ -86,6 +96,10 @@ CHAPTER: Final = Chapter(
         "POST /channels/search": _search("channels", "ChannelPage"),
         "GET /groups/{id}/children": _groups("List a group and those below it", tree=True),
         "GET /groups/{id}/parents": _groups("List a group and those above it", tree=True),
+        "GET /groups/{id}/things": _of_group("List the things of a group", "ThingPage"),
+        "GET /groups/{id}/channels": _of_group(
+            "List the channels of a group; there are none", "ChannelPage"
+        ),
         "GET /members/{id}/groups": _groups("List the groups of a user or thing", tree=False),
     },
 )
