@@ -5,13 +5,13 @@ Who may send and read is not decided here: callers ask the registry first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from gateway.database.pool import Database
-from gateway.messaging.records import MessagePage, MessageQuery, Origin
+from gateway.messaging.records import MessagePage, MessageQuery, SentMessage
+from gateway.messaging.render import records_of
 from gateway.messaging.rows import messages as rows
-from gateway.messaging.senml import Record
+from gateway.process.background import aside
 
 
 class Messages:
@@ -21,12 +21,14 @@ class Messages:
         self._database = database
         self._retention_days = retention_days
 
-    async def publish(self, origin: Origin, records: Sequence[Record]) -> None:
-        """Keep the records and queue what webhooks are told, in one transaction.
+    async def publish(self, sent: SentMessage) -> None:
+        """Keep what it says and queue what webhooks are told, in one transaction.
 
-        Raises ``NotFound`` if the channel is gone.
+        Raises ``NotFound`` if the channel is gone; ``Malformed`` or ``TooLarge`` for what is no
+        pack, or too long a one.
         """
-        await rows.add_messages(self._database, origin, records)
+        records = await aside(len(sent.body), records_of, sent)
+        await rows.add_messages(self._database, sent, records)
 
     async def read(self, channel_id: UUID, wanted: MessageQuery) -> MessagePage:
         """One page of the channel's messages."""

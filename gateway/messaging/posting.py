@@ -23,6 +23,7 @@ from gateway.http_client import address_of, http_client
 from gateway.messaging.records import Delivery
 from gateway.messaging.render import rendered
 from gateway.messaging.targets import PUBLIC_ONLY, TargetRules, is_public
+from gateway.process.background import aside
 from gateway.resolvers import ForeignNames
 
 _REPLY_BYTES: Final = 16 * 1024
@@ -55,7 +56,7 @@ class Poster:
         """Send it; ``None`` if the receiver took it."""
         if not self._rules.allows(delivery.host):
             return Failed("host not allowed")
-        wording = rendered(delivery)
+        wording = await aside(delivery.size, rendered, delivery)
         headers = {
             "Content-Type": wording.content_type,
             "X-Webhook-Id": str(delivery.webhook_id),

@@ -70,11 +70,29 @@ class MessagePage:
     messages: Sequence[Message]
 
 
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message as its thing sent it: a SenML pack in JSON, byte for byte.
+
+    ``received_at``, in seconds since 1970, is what its relative times count from.
+    """
+
+    origin: Origin
+    received_at: float
+    body: bytes
+
+
 class Format(StrEnum):
-    """How a webhook wants its messages."""
+    """How a webhook wants its messages.
+
+    As the thing sent them, under either name; as they are read back; as a SenML pack without
+    base fields.
+    """
 
     SENML = "senml"
     JSON = "json"
+    RECORDS = "records"
+    RESOLVED = "resolved"
 
 
 class Event(StrEnum):
@@ -115,7 +133,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing to tell one webhook. ``body`` is JSON as it was queued."""
+    """One thing to tell one webhook: a message, or ``body``, JSON as it was queued."""
 
     id: int
     webhook_id: UUID
@@ -126,3 +144,9 @@ class Delivery:
     body: str
     attempts: int
     host: str = ""
+    message: SentMessage | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are queued, of which what is posted is made."""
+        return len(self.body) + (len(self.message.body) if self.message else 0)

@@ -1,6 +1,7 @@
 """What is queued for webhooks, and what they are sent in the format that they want.
 
-Pure: messages and queued text in, bytes out.
+Pure: messages and queued text in, bytes out. A message is kept as it was sent; what is made of it
+is made anew for each delivery, and comes to the same each time.
 
 What happened to a file is queued as it is, by the statement that changed it (the function
 ``tell_of_file`` of the schema); only here does it get the words of the webhooks' API.
@@ -9,13 +10,14 @@ What happened to a file is queued as it is, by the statement that changed it (th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from gateway.messaging.records import Delivery, Format, Origin
-from gateway.messaging.senml import Record, shown_pack
+from gateway.messaging.records import Delivery, Format, Origin, SentMessage
+from gateway.messaging.senml import Record, parse_pack, shown_pack
+from gateway.model.json import parse_json
 
 SENT: Final = "messages"
 FILES: Final = "files"
@@ -34,10 +36,9 @@ class Rendered:
     body: bytes
 
 
-def queued(origin: Origin, records: Sequence[Record]) -> str:
-    """A message as it waits in the outbox."""
-    body = {**asdict(origin), "records": [asdict(record) for record in records]}
-    return orjson.dumps(body).decode()
+def records_of(sent: SentMessage) -> list[Record]:
+    """What the message says. Raises ``Malformed`` and ``TooLarge``."""
+    return parse_pack(parse_json(sent.body), now=sent.received_at)
 
 
 def rendered(delivery: Delivery) -> Rendered:
@@ -51,13 +52,28 @@ def rendered(delivery: Delivery) -> Rendered:
 
 
 def _rendered_messages(delivery: Delivery) -> Rendered:
+    sent = delivery.message
+    if sent is None:
+        return _rendered_resolved(delivery)
+    if delivery.format is Format.RESOLVED:
+        return Rendered(SENT, _SENML_TYPE, orjson.dumps(shown_pack(records_of(sent))))
+    if delivery.format is Format.RECORDS:
+        return Rendered(SENT, _JSON_TYPE, _shown(sent.origin, records_of(sent)))
+    return Rendered(SENT, _JSON_TYPE, sent.body)
+
+
+def _rendered_resolved(delivery: Delivery) -> Rendered:
+    """A message of which an earlier release queued what it came to, not what was sent."""
     body: dict[str, Any] = orjson.loads(delivery.body)
     records = [Record(**record) for record in body.pop("records")]
-    if delivery.format is Format.SENML:
-        return Rendered(SENT, _SENML_TYPE, orjson.dumps(shown_pack(records)))
-    origin = Origin(**body)
-    shown = [shown_message(origin, record) for record in records]
-    return Rendered(SENT, _JSON_TYPE, orjson.dumps(shown))
+    if delivery.format is Format.RECORDS:
+        return Rendered(SENT, _JSON_TYPE, _shown(Origin(**body), records))
+    kind = _SENML_TYPE if delivery.format is Format.RESOLVED else _JSON_TYPE
+    return Rendered(SENT, kind, orjson.dumps(shown_pack(records)))
+
+
+def _shown(origin: Origin, records: Sequence[Record]) -> bytes:
+    return orjson.dumps([shown_message(origin, record) for record in records])
 
 
 def _rendered_file_event(delivery: Delivery) -> Rendered:

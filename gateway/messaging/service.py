@@ -27,6 +27,7 @@ class Messaging:
         """Remove what is too old or belongs to nobody; make room for what comes."""
         await self.messages.tidy()
         await postgres_outbox.remove_dead(self.database, self.dead_letter_days * _DAY)
+        await postgres_outbox.remove_sent(self.database)
 
 
 def messaging_on(

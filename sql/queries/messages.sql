@@ -4,7 +4,7 @@
 -- One statement: the messages, their tally, and what the sender's webhooks are to be told.
 -- $1 channel_id  $2 publisher  $3 protocol  $4 subtopic  $5 names  $6 units  $7 times
 -- $8 update_times  $9 values  $10 string_values  $11 bool_values  $12 data_values  $13 sums
--- $14 what webhooks are told
+-- $14 the message as it was sent  $15 when, in seconds since 1970
 with known as (
     select id from streams where channel_id = $1
 ), made as (
@@ -17,9 +17,15 @@ with known as (
     insert into message_tallies as t (stream, week, slice, messages)
     select id, week_of(now()), pg_backend_pid() % 16, cardinality($5::text[]) from stream
     on conflict (stream, week, slice) do update set messages = t.messages + excluded.messages
+), listening as (
+    select id from webhooks where thing_id = $2 and messages and disabled is null
+), sent as (
+    insert into sent_messages (channel_id, publisher, protocol, subtopic, received_at, body)
+    select $1, $2, $3, $4, $15, $14::bytea where exists (select from listening)
+    returning id
 ), told as (
-    insert into deliveries (webhook_id, event, body)
-    select id, 'messages', $14 from webhooks where thing_id = $2 and messages
+    insert into deliveries (webhook_id, event, body, message_id)
+    select listening.id, 'messages', '', sent.id from listening, sent
 )
 insert into messages (
     stream, received_at, publisher, protocol, subtopic, name, unit, time, update_time, value,

@@ -33,17 +33,23 @@ with held as (
     returning id, thing_id, url, host, format
 )
 select d.id, d.event, d.body, d.attempts, held.id as webhook_id, held.thing_id, held.url,
-       held.host, held.format
-  from held, deliveries d
+       held.host, held.format, m.channel_id, m.publisher, m.protocol, m.subtopic, m.received_at,
+       m.body as sent
+  from held, deliveries d left join sent_messages m on m.id = d.message_id
  where d.webhook_id = $1 and d.dead_at is null
  order by d.id limit 1;
 
 -- name: finish_delivery
--- It arrived. $1 delivery id  $2 webhook id
+-- It arrived; its message goes with the last that refers to it. Two that end at once see each
+-- other: what is left then, the sweeper takes. $1 delivery id  $2 webhook id
 with well as (
     update webhooks set failures = 0 where id = $2 and failures > 0
+), gone as (
+    delete from deliveries where id = $1 returning message_id
 )
-delete from deliveries where id = $1;
+delete from sent_messages m using gone
+ where m.id = gone.message_id
+   and not exists (select from deliveries d where d.message_id = m.id and d.id <> $1);
 
 -- name: fail_delivery
 -- It did not arrive: the webhook rests, and what was tried or has waited too long is given up.
@@ -76,6 +82,11 @@ update webhooks set lease = null, leased_until = '-infinity' where id = $1 and l
 delete from deliveries d
  where d.dead_at < now() - make_interval(secs => $1)
     or not exists (select from webhooks w where w.id = d.webhook_id);
+
+-- name: remove_sent_messages
+-- Those that no delivery refers to.
+delete from sent_messages m
+ where not exists (select from deliveries d where d.message_id = m.id);
 
 -- name: count_deliveries
 -- Of each no more than can be counted at once.

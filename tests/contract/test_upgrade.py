@@ -64,7 +64,8 @@ insert into deliveries (webhook_id, event, body)
 """
 
 
-async def _earlier_database(server: str) -> str:
+async def earlier_database(server: str, last: str, rows: str) -> str:
+    """The DSN of a database with the migrations up to ``last``, and what was written then."""
     dsn = await new_database(server)
     connection = await asyncpg.connect(dsn)
     try:
@@ -73,14 +74,14 @@ async def _earlier_database(server: str) -> str:
             " applied_at timestamptz not null default now())"
         )
         for path in sorted(MIGRATIONS.glob("*.sql")):
-            if path.name <= LAST:
+            if path.name <= last:
                 text = path.read_text(encoding="utf-8")
                 checksum = hashlib.sha256(text.encode()).hexdigest()
                 await connection.execute(text)
                 await connection.execute(
                     "insert into schema_migrations values ($1, $2)", path.name, checksum
                 )
-        await connection.execute(ROWS)
+        await connection.execute(rows)
     finally:
         await connection.close()
     return dsn
@@ -89,7 +90,7 @@ async def _earlier_database(server: str) -> str:
 @pytest.fixture
 async def earlier(postgres_server: str) -> str:
     """A database that the release of migration 0011 has used."""
-    return await _earlier_database(postgres_server)
+    return await earlier_database(postgres_server, LAST, ROWS)
 
 
 def _blob(content: bytes, scope: Scope = SCOPE) -> Blob:

@@ -41,6 +41,7 @@ from gateway.identity.users import scope_of
 from gateway.model.access import Access, Action
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope
+from gateway.model.json import parse_json
 from gateway.web.authentication import CALLERS, permit_again
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
@@ -50,7 +51,7 @@ from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.proxies import single_header
 from gateway.web.responses import json_reply, stream_json
-from gateway.web.uploads.body import Bounds, parse_json, read_json
+from gateway.web.uploads.body import Bounds, read_json
 from gateway.web.uploads.form import Form, FormLimits, open_form
 
 DIALECT: Final = "gravwell"

@@ -20,8 +20,9 @@ from gateway.identity.records.paging import EntityListing, EntityOrder
 from gateway.identity.things import check_external_id
 from gateway.model.access import GroupRole
 from gateway.model.errors import Malformed, NotFound, TooLarge
+from gateway.model.json import parse_json
 from gateway.model.paging import Page
-from gateway.web.uploads.body import SMALL, parse_json, read_json
+from gateway.web.uploads.body import SMALL, read_json
 
 MOST_ITEMS: Final = 500
 """How many things, channels, members or ids one request may name."""

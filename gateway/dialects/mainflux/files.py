@@ -28,6 +28,7 @@ from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.model.json import parse_json
 from gateway.model.media import guess_content_type
 from gateway.web.authentication import CALLERS, bearer, has_scheme, permit_again, thing_key
 from gateway.web.context import FILES
@@ -37,7 +38,6 @@ from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.errors import UnsupportedMedia
 from gateway.web.responses import empty_reply, json_reply, stream_json
-from gateway.web.uploads.body import parse_json
 from gateway.web.uploads.context import Upload
 from gateway.web.uploads.form import open_form
 from gateway.web.uploads.receive import receive_raw

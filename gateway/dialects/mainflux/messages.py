@@ -17,15 +17,14 @@ from gateway.dialects.mainflux.query import (
     query_number,
     query_value,
 )
-from gateway.messaging.records import Comparator, MessageQuery, Origin
+from gateway.messaging.records import Comparator, MessageQuery, Origin, SentMessage
 from gateway.messaging.render import shown_message
-from gateway.messaging.senml import parse_pack
 from gateway.model.errors import Forbidden, Malformed
 from gateway.web.authentication import CALLERS, bearer, has_scheme, thing_key
 from gateway.web.context import MESSAGING
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
-from gateway.web.uploads.body import read_json
+from gateway.web.uploads.body import read_json_text
 
 _FORMAT: Final = "messages"
 _DEFAULT_LIMIT: Final = 10
@@ -38,8 +37,8 @@ async def send(request: web.Request) -> web.StreamResponse:
     channel_id = path_id(request)
     publisher = await _connected_thing(request, channel_id)
     origin = Origin(channel_id, publisher, subtopic=_subtopic_of(request))
-    pack = await read_json(request)
-    await request.app[MESSAGING].messages.publish(origin, parse_pack(pack, now=time.time()))
+    body = await read_json_text(request)
+    await request.app[MESSAGING].messages.publish(SentMessage(origin, time.time(), body))
     return empty_reply(202)
 
 

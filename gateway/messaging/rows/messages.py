@@ -9,8 +9,14 @@ from uuid import UUID
 import asyncpg
 
 from gateway.database.pool import Database, Queries, Row
-from gateway.messaging.records import Comparator, Message, MessagePage, MessageQuery, Origin
-from gateway.messaging.render import queued
+from gateway.messaging.records import (
+    Comparator,
+    Message,
+    MessagePage,
+    MessageQuery,
+    Origin,
+    SentMessage,
+)
 from gateway.messaging.senml import Record
 
 _COUNTED_BEYOND: Final = 10_000
@@ -19,9 +25,9 @@ _STREAMS: Final = 100
 _REMOVED_AT_ONCE: Final = 5_000
 
 
-async def add_messages(database: Database, origin: Origin, records: Sequence[Record]) -> None:
+async def add_messages(database: Database, sent: SentMessage, records: Sequence[Record]) -> None:
     """New rows, all or none. Raises ``Unrelated`` if the channel is gone."""
-    values = (*_values(origin, records), queued(origin, records))
+    values = (*_values(sent.origin, records), sent.body, sent.received_at)
     try:
         await database.change("add_messages", *values)
     except asyncpg.CheckViolationError:  # no partition for today: nobody has swept for weeks

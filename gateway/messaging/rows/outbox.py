@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from gateway.database.pool import Queries
-from gateway.messaging.records import Delivery, Format
+from gateway.database.pool import Queries, Row
+from gateway.messaging.records import Delivery, Format, Origin, SentMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ async def next_delivery(queries: Queries, leased: LeasedWebhook, seconds: float)
     row = await queries.row("next_delivery", leased.webhook_id, leased.lease, seconds)
     if row is None:
         return None
+    return _delivery(row)
+
+
+def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["id"],
         webhook_id=row["webhook_id"],
@@ -59,7 +63,13 @@ async def next_delivery(queries: Queries, leased: LeasedWebhook, seconds: float)
         event=row["event"],
         body=row["body"],
         attempts=row["attempts"],
+        message=_sent(row) if row["sent"] is not None else None,
     )
+
+
+def _sent(row: Row) -> SentMessage:
+    origin = Origin(row["channel_id"], row["publisher"], row["protocol"], row["subtopic"])
+    return SentMessage(origin, row["received_at"], row["sent"])
 
 
 async def finish(queries: Queries, delivery: Delivery) -> None:
@@ -92,6 +102,11 @@ async def release(queries: Queries, leased: LeasedWebhook) -> None:
 async def remove_dead(queries: Queries, seconds: float) -> None:
     """Remove what was given up so long ago."""
     await queries.run("remove_dead_deliveries", seconds)
+
+
+async def remove_sent(queries: Queries) -> None:
+    """Remove messages that nobody is to be told any more."""
+    await queries.run("remove_sent_messages")
 
 
 async def count_deliveries(queries: Queries) -> tuple[int, int]:

@@ -15,18 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
-import orjson
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
+from gateway.model.json import parse_json
 from gateway.web import metrics
 from gateway.web.authentication import prove_again
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
 from gateway.web.uploads.context import UPLOADS, Limits
-
-_JSON_DEPTH: Final = 32
 
 
 async def expect_later(_: web.Request) -> None:
@@ -122,8 +120,16 @@ async def read_small(request: web.Request, bounds: Bounds = SMALL) -> bytes:
 async def read_json(request: web.Request, bounds: Bounds | None = None) -> object:
     """A JSON body as Python values; without ``bounds`` of any size that the deployment allows.
 
-    Raises ``UnsupportedMedia`` if it does not call itself JSON and ``Malformed`` if it is not,
-    and as ``prove_again`` if the caller's credential ended while the body came.
+    Raises ``Malformed`` if it is none, and as ``read_json_text``.
+    """
+    return parse_json(await read_json_text(request, bounds))
+
+
+async def read_json_text(request: web.Request, bounds: Bounds | None = None) -> bytes:
+    """The same as it was sent, whatever it is.
+
+    Raises ``UnsupportedMedia`` if it does not call itself JSON, and as ``prove_again`` if the
+    caller's credential ended while the body came.
     """
     if "json" not in request.content_type:
         raise UnsupportedMedia("unsupported content type: application/json is accepted")
@@ -133,17 +139,7 @@ async def read_json(request: web.Request, bounds: Bounds | None = None) -> objec
     else:
         text = await read_all(request, limits, limit_bytes=limits.json_bytes)
     await prove_again(request)
-    return parse_json(text)
-
-
-def parse_json(text: bytes | str) -> object:
-    """JSON as Python values, at most 32 levels deep. Raises ``Malformed``."""
-    try:
-        value = orjson.loads(text)
-        _check_storable(value, _JSON_DEPTH)
-    except (orjson.JSONDecodeError, UnicodeEncodeError) as exc:
-        raise Malformed("malformed JSON") from exc
-    return value
+    return text
 
 
 class MinimumRate:
@@ -200,18 +196,3 @@ def _check_coding(request: web.Request) -> None:
     """Nothing is ever unpacked here: what is stored is what was sent."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("content encodings are not accepted")
-
-
-def _check_storable(value: object, depth: int) -> None:
-    """Refuse what PostgreSQL's jsonb cannot hold: NUL, and nesting without end."""
-    if depth == 0:
-        raise Malformed("the JSON is nested too deeply")
-    if isinstance(value, str) and "\0" in value:
-        raise Malformed("the JSON contains a NUL character")
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_storable(key, depth)
-            _check_storable(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_storable(item, depth - 1)

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
-from gateway.messaging.records import MessageQuery, Origin
+from gateway.messaging.records import MessageQuery, Origin, SentMessage
 from gateway.messaging.rows import messages as rows
 from gateway.messaging.senml import Record
 from gateway.model.errors import NotFound
@@ -304,7 +304,9 @@ async def test_publishing_to_a_channel_that_went_meanwhile_keeps_nothing(
 ) -> None:
     origin = Origin(UUID(UNKNOWN), UUID(UNKNOWN))
     with pytest.raises(NotFound):
-        await rows.add_messages(database, origin, [Record("a", time.time(), value=1.0)])
+        await rows.add_messages(
+            database, SentMessage(origin, 0, b""), [Record("a", time.time(), value=1.0)]
+        )
     assert 0 == await connection.fetchval("select count(*) from messages")
     page = await rows.list_messages(database, UUID(UNKNOWN), MessageQuery())
     assert (0, []) == (page.total, list(page.messages))

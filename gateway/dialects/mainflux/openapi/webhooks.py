@@ -21,12 +21,17 @@ from gateway.web.openapi.vocabulary import (
     record,
 )
 
-_FORMAT: Final[Schema] = {"enum": ["senml", "json"]}
+_FORMATS: Final = ("senml", "json", "records", "resolved")
+_FORMAT: Final[Schema] = {
+    "enum": list(_FORMATS),
+    "description": "`senml` and `json`: the message as the thing sent it. `records`: a list of "
+    "messages as they are read back. `resolved`: a SenML pack without base fields.",
+}
 _EVENTS: Final[Schema] = array({"enum": ["messages", "files"]})
 _CHANGE: Final[Mapping[str, Schema]] = {
     "name": {"type": ["string", "null"], "maxLength": 1024},
     "url": {"type": ["string", "null"], "maxLength": 2048},
-    "format": {"enum": ["senml", "json", "", None], "description": "`json` unless it is given."},
+    "format": {"enum": [*_FORMATS, "", None], "description": "`json` unless it is given."},
     "events": {**_EVENTS, "type": ["array", "null"], "minItems": 1, "default": ["messages"]},
 }
 
@@ -67,7 +72,7 @@ CHAPTER: Final = Chapter(
                     ]
                 }
             },
-            description="Each message of the thing is posted to the URL as SenML or JSON until "
+            description="Each message of the thing is posted to the URL, in its format, until "
             "the receiver answers 2xx, in order, at least once.",
         ),
         "GET /webhooks/{id}": Operation(
