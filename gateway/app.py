@@ -337,7 +337,7 @@ async def start_server(
         keepalive_seconds=settings.keepalive_seconds,
         send_at_once=send_at_once,
         past_parser=FastWay.BYPASS in ways,
-        on_change=metrics.connections.inc,
+        on_change=lambda _, by: metrics.connections.inc(by),
     )
     return await listen(
         app,
@@ -345,6 +345,8 @@ async def start_server(
         options,
         shutdown_seconds=settings.shutdown_seconds,
         plain=FastWay.CONNECTION not in ways,
+        most_of_one_address=settings.max_connections_per_address,
+        is_proxy=app[CALLERS].proxies.is_proxy,
     )
 
 

@@ -36,6 +36,7 @@ from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
+from gateway.traffic.turns import Turns
 from gateway.upkeep.sweep import GracePeriods
 from gateway.web import metrics
 from gateway.web.authentication import Callers
@@ -105,6 +106,7 @@ async def open_stores(
             deployment.sql,
             connections=settings.database_connections,
             wait_seconds=settings.database_wait_seconds,
+            places=connection_places(settings.database_connections),
         ) as database,
         open_registry(
             database,
@@ -186,6 +188,11 @@ async def open_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
         ways=settings.fast_ways,
     ) as store:
         yield store
+
+
+def connection_places(connections: int) -> Turns:
+    """Whose turn it is to use a database connection; a fifth is kept for reads of files."""
+    return Turns(connections, kept=connections // 5)
 
 
 def delivery_policy(settings: Settings) -> DeliveryPolicy:

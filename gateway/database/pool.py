@@ -22,10 +22,15 @@ import orjson
 
 from gateway.database.statements import SqlFolder, read_statements
 from gateway.model.errors import CatalogueUnavailable, CommitUnknown, Conflict, NotFound
+from gateway.process.holder import HOLDER, Holder
 
 Row = Mapping[str, Any]
 
 _PREFETCHED: Final = 500  # rows of a stream that are in memory at a time
+
+# What looks at many rows to answer a question gives its connection back sooner than a change does.
+_LISTS: Final = ("list_", "count_", "search_")
+_LIST_SECONDS: Final = 5.0
 
 _UNAVAILABLE: Final = (
     OSError,
@@ -88,6 +93,26 @@ class Queries(Protocol):
         """Execute; the number of rows affected."""
 
 
+class Places(Protocol):
+    """Who may have a connection now, and who has to wait."""
+
+    async def take(self, holder: Holder | None, seconds: float | None = None) -> None:
+        """A place, when it is this holder's turn. Raises ``TimeoutError`` after ``seconds``."""
+
+    def give_back(self, holder: Holder | None) -> None:
+        """The place is free again."""
+
+
+class _First:
+    """Who comes first is served first, by the pool itself."""
+
+    async def take(self, holder: Holder | None, seconds: float | None = None) -> None:
+        pass
+
+    def give_back(self, holder: Holder | None) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def database_errors() -> Iterator[None]:
     """asyncpg's exceptions, in our words."""
@@ -136,6 +161,15 @@ def _words_of(exc: BaseException) -> str:
     return " ".join(str(exc).split()) or type(exc).__name__
 
 
+def _seconds_for(statement: str) -> float | None:
+    """How long the statement may take, after which the server is told to end it.
+
+    ``None``: as long as any. The gateway's own work, a count of everything among it, has its time.
+    """
+    is_list = statement.rpartition("/")[2].startswith(_LISTS)
+    return _LIST_SECONDS if is_list and HOLDER.get() is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Named statements on one connection."""
@@ -146,9 +180,8 @@ class Session:
     async def rows(self, statement: str, *args: object) -> Sequence[Row]:
         """All rows."""
         with database_errors():
-            return cast(
-                Sequence[Row], await self.connection.fetch(self.statements[statement], *args)
-            )
+            text, seconds = self.statements[statement], _seconds_for(statement)
+            return cast(Sequence[Row], await self.connection.fetch(text, *args, timeout=seconds))
 
     async def row(self, statement: str, *args: object) -> Row | None:
         """The first row, or ``None``."""
@@ -160,7 +193,8 @@ class Session:
     async def value(self, statement: str, *args: object) -> Any:
         """The first column of the first row, or ``None``."""
         with database_errors():
-            return await self.connection.fetchval(self.statements[statement], *args)
+            text, seconds = self.statements[statement], _seconds_for(statement)
+            return await self.connection.fetchval(text, *args, timeout=seconds)
 
     async def run(self, statement: str, *args: object) -> int:
         """Execute; the number of rows affected."""
@@ -173,9 +207,15 @@ class Database:
     """A pool of connections that speak in named statements."""
 
     def __init__(
-        self, pool: asyncpg.Pool, statements: Mapping[str, str], *, wait_seconds: float
+        self,
+        pool: asyncpg.Pool,
+        statements: Mapping[str, str],
+        *,
+        wait_seconds: float,
+        places: Places | None = None,
     ) -> None:
         self._pool = pool
+        self._places = places or _First()
         self._statements = statements
         self._wait_seconds = wait_seconds
         # Half of the connections at most: who reads slowly must not keep everybody waiting.
@@ -190,11 +230,12 @@ class Database:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """One connection, each statement in a transaction of its own."""
-        connection = await self._acquire()
-        try:
-            yield Session(connection, self._statements)
-        finally:
-            await self._release(connection)
+        async with self._place():
+            connection = await self._acquire()
+            try:
+                yield Session(connection, self._statements)
+            finally:
+                await self._release(connection)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -288,6 +329,17 @@ class Database:
         finally:
             self._streams.release()
 
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place among the connections, for whom this task works for."""
+        holder = HOLDER.get()
+        with database_errors():
+            await self._places.take(holder, self._wait_seconds)
+        try:
+            yield
+        finally:
+            self._places.give_back(holder)
+
     async def _acquire(self) -> Any:
         with database_errors():
             try:
@@ -314,11 +366,13 @@ async def open_database(
     connections: int = 10,
     wait_seconds: float = 5.0,
     statement_seconds: float = 15.0,
+    places: Places | None = None,
 ) -> AsyncIterator[Database]:
     """A pool on ``dsn``; closed at the end of the block.
 
     It knows the shared statements and those of these dialects' ``folders``.
-    ``wait_seconds`` bounds the wait for a free connection and the making of one.
+    ``wait_seconds`` bounds the wait for a free connection and the making of one; ``places``
+    says whose turn it is.
     Raises ``CatalogueUnavailable`` if the first connection cannot be made.
     """
     statements = read_statements(folders)
@@ -334,7 +388,7 @@ async def open_database(
             server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
         )
     try:
-        yield Database(pool, statements, wait_seconds=wait_seconds)
+        yield Database(pool, statements, wait_seconds=wait_seconds, places=places)
     finally:
         await _close(pool, wait_seconds)
 

@@ -26,7 +26,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.model.errors import Failure, Malformed, StartupFailed, TooMany
+from gateway.model.errors import Failure, Malformed, StartupFailed
+from gateway.process.background import give_way
+from gateway.process.holder import HOLDER
+from gateway.traffic.limits import ConcurrencyLimit
+from gateway.traffic.turns import Turns
 
 T = TypeVar("T")
 
@@ -80,17 +84,20 @@ class Passwords:
     """Password hashes, made and checked on a few threads of their own.
 
     At most ``threads`` hashes (19 MiB of memory and some 30 ms each) run at once and
-    ``waiting`` more wait; beyond that ``TooMany`` is raised, so that a flood of logins
-    takes neither the memory nor the threads that uploads need.
+    ``waiting`` more wait, in turns and never all of one holder; beyond that ``TooMany`` is raised,
+    so that a flood of logins takes neither the memory nor the threads that uploads need. The
+    threads give way to all others, for whom a core that is busy with hashes is a core less.
     """
 
     def __init__(self, *, threads: int = 2, waiting: int = 64) -> None:
         self._hasher: Final = PasswordHasher(
             time_cost=_ARGON2_PASSES, memory_cost=_ARGON2_KIB, parallelism=1
         )
-        self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="password")
-        self._capacity: Final = threads + waiting
-        self._busy = 0
+        self._pool: Final = ThreadPoolExecutor(
+            threads, thread_name_prefix="password", initializer=give_way
+        )
+        self._places: Final = ConcurrencyLimit(threads + waiting)
+        self._turns: Final = Turns(threads)
         self._decoy: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -121,13 +128,13 @@ class Passwords:
         return self._decoy
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._busy >= self._capacity:
-            raise TooMany()
-        self._busy += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._busy -= 1
+        holder = HOLDER.get()
+        with self._places.taken(holder):
+            await self._turns.take(holder)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            finally:
+                self._turns.give_back(holder)
 
 
 def check_password(password: object) -> str:

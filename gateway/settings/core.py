@@ -123,7 +123,14 @@ class Settings(SettingsGroup):
     )
     max_file_bytes: BytesAtLeastOne = Field(16 * 1024**3, description="Largest file accepted.")
     max_concurrent_requests: Count = Field(
-        20_000, description="Requests under way at once, per worker; more get 429."
+        20_000,
+        description="Requests under way at once, per worker; more get 429. A quarter is kept for "
+        "callers and addresses that have less than an eighth.",
+    )
+    max_connections_per_address: CountOrZero = Field(
+        0,
+        description="Connections of one address (IPv6: /64) at once, per worker; more are closed. "
+        "Trusted proxies have no such limit. 0: three quarters of what there are descriptors for.",
     )
     max_concurrent_uploads: Count = Field(
         256,

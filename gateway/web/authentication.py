@@ -39,6 +39,7 @@ from gateway.traffic.attempts import Attempts
 from gateway.traffic.credentials import PrincipalCache, Prove
 from gateway.web.proxies import TrustedPeers, single_header
 from gateway.web.seen import note_principal
+from gateway.web.shares import pass_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ async def proved(request: web.Request, scheme: str, value: str, prove: Prove) ->
     else:
         found = await request.app[CALLERS].credentials.principal(scheme, value, prove)
     request[PROVED] = Proved(found, partial(prove, value), at)
+    pass_to(request, found)
     return note_principal(request, found)
 
 

@@ -27,8 +27,9 @@ from gateway.model.errors import (
     HookUnavailable,
     Interrupted,
     StorageFull,
-    TooMany,
 )
+from gateway.traffic.limits import ConcurrencyLimit
+from gateway.traffic.rounds import Rounds
 from gateway.web import edge, metrics, seen
 from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
@@ -36,6 +37,7 @@ from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response, translate
 from gateway.web.server.exchange import RequestHead, end_after_upgrade
 from gateway.web.server.response import SERVER
+from gateway.web.shares import ADMISSION, Admission
 from gateway.web.uploads.body import check_expectation
 
 _log: Final = logging.getLogger("gateway.request")
@@ -77,8 +79,8 @@ class RequestMiddleware:
         self._log_as = log_as
         self._run_id = secrets.token_hex(6)
         self._counter = itertools.count()
-        self._most_requests = most_requests
-        self._under_way = 0
+        self._requests = ConcurrencyLimit(most_requests)
+        self._rounds = Rounds()
 
     @web.middleware
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -87,7 +89,6 @@ class RequestMiddleware:
         identifier = self._next_identifier()
         dialect = self._dialect_of(request)
         self._log_as(identifier)
-        self._under_way += 1
         status, response = CLIENT_LEFT, None
         try:
             response = await self._respond(request, handler, dialect, identifier)
@@ -97,7 +98,8 @@ class RequestMiddleware:
                 response.headers["Server"] = SERVER
             return response
         finally:
-            self._under_way -= 1
+            if ADMISSION in request:
+                request[ADMISSION].give_back()
             seconds = time.perf_counter() - started
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
@@ -106,7 +108,7 @@ class RequestMiddleware:
     @property
     def is_full(self) -> bool:
         """Whether a further request would be one too many."""
-        return self._under_way >= self._most_requests
+        return self._requests.is_full
 
     def record(
         self,
@@ -152,7 +154,7 @@ class RequestMiddleware:
     ) -> web.StreamResponse:
         try:
             check_expectation(request)
-            self._check_load(request)
+            await self._take_place(request)
             preflight = self._cors.preflight(request)
             return await handler(request) if preflight is None else preflight
         except Interrupted as exc:
@@ -168,10 +170,17 @@ class RequestMiddleware:
             error.__cause__ = exc
         return self._refuse(request, error, dialect, identifier)
 
-    def _check_load(self, request: web.Request) -> None:
-        """Raise ``TooMany`` beyond the limit; whoever watches the gateway is let in."""
-        if self._under_way > self._most_requests and request.match_info.route in self._routes:
-            raise TooMany()
+    async def _take_place(self, request: web.Request) -> None:
+        """Wait for the request's turn, and count it. Raises ``TooMany`` beyond the limit.
+
+        Whoever watches the gateway is let in.
+        """
+        address = self._proxies.address_of(request)
+        admission = Admission(self._requests, address)
+        await self._rounds.turn(address)
+        if request.match_info.route in self._routes:
+            admission.take()
+            request[ADMISSION] = admission
 
     def _refuse(
         self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str

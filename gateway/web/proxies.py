@@ -13,6 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.model.address import host_of
 from gateway.model.errors import Malformed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -63,10 +64,11 @@ class TrustedPeers:
         client = self.client_of(request.headers, peer)
         if client is None or (client == peer and self.trusts(request)):
             return None
-        address = ipaddress.ip_address(client.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((address, 64), strict=False))
-        return str(getattr(address, "ipv4_mapped", None) or address)
+        return host_of(client)
+
+    def is_proxy(self, peer: str) -> bool:
+        """Whether connections from there are of many clients, by the address alone."""
+        return bool(self._networks) and self._knows(peer)
 
     def _knows_address(self, request: web.Request) -> bool:
         if not self._networks and not self._unix:

@@ -34,7 +34,12 @@ async def gateway(
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that may have few descriptors."""
     monkeypatch.setenv("TESTS_DESCRIPTORS", str(DESCRIPTORS))
-    async with running_gateway(tmp_path, database_server=postgres_server, module=MODULE) as running:
+    async with running_gateway(
+        tmp_path,
+        database_server=postgres_server,
+        module=MODULE,
+        max_connections_per_address=STRANGERS,
+    ) as running:
         yield running
 
 
@@ -117,3 +122,54 @@ async def test_too_few_descriptors_are_refused_in_one_line(
     last = said.decode().splitlines()[-1]
     expected = "filestore-gateway: 192 open files are needed at least (ulimit -n), not 128"
     assert (1, expected) == (process.returncode, last)
+
+
+async def test_one_address_has_so_many_connections_and_others_have_theirs(
+    tmp_path: Path, postgres_server: str
+) -> None:
+    """Whoever leaves gives back what they had."""
+    most = 20
+    async with (
+        running_gateway(
+            tmp_path, database_server=postgres_server, max_connections_per_address=most
+        ) as gateway,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+        ) as neighbour,
+    ):
+        with ExitStack() as stack:
+            come = [
+                stack.enter_context(socket.create_connection((HOST, gateway.port), SOME_SECONDS))
+                for _ in range(2 * most)
+            ]
+            async with asyncio.timeout(SOME_SECONDS):
+                while "too many connections of one address" not in gateway.log:
+                    await asyncio.sleep(0.01)
+                async with neighbour.get(f"{gateway.url}/health") as answer:
+                    assert answer.status == 200
+            assert (
+                sum(is_closed(sock) for sock in come) >= most - 2
+            )  # the test has one or two itself
+            assert gateway.log.count("too many connections of one address") == 1
+        async with asyncio.timeout(SOME_SECONDS), aiohttp.ClientSession() as back:
+            while not await answers(back, gateway.url):
+                await asyncio.sleep(0.01)
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Whether the other side has."""
+    sock.settimeout(0.05)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+async def answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/health") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False

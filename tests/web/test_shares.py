@@ -1,13 +1,24 @@
-"""One user's uploads, by however many things, leave places for everybody else's."""
+"""What one user takes, by however many things, leaves some for everybody else: places for uploads,
+for requests, for passwords, connections to the database.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
+import asyncpg
+import pytest
 
+from gateway.database import pool as database_pool
+from gateway.database.pool import Database
+from gateway.identity.secrets import Passwords
+from gateway.model.errors import CatalogueUnavailable, TooMany
+from gateway.process.holder import HOLDER, Holder
+from gateway.traffic.turns import Turns
 from tests.tools.gateway import running_gateway
 from tests.tools.mainflux import sign_in, signed_in, upload
 from tests.tools.rawhttp import multipart, raw_connection
@@ -52,3 +63,66 @@ async def test_whoever_holds_most_places_gets_no_more_and_others_do(
         await connections[0].send(body[1 << 19 :])
         assert (await connections[0].read_answer()).status == 201
         await upload(session, f"{gateway.url}/files", one_more.headers, "fw.bin", b"content")
+
+
+async def test_connections_to_the_database_are_given_in_turns(postgres_server: str) -> None:
+    """Whoever keeps the server busy waits behind themselves; the others do not wait for them."""
+    pool = await asyncpg.create_pool(postgres_server, min_size=5, max_size=5)
+    statements = {"nap": "select pg_sleep(0.5)", "one": "select 1"}
+    database = Database(pool, statements, wait_seconds=30, places=Turns(5, kept=1))
+    ended = list[str]()
+
+    async def ask(name: str, statement: str) -> None:
+        HOLDER.set(Holder(name))
+        await database.value(statement)
+        ended.append(name)
+
+    try:
+        flood = [asyncio.create_task(ask("greedy", "nap")) for _ in range(9)]
+        await asyncio.sleep(0)
+        await asyncio.create_task(ask("other", "one"))
+        assert ended == ["other"], "a place was left"
+        await asyncio.gather(*flood)
+    finally:
+        await pool.close()
+
+
+async def test_a_list_that_takes_long_is_ended_on_the_server(
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_pool, "_LIST_SECONDS", 0.2)
+    pool = await asyncpg.create_pool(postgres_server, min_size=1, max_size=2)
+    statements = {
+        "x/list_all": "select pg_sleep(20)",
+        "left": "select count(*) from pg_stat_activity where query = 'select pg_sleep(20)' and state = 'active'",
+    }
+    database = Database(pool, statements, wait_seconds=30)
+    HOLDER.set(Holder("somebody"))
+    try:
+        with pytest.raises(CatalogueUnavailable):
+            await database.rows("x/list_all")
+        async with asyncio.timeout(10):
+            while await database.value("left"):
+                await asyncio.sleep(0.02)
+    finally:
+        await pool.close()
+
+
+async def test_log_ins_are_taken_in_turns() -> None:
+    """A hundred of one address, and one of another, which is not the last."""
+    passwords, order = Passwords(threads=1, waiting=99), list[str]()
+
+    async def log_in(address: str) -> None:
+        HOLDER.set(Holder(address))
+        with contextlib.suppress(TooMany):
+            await passwords.hash("correct-horse")
+            order.append(address)
+
+    flood = [asyncio.create_task(log_in("flood")) for _ in range(100)]
+    await asyncio.sleep(0)
+    await asyncio.create_task(log_in("honest"))
+    assert len(order) <= 5
+    for task in flood:
+        task.cancel()
+    await asyncio.gather(*flood, return_exceptions=True)
+    passwords.close()

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.model.access import Access
 from gateway.model.file import FileRecord
+from gateway.process.holder import reading
 from gateway.traffic.resolved import SharedReader
 from gateway.web.authentication import CALLERS
 from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules
@@ -68,7 +69,8 @@ async def _resolve(
 ) -> ResolvedRead:
     seen = asyncio.get_running_loop().time()
     with downloads.reads.resolving(key) as watch:
-        access, record = await resolve(request)
+        with reading():
+            access, record = await resolve(request)
         _, credential = key
         resolved = ResolvedRead(
             access=access,

@@ -8,6 +8,9 @@ use. Once a connection gets a number above the ceiling, which leaves a reserve f
 is accepted; those that come wait in the kernel's queue. Ten times a second one look (a duplicate,
 closed at once) tells whether the lowest free number is below the ceiling again.
 
+An address that has as many connections as one may have is accepted and closed at once: a place in
+the kernel's queue would keep others from it.
+
 Knows sockets and the process's limit. Does not know HTTP.
 
 Rule: the loop is never asked to watch a socket that cannot be accepted from.
@@ -25,6 +28,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from gateway.model.errors import StartupFailed
+from gateway.web.server.peers import PeerCount
 
 LEAST_DESCRIPTORS: Final = 192
 """What a gateway needs beside its clients, and a few clients."""
@@ -61,8 +65,17 @@ def descriptor_limit() -> int:
 class Acceptor:
     """A listening socket and who is made of what comes to it."""
 
-    def __init__(self, sock: socket.socket, connect: Connect, *, ceiling: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        connect: Connect,
+        *,
+        ceiling: int,
+        peers: PeerCount | None = None,
+    ) -> None:
         self._sock = sock
+        self._peers = peers or PeerCount(ceiling)
+        self._refused_last = -math.inf
         self._connect = connect
         self._ceiling = ceiling
         self._loop = asyncio.get_running_loop()
@@ -93,7 +106,7 @@ class Acceptor:
     def _accept_one(self) -> bool:
         """Whether there may be another."""
         try:
-            accepted, _ = self._sock.accept()
+            accepted, peer = self._sock.accept()
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as exc:
@@ -101,27 +114,44 @@ class Acceptor:
                 self._pause()
                 return False
             return True  # that client left before
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._peers.admit(address):
+            self._refuse(accepted, address)
+            return True
         number = accepted.fileno()
-        self._begin(accepted)
+        self._begin(accepted, address)
         if number >= self._ceiling:
             self._pause()
             return False
         return True
 
-    def _begin(self, accepted: socket.socket) -> None:
+    def _refuse(self, accepted: socket.socket, peer: str) -> None:
+        """One too many of an address; it is said once in an episode."""
+        accepted.close()
+        now = self._loop.time()
+        if now - self._refused_last > _EPISODE_SECONDS:
+            _log.warning("too many connections of one address", extra={"peer": peer})
+        self._refused_last = now
+
+    def _begin(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        task = self._loop.create_task(self._connected(accepted))
+        task = self._loop.create_task(self._connected(accepted, address))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
 
-    async def _connected(self, accepted: socket.socket) -> None:
+    async def _connected(self, accepted: socket.socket, address: str) -> None:
         try:
             await self._connect(accepted)
         except OSError:  # the client left meanwhile
-            accepted.close()
+            self._drop(accepted, address)
         except BaseException:
-            accepted.close()
+            self._drop(accepted, address)
             raise
+
+    def _drop(self, accepted: socket.socket, address: str) -> None:
+        """It never became a connection, whose end would be told."""
+        accepted.close()
+        self._peers.leave(address)
 
     def _pause(self) -> None:
         """Stop until there is a descriptor below the ceiling; say so once in an episode."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import aiofastnet
@@ -22,6 +22,7 @@ from gateway.model.errors import StartupFailed
 from gateway.web.server import inside
 from gateway.web.server.acceptor import Acceptor, Connect, ceiling_of, descriptor_limit
 from gateway.web.server.options import Options
+from gateway.web.server.peers import PeerCount, most_of
 from gateway.web.server.plain import DocumentedConnection, PlainConnection
 
 _log: Final = logging.getLogger(__name__)
@@ -52,10 +53,14 @@ async def listen(
     *,
     shutdown_seconds: float,
     plain: bool = False,
+    most_of_one_address: int = 0,
+    is_proxy: Callable[[str], bool] = lambda _: False,
 ) -> HttpServer:
     """Serve ``app`` on ``sock``, on ``plain`` connections if told so or if ours are not safe.
 
-    Raises ``StartupFailed`` if HTTP cannot be served as it must be, or descriptors are too few.
+    An address has at most so many connections (0: three quarters of those that there are
+    descriptors for), unless it ``is_proxy``. Raises ``StartupFailed`` if HTTP cannot be served as
+    it must be, or descriptors are too few.
     """
     check_parser()
     ceiling = ceiling_of(descriptor_limit())
@@ -64,9 +69,23 @@ async def listen(
     server = runner.server
     assert server is not None, "set up"
     kind = PlainConnection if plain else safe_kind()
-    acceptor = Acceptor(sock, _connector(server, kind, options), ceiling=ceiling)
+    peers = PeerCount(most_of_one_address or most_of(ceiling), is_proxy)
+    options = replace(options, on_change=_telling(peers, options.on_change))
+    connector = _connector(server, kind, options)
+    acceptor = Acceptor(sock, connector, ceiling=ceiling, peers=peers)
     acceptor.start()
     return HttpServer(runner, acceptor)
+
+
+def _telling(peers: PeerCount, others: Callable[[str, int], object]) -> Callable[[str, int], None]:
+    """Tells ``others`` of beginning and end, and ``peers``, who admitted it, of the end."""
+
+    def told(peer: str, by: int) -> None:
+        others(peer, by)
+        if by < 0:
+            peers.leave(peer)
+
+    return told
 
 
 def safe_kind() -> type[DocumentedConnection]:

@@ -17,7 +17,7 @@ READ_BUFFER_BYTES: Final = 64 * 1024
 RenderError = Callable[[GatewayError], web.StreamResponse]
 
 
-def _unobserved(_: int) -> None:
+def _unobserved(_peer: str, _by: int) -> None:
     """Nobody wants to know."""
 
 
@@ -27,11 +27,12 @@ class Options:
 
     ``render_error`` words what never reaches a handler. ``send_at_once`` is the fast path, if
     there is one; ``past_parser`` lets large bodies be received past aiohttp's parser.
-    ``on_change`` is told 1 when a connection begins and -1 when it ends.
+    ``on_change`` is told 1 when a connection of this peer (its address, or ``""``) begins and -1
+    when it ends.
     """
 
     render_error: RenderError
     keepalive_seconds: float
     send_at_once: SendAtOnce | None = None
     past_parser: bool = True
-    on_change: Callable[[int], object] = _unobserved
+    on_change: Callable[[str, int], object] = _unobserved

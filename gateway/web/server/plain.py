@@ -28,21 +28,24 @@ _SERVER_FAULT: Final = 500
 class DocumentedConnection(TellingConnection):
     """What both kinds have. What never reaches a handler is refused in our words."""
 
-    __slots__ = ("_options",)
+    __slots__ = ("_address", "_options")
 
     def __init__(self, server: web.Server, options: Options) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **handler_options(options))
         self._options = options
+        self._address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As aiohttp does, and it is counted."""
         super().connection_made(transport)
-        self._options.on_change(1)
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._options.on_change(self._address, 1)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As aiohttp does, and it is counted."""
         super().connection_lost(exc)
-        self._options.on_change(-1)
+        self._options.on_change(self._address, -1)
 
     def handle_error(
         self,
