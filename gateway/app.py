@@ -250,7 +250,10 @@ async def serve(
         async with (
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
             delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
-            listening(dsn, ChangeListeners(app[CALLERS].listeners, deliverer)),
+            listening(
+                dsn,
+                ChangeListeners(app[CALLERS].listeners, deliverer, app[UPLOADS].under_way),
+            ),
             sampling(stores.blobs, stores.messaging.database),
         ):
             _warn(settings)

@@ -1,7 +1,7 @@
 """The engine: files are blobs plus rows, kept together under P1 to P3.
 
-Knows the order of things: bytes first, then the hook's word, then whether the caller still may,
-then the row. Does not know HTTP, dialects, PostgreSQL or disks.
+Knows the order of things: bytes first, then the hook's word, then the row, under the guard that
+says whether the caller still may. Does not know HTTP, dialects, PostgreSQL or disks.
 
 Rule: what the catalogue may have committed is never deleted here. Once a body is
 complete its commit runs in a task of its own, which a client that leaves cannot cancel.
@@ -14,7 +14,6 @@ import contextlib
 import logging
 from collections.abc import (
     AsyncGenerator,
-    Awaitable,
     Callable,
     Collection,
     Coroutine,
@@ -41,6 +40,7 @@ from gateway.model.errors import (
     NotFound,
 )
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+from gateway.model.guard import Guard, guarding
 from gateway.model.paging import Page
 
 T = TypeVar("T")
@@ -64,8 +64,8 @@ class Deposit:
 
     ``expected`` is the id of the blob that must still be current (If-Match); ``NO_BLOB``: the
     file must still be without one. What is ``matching`` must be among the attributes of a file
-    that is filled. ``proof`` asks the dialect's own rule again, of the registry itself, and raises
-    what it raises: a body may take hours, and whoever sends it may have lost the right meanwhile.
+    that is filled. ``guard`` asks the dialect's own rule again in the transaction of the commit: a
+    body may take hours, and whoever sends it may have lost the right meanwhile.
     """
 
     access: Access
@@ -74,7 +74,7 @@ class Deposit:
     claims: Claims = field(default_factory=Claims)
     expected: UUID | None = None
     matching: Mapping[str, Any] = field(default_factory=dict)
-    proof: Callable[[], Awaitable[None]] | None = None
+    guard: Guard | None = None
 
     def __post_init__(self) -> None:
         if self.draft.scope != self.access.scope:
@@ -106,10 +106,10 @@ class Filestore:
         return self._blobs.stage(scope, algorithms=algorithms, expected_bytes=expected_bytes)
 
     async def deposit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:
-        """Check, seal, ask the hook, ask for proof, commit: bytes and row survive a power cut then.
+        """Check, seal, ask the hook, commit under the guard: then all survives a power cut.
 
-        Raises ``DigestMismatch``, ``Denied``, ``Conflict``, ``NotFound``,
-        ``PreconditionFailed`` or a ``Failure``; after any of them nothing is stored,
+        Raises ``DigestMismatch``, ``Denied``, ``Conflict``, ``NotFound``, ``PreconditionFailed``,
+        what the guard raises, or a ``Failure``; after any of them nothing is stored,
         ``CatalogueUnavailable`` excepted, after which it may be.
         """
         needed = deposit.claims.algorithms
@@ -217,9 +217,8 @@ class Filestore:
         draft, blob = deposit.draft, await writer.seal()
         try:
             await self._approve(deposit, blob)
-            if deposit.proof is not None and not deposit.access.is_fresh:
-                await deposit.proof()
-            return await self._commit(deposit, blob)
+            with guarding(deposit.guard):
+                return await self._commit(deposit, blob)
         except CommitUnknown:
             return await self._resolve(blob)
         except BaseException:

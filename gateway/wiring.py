@@ -172,7 +172,8 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
-        yield Services(callers, files, uploads, downloads, stores.messaging, room)
+        async with uploads.under_way.cutting():
+            yield Services(callers, files, uploads, downloads, stores.messaging, room)
 
 
 @asynccontextmanager
@@ -229,6 +230,7 @@ def uploads_to(files: Filestore, settings: Settings) -> Uploads:
             file_bytes=settings.max_file_bytes,
             stall_seconds=settings.stall_seconds,
             min_upload_bytes_per_second=settings.min_upload_bytes_per_second,
+            body_seconds=settings.upload_seconds,
         ),
         ConcurrencyLimit(settings.max_concurrent_uploads),
         store_md5=settings.md5,

@@ -1,8 +1,8 @@
 """The ports to rows about files, and to the ledger of their blobs: what every catalogue promises.
 
 Every change is one transaction, durable when the call returns. An exception other than
-``CommitUnknown`` means that nothing changed. Every change is in the audit, and those who keep
-what it makes stale are told.
+``CommitUnknown`` means that nothing changed. A due guard (``model/guard.py``) is asked in that
+transaction. Every change is in the audit, and those who keep what it makes stale are told.
 
 A file is found by its name in a scope, or by its id, which it keeps for life: when its bytes
 are replaced, when its name changes, when it changes hands.

@@ -27,6 +27,7 @@ from gateway.process.background import running
 
 CHANNEL: Final = "gateway_changes"
 _OUTBOX: Final = "deliveries"
+_RIGHTS: Final = "rights "
 
 _log: Final = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS: Final = 1.0
@@ -50,6 +51,8 @@ def parse_change(payload: str) -> Change:
         return FileChanged(Scope(kind, owner), name)
     if payload == _OUTBOX:
         return DeliveriesWaiting()
+    if payload.startswith(_RIGHTS):
+        return RightsChanged(frozenset(payload.removeprefix(_RIGHTS).split()))
     return RightsChanged()
 
 

@@ -3,7 +3,8 @@
 Knows asyncpg; does not know what any statement is for.
 
 Rule: SQL lives in ``gateway.sql`` under a name and is never assembled here. An exception
-out of COMMIT says nothing about its outcome, so it has an error of its own.
+out of COMMIT says nothing about its outcome, so it has an error of its own. What a due guard
+(``model/guard.py``) stands before is done in one transaction with its proof.
 """
 
 from __future__ import annotations
@@ -12,9 +13,18 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -22,9 +32,11 @@ import orjson
 
 from gateway.database.statements import SqlFolder, read_statements
 from gateway.model.errors import CatalogueUnavailable, CommitUnknown, Conflict, NotFound
+from gateway.model.guard import Guard, due_guard, unguarded
 from gateway.process.holder import HOLDER, Holder
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 _PREFETCHED: Final = 500  # rows of a stream that are in memory at a time
 
@@ -204,7 +216,10 @@ class Session:
 
 
 class Database:
-    """A pool of connections that speak in named statements."""
+    """A pool of connections that speak in named statements.
+
+    While a right is proved in a transaction, everything that the proof asks is asked there.
+    """
 
     def __init__(
         self,
@@ -214,6 +229,7 @@ class Database:
         wait_seconds: float,
         places: Places | None = None,
     ) -> None:
+        self._proving: ContextVar[Session | None] = ContextVar("proving", default=None)
         self._pool = pool
         self._places = places or _First()
         self._statements = statements
@@ -230,6 +246,9 @@ class Database:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """One connection, each statement in a transaction of its own."""
+        if (proving := self._proving.get()) is not None:
+            yield proving
+            return
         async with self._place():
             connection = await self._acquire()
             try:
@@ -241,9 +260,17 @@ class Database:
     async def transaction(self) -> AsyncIterator[Session]:
         """One transaction: committed at the end of the block, rolled back if it raises.
 
-        Raises ``CommitUnknown`` if COMMIT was sent and no answer came back. Any other
-        exception means that nothing was committed.
+        Raises what a due guard raises, and ``CommitUnknown`` if COMMIT was sent and no answer
+        came back. Any exception but that means that nothing was committed.
         """
+        guard = due_guard()
+        async with self._transaction(guard) as session:
+            yield session
+        if guard is not None:
+            guard.is_settled = True
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, guard: Guard | None) -> AsyncIterator[Session]:
         committed = False
         try:
             async with self.session() as session:
@@ -251,6 +278,8 @@ class Database:
                 with database_errors():
                     await transaction.start()
                 try:
+                    if guard is not None:
+                        await self._prove(guard, session)
                     yield session
                 except BaseException:
                     with contextlib.suppress(Exception):  # without COMMIT nothing happened anyway
@@ -266,40 +295,41 @@ class Database:
     async def change(self, statement: str, *args: object) -> Row | None:
         """One statement that changes rows, the only one of its transaction; its first row.
 
-        PostgreSQL commits a lone statement with its end, which saves two round trips.
-        Raises ``CommitUnknown`` if it was sent and no answer came back. Any other
+        PostgreSQL commits a lone statement with its end, which saves two round trips; a due guard
+        needs them. Raises ``CommitUnknown`` if it was sent and no answer came back. Any other
         exception means that nothing was committed.
         """
         try:
             async with self.session() as session:
-                return cast(
-                    Row | None,
-                    await session.connection.fetchrow(self._statements[statement], *args),
-                )
+                if due_guard() is None:  # looked at only now: there may have been a long wait
+                    return cast(
+                        Row | None,
+                        await session.connection.fetchrow(self._statements[statement], *args),
+                    )
         except _UNANSWERED as exc:
             raise CommitUnknown() from exc
         except BaseException:
             with database_errors():
                 raise
+        async with self.transaction() as session:
+            return await session.row(statement, *args)
 
     async def rows(self, statement: str, *args: object) -> Sequence[Row]:
         """All rows."""
-        async with self.session() as session:
-            return await session.rows(statement, *args)
+        return await self._guarded(lambda session: session.rows(statement, *args))
 
     async def row(self, statement: str, *args: object) -> Row | None:
         """The first row, or ``None``."""
-        async with self.session() as session:
-            return await session.row(statement, *args)
+        return await self._guarded(lambda session: session.row(statement, *args))
 
     async def value(self, statement: str, *args: object) -> Any:
         """The first column of the first row, or ``None``."""
-        async with self.session() as session:
-            return await session.value(statement, *args)
+        return await self._guarded(lambda session: session.value(statement, *args))
 
     async def run(self, statement: str, *args: object) -> int:
         """Execute; the number of rows affected."""
-        async with self.session() as session:
+        block = self.session() if due_guard() is None else self.transaction()
+        async with block as session:
             return await session.run(statement, *args)
 
     async def stream(self, statement: str, *args: object) -> AsyncGenerator[Row, None]:
@@ -316,6 +346,23 @@ class Database:
                     text = self._statements[statement]
                     async for row in session.connection.cursor(text, *args, prefetch=_PREFETCHED):
                         yield cast(Row, row)
+
+    async def _guarded(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """One statement, which may or may not change something: a due guard is due afterwards."""
+        guard = due_guard()
+        block = self.session() if guard is None else self._transaction(guard)
+        async with block as session:
+            return await work(session)
+
+    async def _prove(self, guard: Guard, session: Session) -> None:
+        """The guard's proof in this transaction, which holds still what it is about to see."""
+        await session.rows("hold_rights", list(guard.whose))
+        token = self._proving.set(session)
+        try:
+            with unguarded():
+                await guard.prove()
+        finally:
+            self._proving.reset(token)
 
     @contextlib.asynccontextmanager
     async def _stream_place(self) -> AsyncIterator[None]:

@@ -99,7 +99,7 @@ class Users:
         if claims.key_id is not None or claims.token_id is None or claims.expires_at is None:
             raise Unauthenticated()
         expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
-        await rows.end_token(self._database, claims.token_id, expires_at)
+        await rows.end_token(self._database, claims.token_id, expires_at, claims.user_id)
 
     async def end_sessions(self, caller: Principal) -> None:
         """End every login of the caller; API keys live on."""

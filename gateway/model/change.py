@@ -5,6 +5,7 @@ Knows nothing of how the news travel.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,16 @@ class FileChanged:
 
 @dataclass(frozen=True, slots=True)
 class RightsChanged:
-    """A user, a thing, a group or a membership changed: any right may have."""
+    """A user, a thing, a group or a membership changed: any right may have.
+
+    Those are the ids ``whose`` rights it is about; ``None``: it may be anybody's.
+    """
+
+    whose: frozenset[str] | None = None
+
+    def touches(self, ids: Iterable[str]) -> bool:
+        """Whether the rights of one of these may have changed."""
+        return self.whose is None or not self.whose.isdisjoint(ids)
 
 
 @dataclass(frozen=True, slots=True)

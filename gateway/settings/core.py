@@ -192,6 +192,9 @@ class Settings(SettingsGroup):
     min_upload_bytes_per_second: Bytes = Field(
         100, description="An upload slower than this on average is cut; 0: no floor."
     )
+    upload_seconds: SecondsOrZero = Field(
+        86_400.0, description="A body that has not ended after this is cut; 0: no such limit."
+    )
     device_bytes_per_second: Rate = Field(
         0, description="Most that one thing's downloads get together, per worker; 0: no limit."
     )

@@ -8,6 +8,7 @@ once asks the database once.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -24,6 +25,8 @@ class PrincipalCache:
     """Whose credential is whose; a ``ChangeListener``."""
 
     def __init__(self, *, seconds: float, entries: int) -> None:
+        self.changed_at = -math.inf
+        """When a change of rights was last heard of, or may have been missed, by ``monotonic``."""
         self._seconds = seconds
         self._kept: BoundedCache[Key, Principal] = BoundedCache(entries)
         self._kept.suspend()
@@ -40,11 +43,13 @@ class PrincipalCache:
     def on_change(self, change: Change) -> None:
         """Forget everybody if somebody's rights changed."""
         if isinstance(change, RightsChanged):
+            self.changed_at = time.monotonic()
             self._kept.clear()
             self._flights.forget()
 
     def on_connected(self) -> None:
         """Every change is heard from now on."""
+        self.changed_at = time.monotonic()
         self._kept.resume()
         self._flights.forget()
 

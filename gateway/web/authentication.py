@@ -7,8 +7,8 @@ Basic with any user name, for clients that know nothing else, or bare, as some A
 The last two say nothing of what it is: a token is told from a key by its form.
 
 A body may take long, and a right may end meanwhile. So whatever is changed after a body was read
-is proved again before it is changed: for JSON the credential, by whoever reads it; for an upload
-the dialect's whole rule, by the engine, just before the commit.
+is proved again by whoever commits it, in that transaction (``model/guard.py``): for JSON the
+credential, for a file the dialect's whole rule. An upload under way is held to the same guard.
 
 Rule: Basic is what a browser may repeat by itself, so it is not taken from a page of another
 origin. A credential is looked for in one place only: the one Authorization header. What is proved
@@ -35,6 +35,7 @@ from gateway.identity.registry import Registry
 from gateway.model.access import FRESH_SECONDS, Access, Principal
 from gateway.model.change import ChangeListener
 from gateway.model.errors import Forbidden, Unauthenticated
+from gateway.model.guard import Guard, guard_from_now_on
 from gateway.traffic.attempts import Attempts
 from gateway.traffic.credentials import PrincipalCache, Prove
 from gateway.web.proxies import TrustedPeers, single_header
@@ -78,6 +79,8 @@ class Proved:
 
 
 PROVED: Final = web.RequestKey("proved", Proved)
+RIGHT: Final = web.RequestKey("right", Guard)
+"""The guard of the upload that this request is."""
 _AGAIN: Final = web.RequestKey("again", bool)
 CALLERS: Final = web.AppKey("callers", Callers)
 
@@ -188,22 +191,44 @@ def logging_in(request: web.Request, account: str) -> AbstractContextManager[Non
     return callers.attempts.log_in(callers.proxies.address_of(request), account)
 
 
-async def prove_again(request: web.Request) -> None:
-    """The request's credential once more, unless it was proved just now.
+def guard_credential(request: web.Request) -> None:
+    """What this request changes is changed only if its credential still proves the same caller.
 
-    Raises as at first, and ``Forbidden`` if it is not of the same caller in the same role.
+    In the same role; unless it was proved just now.
     """
     known = request.get(PROVED)
-    if known is None or time.monotonic() - known.at < FRESH_SECONDS:
-        return
+    if known is not None and time.monotonic() - known.at >= FRESH_SECONDS:
+        guard_from_now_on(Guard((known.principal.id,), partial(_prove_again, known)))
+
+
+async def _prove_again(known: Proved) -> None:
     if await known.prove() != known.principal:
         raise Forbidden()
 
 
-async def permit_again(
+def right_to(
+    request: web.Request, access: Access, permit: Callable[[], Awaitable[Access]]
+) -> Guard:
+    """The right to ``access``, which ``permit``, a dialect's own rule, just gave, as a guard.
+
+    An upload of this request is held to it while it is under way, too. It is not due while
+    it is fresh and no change of rights was heard since.
+    """
+    known, callers = request.get(PROVED), request.app[CALLERS]
+    caller = access.principal.id if known is None else known.principal.id
+    right = Guard(
+        tuple({caller, access.scope.owner}),
+        partial(_permit_again, request, access, permit),
+        lambda: not access.is_fresh or callers.credentials.changed_at >= access.proved_at,
+    )
+    request[RIGHT] = right
+    return right
+
+
+async def _permit_again(
     request: web.Request, access: Access, permit: Callable[[], Awaitable[Access]]
 ) -> None:
-    """A dialect's own rule once more. Raises as ``permit``, ``Forbidden`` for another access."""
+    """Raises as ``permit``, and ``Forbidden`` for another access."""
     request[_AGAIN] = True
     found = await permit()
     if (found.principal.id, found.scope) != (access.principal.id, access.scope):

@@ -72,6 +72,9 @@ database_connections: Final = Gauge(
     multiprocess_mode="livesum",
 )
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
+uploads_cut: Final = Counter(
+    "gateway_uploads_cut_total", "Uploads cut because the right to them had ended."
+)
 
 
 @contextlib.contextmanager

@@ -42,3 +42,9 @@ update blobs
 -- name: note_scope
 -- $1 event  $2 kind  $3 owner  $4 actor
 insert into audit (event, kind, owner, name, actor) values ($1, $2, $3, '', $4);
+
+-- name: hold_rights
+-- The rights of these stay as they are until the transaction ends: whoever changes them waits
+-- (alter_rights). Before any scope and any row is locked. $1 ids of users, things, groups ...
+select pg_advisory_xact_lock_shared(hashtextextended('rights/' || id, 0))
+from (select '' as id union select unnest($1::text[]) order by 1) held;

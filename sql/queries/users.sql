@@ -27,10 +27,13 @@ select id, number, email, metadata, admin, member, registrar, locked, password_h
 
 -- name: end_token
 -- Those whose own time is over are forgotten on the way. $1 the token's id  $2 when it expires
+-- $3 whose it is
 with forgotten as (
     delete from ended_tokens where expires_at < now() - interval '1 hour'
+), altered as (
+    select alter_rights(array[$3::uuid::text])
 )
-insert into ended_tokens (id, expires_at) values ($1, $2) on conflict do nothing;
+insert into ended_tokens (id, expires_at) select $1, $2 from altered on conflict do nothing;
 
 -- name: end_tokens
 -- All logins of a user so far. $1 id

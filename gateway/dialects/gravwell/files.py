@@ -42,7 +42,7 @@ from gateway.model.access import Access, Action
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope
 from gateway.model.json import parse_json
-from gateway.web.authentication import CALLERS, permit_again
+from gateway.web.authentication import CALLERS, right_to
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
@@ -68,6 +68,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     """
     caller, thing, sniffer = await caller_of(request), uuid4(), Sniffer()
     access = await _authorised(request, caller, Action.CREATE, caller.scope, str(thing))
+    right_to(request, access, partial(_still_creates, request, access, Meta()))
     async with open_form(request, _limits(request)) as form:
         upload = await form.read_file(caller.scope, tap=sniffer)
         meta = _described(form)
@@ -75,8 +76,8 @@ async def create(request: web.Request) -> web.StreamResponse:
         attributes = new_attributes(meta, meta.guid or uuid4(), upload.filename)
         draft = Draft(scope, str(thing), sniffer.content_type, attributes, thing)
         given = replace(access, scope=scope)
-        proof = partial(permit_again, request, given, partial(_still_creates, request, given, meta))
-        deposit = Deposit(given, draft, Mode.CREATE, upload.claims, proof=proof)
+        right = right_to(request, given, partial(_still_creates, request, given, meta))
+        deposit = Deposit(given, draft, Mode.CREATE, upload.claims, guard=right)
         record = await _files(request).deposit(deposit, upload.writer)
     return await _reply(request, record)
 
@@ -88,12 +89,11 @@ async def update(request: web.Request) -> web.StreamResponse:
     check_writable(record, caller)
     access = await _authorised(request, caller, Action.CREATE, record.scope, record.name)
     expected = expected_blob(request, record)
+    right = right_to(request, access, partial(_still_writes, request, access, record.id))
     async with open_form(request, _limits(request)) as form:
         upload = await form.read_file(record.scope, tap=sniffer)
         draft = Draft(record.scope, record.name, sniffer.content_type, id=record.id)
-        again = partial(_still_writes, request, access, record.id)
-        proof = partial(permit_again, request, access, again)
-        deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected, proof=proof)
+        deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected, guard=right)
         record = await _files(request).deposit(deposit, upload.writer)
     return await _reply(request, record)
 
@@ -185,7 +185,9 @@ async def _still_creates(request: web.Request, access: Access, meta: Meta) -> Ac
 
 
 async def _still_writes(request: web.Request, access: Access, file_id: UUID) -> Access:
-    caller, record = await caller_of(request), await _files(request).find_by_id(file_id)
+    caller, files = await caller_of(request), _files(request)
+    await files.select("gravwell/hold", file_id)
+    record = await files.find_by_id(file_id)
     check_writable(record, caller)
     return replace(access, principal=caller.principal, scope=record.scope)
 

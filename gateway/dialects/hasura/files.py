@@ -23,7 +23,7 @@ from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.byterange import RangePolicy
 from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope, check_id
-from gateway.web.authentication import CALLERS, permit_again
+from gateway.web.authentication import CALLERS, right_to
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.asked import ReadRules
@@ -129,13 +129,13 @@ async def _create(request: web.Request, file_id: str) -> web.StreamResponse:
 async def _receive(
     request: web.Request, access: Access, mode: Mode, expected: UUID | None
 ) -> web.StreamResponse:
+    again = partial(_permitted, request, access.action, access.name)
+    right = right_to(request, access, again)
     async with _received(request) as upload:
         caller = access.principal
         attributes = {"user_id": int(caller.id), "user_role": caller.role}
         draft = Draft(SCOPE, access.name, upload.content_type, attributes)
-        again = partial(_permitted, request, access.action, access.name)
-        proof = partial(permit_again, request, access, again)
-        deposit = Deposit(access, draft, mode, upload.claims, expected, proof=proof)
+        deposit = Deposit(access, draft, mode, upload.claims, expected, guard=right)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     # Not a member of the body, which is the published one to the letter.
     return json_reply(_shown(record), headers={_SHA256_HEADER: record.content.digest.hex})

@@ -94,6 +94,7 @@ class Applications:
         """Remove one with its tokens and files. Raises ``NotFound``, ``Forbidden``."""
         async with self._database.transaction() as session:
             await _find(session, caller, wanted, GroupRole.ADMIN)
+            await session.rows("losant/take_rights", wanted)
             await remove_scope(
                 session, scope_of(wanted), actor=caller.id, grace_seconds=self._grace_seconds
             )

@@ -24,7 +24,7 @@ from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, GroupRole
 from gateway.model.errors import Conflict, Malformed, PreconditionFailed
 from gateway.model.file import Draft, FileRecord
-from gateway.web.authentication import permit_again
+from gateway.web.authentication import right_to
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.responses import json_reply
@@ -42,10 +42,10 @@ async def upload(request: web.Request) -> web.StreamResponse:
     record = await request.app[LOSANT].files.find(access)
     if is_directory(record):
         raise Malformed("a directory has no content")
+    right = right_to(request, access, partial(_permitted, request))
     async with open_form(request, file_field=PART) as form:
         received = await form.read_file(record.scope)
-        proof = partial(permit_again, request, access, partial(_permitted, request))
-        deposit = replace(_deposit(access, record, received), proof=proof)
+        deposit = replace(_deposit(access, record, received), guard=right)
         try:
             with file_worded():
                 record = await request.app[FILES].deposit(deposit, received.writer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
@@ -28,9 +28,10 @@ from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.model.guard import Guard, guarding
 from gateway.model.json import parse_json
 from gateway.model.media import guess_content_type
-from gateway.web.authentication import CALLERS, bearer, has_scheme, permit_again, thing_key
+from gateway.web.authentication import CALLERS, bearer, has_scheme, right_to, thing_key
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
 from gateway.web.downloads.beside import serve_named
@@ -60,12 +61,12 @@ _ORDER_NAMES: Final = {order: name for name, order in _ORDERS.items()}
 async def upload(request: web.Request) -> web.StreamResponse:
     """``POST /files`` and ``POST /groups/{id}/files``: a new file, 201."""
     access = await _authorise(request, Action.CREATE)
+    right = _right(request, access)
     async with open_form(request) as form:
         upload = await form.read_file(access.scope)
         name = _allowed_name(request, upload.filename)
         draft = _draft(form.fields, upload, access.scope, name)
-        proof = _proof(request, access)
-        deposit = Deposit(access, draft, Mode.CREATE, upload.claims, proof=proof)
+        deposit = Deposit(access, draft, Mode.CREATE, upload.claims, guard=right)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record), 201)
 
@@ -102,12 +103,10 @@ async def _put_raw(request: web.Request, access: Access) -> web.StreamResponse:
         record = await request.app[FILES].find(access.scope, name)
     expected = expected_blob(request, record)
     mode = Mode.CREATE if record is None else Mode.REPLACE
-    guessed = guess_content_type(name)
+    guessed, right = guess_content_type(name), _right(request, access)
     async with receive_raw(request, access.scope, default_type=guessed) as upload:
         draft = _draft({}, upload, access.scope, name)
-        deposit = Deposit(
-            access, draft, mode, upload.claims, expected, proof=_proof(request, access)
-        )
+        deposit = Deposit(access, draft, mode, upload.claims, expected, guard=right)
         stored = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(stored), 201 if record is None else 200)
 
@@ -184,8 +183,8 @@ async def _authorise(request: web.Request, action: Action) -> Access:
     return access
 
 
-def _proof(request: web.Request, access: Access) -> Callable[[], Awaitable[None]]:
-    return partial(permit_again, request, access, partial(_permitted, request, access.action))
+def _right(request: web.Request, access: Access) -> Guard:
+    return right_to(request, access, partial(_permitted, request, access.action))
 
 
 async def _permitted(request: web.Request, action: Action, name: str | None = None) -> Access:
@@ -238,25 +237,24 @@ def _allowed_name(request: web.Request, name: str) -> str:
 async def _replace(
     request: web.Request, access: Access, expected: UUID | None
 ) -> web.StreamResponse:
+    right = _right(request, access)
     async with open_form(request) as form:
         upload = await form.read_file(access.scope)
         draft = _draft(form.fields, upload, access.scope, access.name)
-        proof = _proof(request, access)
-        deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected, proof=proof)
+        deposit = Deposit(access, draft, Mode.REPLACE, upload.claims, expected, guard=right)
         record = await request.app[FILES].deposit(deposit, upload.writer)
     return json_reply(_created(record))
 
 
 async def _amend(request: web.Request, access: Access, expected: UUID | None) -> web.StreamResponse:
     body = await read_object(request)
-    if not access.is_fresh:
-        await _proof(request, access)()
     attributes: dict[str, Any] = {}
     if body.get("metadata") is not None:
         attributes["metadata"] = metadata_of(body)
     if body.get("time") is not None:
         attributes["time"] = _time(body["time"])
-    record = await request.app[FILES].amend(access, attributes, expected=expected)
+    with guarding(_right(request, access)):
+        record = await request.app[FILES].amend(access, attributes, expected=expected)
     return json_reply(_created(record))
 
 

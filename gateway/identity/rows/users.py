@@ -39,9 +39,9 @@ async def find_user_by_number(queries: Queries, number: int) -> User | None:
     return user_of(row) if row else None
 
 
-async def end_token(queries: Queries, token_id: UUID, expires_at: datetime) -> None:
+async def end_token(queries: Queries, token_id: UUID, expires_at: datetime, user_id: UUID) -> None:
     """End one login; again is no error."""
-    await queries.run("end_token", token_id, expires_at)
+    await queries.run("end_token", token_id, expires_at, user_id)
 
 
 async def end_tokens(queries: Queries, user_id: UUID) -> None:

@@ -10,6 +10,7 @@ authorised. Every way a body can end short becomes one named error.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
 from gateway.model.json import parse_json
 from gateway.web import metrics
-from gateway.web.authentication import prove_again
+from gateway.web.authentication import guard_credential
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
 from gateway.web.uploads.context import UPLOADS, Limits
@@ -56,6 +57,7 @@ class Body:
         self._limits = limits
         self._limit_bytes = limit_bytes
         self._received = 0
+        self._deadline = 0.0
         self._is_invited = False
         self._rate: MinimumRate | None = None
 
@@ -67,8 +69,9 @@ class Body:
         """
         if not self._is_invited:
             self._is_invited = True
+            self._deadline = _deadline(self._limits)
             invite_body(self._request)
-        with MinimumRate(self._request, self._limits) as self._rate:
+        with MinimumRate(self._request, self._limits, self._deadline) as self._rate:
             yield
 
     async def next_chunk(self) -> bytes:
@@ -86,11 +89,15 @@ class Body:
 
 
 async def read_all(request: web.Request, limits: Limits, *, limit_bytes: int) -> bytes:
-    """A small body, whole. Raises as ``Body``."""
+    """A small body, whole; what it changes is changed under the caller's credential.
+
+    Raises as ``Body``.
+    """
     body, chunks = Body(request, limits, limit_bytes=limit_bytes), list[bytes]()
     with body.paced():
         while chunk := await body.next_chunk():
             chunks.append(chunk)
+    guard_credential(request)
     return b"".join(chunks)
 
 
@@ -128,8 +135,7 @@ async def read_json(request: web.Request, bounds: Bounds | None = None) -> objec
 async def read_json_text(request: web.Request, bounds: Bounds | None = None) -> bytes:
     """The same as it was sent, whatever it is.
 
-    Raises ``UnsupportedMedia`` if it does not call itself JSON, and as ``prove_again`` if the
-    caller's credential ended while the body came.
+    Raises ``UnsupportedMedia`` if it does not call itself JSON.
     """
     if "json" not in request.content_type:
         raise UnsupportedMedia("unsupported content type: application/json is accepted")
@@ -138,18 +144,24 @@ async def read_json_text(request: web.Request, bounds: Bounds | None = None) -> 
         text = await read_small(request, bounds)
     else:
         text = await read_all(request, limits, limit_bytes=limits.json_bytes)
-    await prove_again(request)
     return text
 
 
+def _deadline(limits: Limits) -> float:
+    """When a body that begins now must have ended, by the loop's clock."""
+    return asyncio.get_running_loop().time() + (limits.body_seconds or math.inf)
+
+
 class MinimumRate:
-    """Ends a body that stalls, or that comes slower than the floor.
+    """Ends a body that stalls, that comes slower than the floor, or that has not ended in time.
 
     One timer looks at the count from time to time, so that a fast body pays nothing.
+    ``deadline`` is by the loop's clock.
     """
 
-    def __init__(self, request: web.Request, limits: Limits) -> None:
+    def __init__(self, request: web.Request, limits: Limits, deadline: float = math.inf) -> None:
         self.received = 0
+        self._deadline = deadline
         self._request = request
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -164,13 +176,15 @@ class MinimumRate:
         self._timer.cancel()
 
     def _next(self) -> asyncio.TimerHandle:
-        return self._loop.call_later(self._limits.stall_seconds, self._look)
+        left = self._deadline - self._loop.time()
+        return self._loop.call_later(min(self._limits.stall_seconds, max(0.0, left)), self._look)
 
     def _look(self) -> None:
-        elapsed = self._loop.time() - self._began
+        now = self._loop.time()
+        elapsed = now - self._began
         received = self.received + received_ahead(self._request)
         floor = elapsed * self._limits.min_upload_bytes_per_second
-        if received == self._last or received < floor:
+        if received == self._last or received < floor or now >= self._deadline:
             metrics.stalled.inc()
             fail_body(self._request, TooSlow())
             return

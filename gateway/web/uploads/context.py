@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -14,15 +14,20 @@ from gateway.model.claims import Claims
 from gateway.model.digest import MD5
 from gateway.model.file import Scope
 from gateway.traffic.limits import ConcurrencyLimit
+from gateway.web.uploads.underway import UploadsUnderWay
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the body of any request may be. Sizes in bytes, times in seconds."""
+    """What the body of any request may be. Sizes in bytes, times in seconds.
+
+    However fast it comes, it is received for ``body_seconds`` at most; 0: for as long as it takes.
+    """
 
     file_bytes: int
     stall_seconds: float
     min_upload_bytes_per_second: int
+    body_seconds: float = 0.0
     json_bytes: int = 1024 * 1024
 
 
@@ -43,6 +48,7 @@ class Uploads:
     limits: Limits
     concurrency: ConcurrencyLimit
     store_md5: bool = False
+    under_way: UploadsUnderWay = field(default_factory=UploadsUnderWay)
 
     def stage(
         self, scope: Scope, claims: Claims, expected_bytes: int | None

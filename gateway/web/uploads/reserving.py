@@ -1,4 +1,4 @@
-"""A place among the uploads at once, and its share of their memory."""
+"""A place among the uploads at once: its share of their memory, and the right it is held to."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def reserved(request: web.Request, uploads: Uploads) -> Iterator[None]:
     with (
         uploads.concurrency.taken(holder_of(request)),
         metrics.uploads_in_flight.track_inprogress(),
+        uploads.under_way.holding(request),
     ):
         ahead = uploads.concurrency.share(_AHEAD_BYTES, least=_LEAST_AHEAD, most=_MOST_AHEAD)
         read_ahead(request, ahead)

@@ -49,3 +49,8 @@ select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.creator, f.cr
        f.attributes || jsonb_build_object('uid', u.number) as attributes
 from file_rows f left join users u on u.id = f.owner::uuid
 where f.kind = 'users' and f.attributes ? 'guid';
+
+-- name: hold
+-- Nobody changes with whom the file is shared until the transaction ends; what it has is read after
+-- this, for it may have waited. $1 id
+select * from file_rows where id = (select id from files where id = $1 for no key update);

@@ -12,6 +12,10 @@ select a.*, case when $3 or a.user_id = $2 then 4 else m.role end as role
   left join org_users m on m.org_id = a.org_id and m.user_id = $2
  where a.id = $1;
 
+-- name: take_rights
+-- Of the application's tokens, before its scope is closed: as whoever commits under them. $1 id
+select alter_rights(array(select id from losant_tokens where application = $1));
+
 -- name: remove_application
 -- $1 id
 delete from losant_applications where id = $1;
