@@ -29,10 +29,10 @@ from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
-from gateway.upkeep.loop import sweeping
+from gateway.upkeep.loop import noting_uses, sweeping
 from gateway.web import metrics
 from gateway.web.addresses import PREFIX
-from gateway.web.authentication import CALLERS
+from gateway.web.authentication import CALLERS, REACHES, RouteReach
 from gateway.web.context import FILES, MESSAGING, ROOM
 from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
@@ -141,7 +141,7 @@ def build_app(
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
-    app[MIDDLEWARE], app[PREFIX] = middleware, prefix
+    app[MIDDLEWARE], app[PREFIX], app[REACHES] = middleware, prefix, {}
     app[health.BUILD] = build
     app.on_response_prepare.append(services.downloads.cors.add)
     for dialect in dialects:
@@ -165,9 +165,11 @@ def _mount_dialect(
         handler = announcing(route.handler) if route.alters_rights else route.handler
         handler = with_room(handler) if route.stores else handler
         mounted = replace(route, handler=handler)
-        yield from _mounted(app, mounted, prefix, words)
+        added = _mounted(app, mounted, prefix, words)
         if dialect.slashed and not route.path.endswith(("/", "}")):
-            yield from _mounted(app, replace(mounted, path=f"{route.path}/"), prefix)
+            added += _mounted(app, replace(mounted, path=f"{route.path}/"), prefix)
+        app[REACHES].update(dict.fromkeys(added, RouteReach(route.only_reads, route.entity)))
+        yield from added
 
 
 def _also_heads(routes: Sequence[Route]) -> Iterator[Route]:
@@ -255,6 +257,7 @@ async def serve(
                 ChangeListeners(app[CALLERS].listeners, deliverer, app[UPLOADS].under_way),
             ),
             sampling(stores.blobs, stores.messaging.database),
+            noting_uses(stores.registry.keys),
         ):
             _warn(settings)
             server = await start_server(app, deployment, sock)
@@ -283,6 +286,7 @@ async def _serve_until_told(
         stores.blobs,
         stores.ledger,
         stores.messaging,
+        stores.registry,
         grace_periods(settings),
         interval_seconds=settings.sweep_interval_seconds,
     ):

@@ -22,7 +22,9 @@ from gateway.filestore import Filestore
 from gateway.identity import groups
 from gateway.identity.decisions import open_hook
 from gateway.identity.registry import Registry, open_registry
+from gateway.identity.secrets import RECOMMENDED, PasswordCost
 from gateway.identity.tokens import ISSUER
+from gateway.identity.users import RegistrationRules
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.messaging.service import Messaging, messaging_on
@@ -92,11 +94,12 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    deployment: Deployment, dsn: str, *, adopt: bool = True
+    deployment: Deployment, dsn: str, *, adopt: bool = True, cost: PasswordCost = RECOMMENDED
 ) -> AsyncIterator[Stores]:
     """The adapters that the service and the commands share.
 
-    ``adopt`` takes a database for ours that no deployment has used yet.
+    ``adopt`` takes a database for ours that no deployment has used yet; new passwords are hashed
+    at that ``cost``.
     """
     settings = deployment.settings
     async with (
@@ -112,8 +115,11 @@ async def open_stores(
             database,
             load_secret(settings).encode(),
             issuer=deployment.token_issuer,
-            open_registration=settings.registration_is_open,
+            rules=registration_rules(settings),
             token_seconds=settings.token_seconds,
+            longest_key_seconds=settings.max_key_seconds,
+            audit_days=settings.audit_days,
+            cost=cost,
             grace_seconds=settings.garbage_grace_seconds,
             adopt=adopt,
         ) as registry,
@@ -194,6 +200,15 @@ async def open_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
 def connection_places(connections: int) -> Turns:
     """Whose turn it is to use a database connection; a fifth is kept for reads of files."""
     return Turns(connections, kept=connections // 5)
+
+
+def registration_rules(settings: Settings) -> RegistrationRules:
+    """Who may make an account here."""
+    return RegistrationRules(
+        is_open=settings.registration_is_open,
+        trial=settings.registration_is_open and settings.open_registration == "auto",
+        domains=frozenset(settings.registration_domains),
+    )
 
 
 def delivery_policy(settings: Settings) -> DeliveryPolicy:

@@ -70,6 +70,7 @@ async def _sweep(deployment: Deployment, dsn: str) -> SweepReport:
         grace = grace_periods(deployment.settings)
         report = await sweep_stores(stores.blobs, stores.ledger, grace)
         await stores.messaging.tidy()
+        await stores.registry.tidy()
     return report
 
 

@@ -8,7 +8,8 @@
 | owner | remove it, make other owners |
 
 Whoever creates a group stays its owner. The owners of an org are owners of its groups; an
-admin of the gateway is an owner everywhere.
+admin of the gateway is an owner everywhere. What somebody owns they may always take back: things
+out of a group, and a group out of an org.
 
 Rule: a caller without any role gets ``NotFound``, one whose role is too low ``Forbidden``.
 """
@@ -16,11 +17,14 @@ Rule: a caller without any role gets ``NotFound``, one whose role is too low ``F
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from gateway.database.events import note
 from gateway.database.pool import Database, Queries
+from gateway.identity.invitations import offer
 from gateway.identity.records.groups import (
     Candidate,
     Group,
@@ -29,12 +33,15 @@ from gateway.identity.records.groups import (
     MemberKind,
     Membership,
 )
+from gateway.identity.records.invitations import GroupOrOrg, Issued
 from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.users import User
 from gateway.identity.rights import check_ranks, maker_id, owner_filter, role_of_caller, user_id
 from gateway.identity.rows import groups as rows
+from gateway.identity.rows.invitations import drop_offers
 from gateway.identity.rows.scopes import add_scope, remove_scope
 from gateway.identity.rows.things import find_thing, owned_things
-from gateway.identity.rows.users import find_users
+from gateway.identity.rows.users import find_users, unverified_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, NotFound
 from gateway.model.file import Scope
@@ -173,39 +180,99 @@ class Groups:
 
     async def assign(
         self, caller: Principal, group_id: UUID, candidates: Sequence[Candidate]
-    ) -> None:
-        """Put all of the candidates into the group, or none.
+    ) -> Sequence[Issued]:
+        """Put all of the candidates into the group, or none; the roles of it that wait.
 
+        A role waits that was given to the e-mail of somebody who has not shown that it is theirs.
         A thing must be the caller's own. Raises ``NotFound`` for a candidate who does not
         exist, ``Forbidden`` for a role above the caller's own, given or taken.
         """
         async with self._database.transaction() as session:
             creator = await rows.hold_group(session, group_id)
             own = await check_group_role(session, caller, group_id, GroupRole.ADMIN)
-            things, users = await _resolve(session, caller, candidates)
-            if creator in users and users[creator] is not GroupRole.OWNER:
+            found = await _resolve(session, caller, candidates)
+            if creator in found.users and found.users[creator] is not GroupRole.OWNER:
                 raise Forbidden()
-            present = await rows.roles_of_users(session, group_id, list(users))
-            check_ranks(own, (*users.values(), *present.values()))
-            for thing_id in dict.fromkeys(things):
-                await rows.assign_thing(session, group_id, thing_id)
-            for member_id, role in users.items():
-                await rows.assign_user(session, group_id, member_id, role)
+            present = await rows.roles_of_users(session, group_id, list(found.users))
+            check_ranks(own, (*found.users.values(), *present.values()))
+            waiting = await unverified_users(session, list(found.by_email.keys() - present.keys()))
+            return await _put(session, caller, group_id, found, waiting)
 
-    async def unassign(self, caller: Principal, group_id: UUID, ids: Sequence[UUID]) -> None:
+    async def unassign(
+        self,
+        caller: Principal,
+        group_id: UUID,
+        ids: Sequence[UUID],
+        *,
+        keep_things: bool = False,
+    ) -> None:
         """Take things and users out of the group; whoever is not in it is no error.
 
-        Everybody but its creator may leave a group; to take out others is for its admins.
+        With users go the things that they own, unless they have a role there still;
+        ``keep_things`` leaves them, if the caller leaves or is an admin of the gateway. Everybody
+        but its creator may leave a group, and take their own things out of any; to take out
+        others is for its admins.
         """
-        leaving = list(ids) == [user_id(caller)]
         async with self._database.transaction() as session:
             creator = await rows.hold_group(session, group_id)
-            needed = GroupRole.VIEWER if leaving else GroupRole.ADMIN
-            own = await check_group_role(session, caller, group_id, needed)
-            if creator in ids:
-                raise Forbidden()
-            check_ranks(own, (await rows.roles_of_users(session, group_id, ids)).values())
+            own_things = await owned_things(session, ids, user_id(caller))
+            others = [member for member in ids if member not in own_things]
+            if others:
+                await _check_out(session, caller, group_id, others, creator)
+            await drop_offers(session, GroupOrOrg(group_id=group_id), others)
             await rows.unassign(session, group_id, ids)
+            may_keep = caller.is_admin or others == [user_id(caller)]
+            gone: Sequence[UUID] = ()
+            if others and not (keep_things and may_keep):
+                gone = await rows.unassign_things_of(session, group_id, others)
+            detail = {"members": _written(ids), "things": _written(gone)}
+            await note(session, "unassigned", SCOPE_KIND, group_id, actor=caller.id, detail=detail)
+
+
+async def _check_out(
+    session: Queries,
+    caller: Principal,
+    group_id: UUID,
+    members: Sequence[UUID],
+    creator: UUID | None,
+) -> None:
+    """Raise ``NotFound`` or ``Forbidden`` unless the caller may take these out."""
+    leaving = members == [user_id(caller)]
+    needed = GroupRole.VIEWER if leaving else GroupRole.ADMIN
+    own = await check_group_role(session, caller, group_id, needed)
+    if creator in members:
+        raise Forbidden()
+    check_ranks(own, (await rows.roles_of_users(session, group_id, members)).values())
+
+
+async def _put(
+    session: Queries,
+    caller: Principal,
+    group_id: UUID,
+    found: _Resolved,
+    waiting: frozenset[UUID],
+) -> Sequence[Issued]:
+    target = GroupOrOrg(group_id=group_id)
+    direct = {member: role for member, role in found.users.items() if member not in waiting}
+    for thing_id in dict.fromkeys(found.things):
+        await rows.assign_thing(session, group_id, thing_id)
+    await drop_offers(session, target, list(direct))
+    for member_id, role in direct.items():
+        await rows.assign_user(session, group_id, member_id, role)
+    detail = {
+        "things": _written(found.things),
+        "users": {str(member): role.name.lower() for member, role in direct.items()},
+    }
+    await note(session, "assigned", SCOPE_KIND, group_id, actor=caller.id, detail=detail)
+    return [
+        await offer(session, caller, found.by_email[member], found.users[member], target)
+        for member in found.users
+        if member in waiting
+    ]
+
+
+def _written(ids: Iterable[UUID]) -> list[str]:
+    return [str(member) for member in ids]
 
 
 async def _role(queries: Queries, caller: Principal, group_id: UUID) -> GroupRole:
@@ -223,26 +290,36 @@ async def check_group_role(
     return role
 
 
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """The things, the role that each user is to have, and those who were named by e-mail alone."""
+
+    things: list[UUID]
+    users: dict[UUID, GroupRole]
+    by_email: dict[UUID, User]
+
+
 async def _resolve(
     queries: Queries, caller: Principal, candidates: Sequence[Candidate]
-) -> tuple[list[UUID], dict[UUID, GroupRole]]:
-    """The things, and the users with the role that each is to have."""
+) -> _Resolved:
+    """Whom the candidates name. Raises ``NotFound``."""
     ids = [c.id for c in candidates if c.id is not None]
     owned = await owned_things(queries, ids, owner_filter(caller))
-    emails = [c.email.lower() for c in candidates if c.email is not None]
+    emails = [c.email for c in candidates if c.email is not None]
     by_id, by_email = await find_users(queries, ids, emails)
-    things: list[UUID] = []
-    users: dict[UUID, GroupRole] = {}
+    found = _Resolved([], {}, {})
     for candidate in candidates:
-        user = by_email.get(candidate.email.lower()) if candidate.email else None
-        user = user or (by_id.get(candidate.id) if candidate.id else None)
+        named = by_email.get(candidate.email) if candidate.email else None
+        user = named or (by_id.get(candidate.id) if candidate.id else None)
         if candidate.id in owned:
-            things.append(candidate.id)
+            found.things.append(candidate.id)
         elif user is not None:
-            users[user.id] = candidate.role
+            found.users[user.id] = candidate.role
+            if named is not None and named.id not in by_id:
+                found.by_email[named.id] = named
         else:
             raise NotFound()
-    return things, users
+    return found
 
 
 def scope_of(group_id: UUID) -> Scope:

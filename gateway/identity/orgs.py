@@ -15,21 +15,28 @@ Rule: a caller without any role gets ``NotFound``, one whose role is too low ``F
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
+from gateway.database.events import note
 from gateway.database.pool import Database, Queries
 from gateway.identity.groups import check_group_role
+from gateway.identity.invitations import offer
 from gateway.identity.records.groups import Group, Member
+from gateway.identity.records.invitations import GroupOrOrg, Issued
 from gateway.identity.records.orgs import Org, OrgDraft
 from gateway.identity.records.paging import EntityListing
+from gateway.identity.records.users import User
 from gateway.identity.rights import check_ranks, maker_id, owner_filter, role_of_caller, user_id
 from gateway.identity.rows import orgs as rows
-from gateway.identity.rows.users import find_users
+from gateway.identity.rows.groups import creators_of, owned_directly
+from gateway.identity.rows.invitations import drop_offers
+from gateway.identity.rows.users import find_users, unverified_users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, NotFound
 from gateway.model.paging import Page
 
+_KIND: Final = "orgs"
 Roles = Mapping[str, GroupRole]
 """The role that each of some users is to have, by e-mail."""
 
@@ -46,6 +53,7 @@ class Orgs:
         async with self._database.transaction() as session:
             await rows.add_org(session, org_id, owner, draft)
             await rows.assign_user(session, org_id, owner, GroupRole.OWNER)
+            await note(session, "created", _KIND, org_id, actor=caller.id)
         return org_id
 
     async def get(self, caller: Principal, org_id: UUID) -> Org:
@@ -93,6 +101,7 @@ class Orgs:
             await rows.hold_org(session, org_id)
             await _check_role(session, caller, org_id, GroupRole.OWNER)
             await rows.remove_org(session, org_id)
+            await note(session, "removed", _KIND, org_id, actor=caller.id)
 
     async def list_members(
         self, caller: Principal, org_id: UUID, listing: EntityListing
@@ -103,24 +112,26 @@ class Orgs:
 
     async def assign(
         self, caller: Principal, org_id: UUID, roles: Roles, *, members_only: bool = False
-    ) -> None:
+    ) -> Sequence[Issued]:
         """Give all of the users their roles, or none; new ones join, unless ``members_only``.
 
-        Raises ``NotFound`` for an unknown user, ``Forbidden`` for a role above the
-        caller's own, given or taken.
+        Those wait, and are what is returned, that were given to somebody who has not shown that
+        the e-mail is theirs. Raises ``NotFound`` for an unknown user, ``Forbidden`` for a role
+        above the caller's own, given or taken.
         """
         async with self._database.transaction() as session:
             creator = await rows.hold_org(session, org_id)
             own = await _check_role(session, caller, org_id, GroupRole.ADMIN)
-            given = await _by_id(session, roles)
+            users = await _by_id(session, roles)
+            given = {member: role for member, (_, role) in users.items()}
             present = await rows.roles_of_users(session, org_id, list(given))
             if members_only and present.keys() != given.keys():
                 raise NotFound()
             if creator in given and given[creator] is not GroupRole.OWNER:
                 raise Forbidden()
             check_ranks(own, (*given.values(), *present.values()))
-            for member_id, role in given.items():
-                await rows.assign_user(session, org_id, member_id, role)
+            waiting = await unverified_users(session, list(given.keys() - present.keys()))
+            return await _put(session, caller, org_id, users, waiting)
 
     async def unassign(self, caller: Principal, org_id: UUID, ids: Sequence[UUID]) -> None:
         """Take users out of the org; whoever is not in it is no error.
@@ -135,7 +146,10 @@ class Orgs:
             if creator in ids:
                 raise Forbidden()
             check_ranks(own, (await rows.roles_of_users(session, org_id, ids)).values())
+            await drop_offers(session, GroupOrOrg(org_id=org_id), ids)
             await rows.unassign_users(session, org_id, ids)
+            detail = {"members": [str(member) for member in ids]}
+            await note(session, "unassigned", _KIND, org_id, actor=caller.id, detail=detail)
 
     async def list_groups(
         self, caller: Principal, org_id: UUID, listing: EntityListing
@@ -147,27 +161,69 @@ class Orgs:
     async def assign_groups(
         self, caller: Principal, org_id: UUID, group_ids: Sequence[UUID]
     ) -> None:
-        """Put all of the groups into the org, or none. The caller must own each of them.
+        """Put all of the groups into the org, or none. The caller must have created each of them.
 
+        An owner whom the creator made is not enough: the org's owners become owners of the group.
         Raises ``Conflict`` for a group that is in another org.
         """
         async with self._database.transaction() as session:
             await rows.hold_org(session, org_id)
             await _check_role(session, caller, org_id, GroupRole.EDITOR)
+            creators = await creators_of(session, group_ids)
             for group_id in sorted(set(group_ids)):
-                # The org's owners become owners of the group.
                 await check_group_role(session, caller, group_id, GroupRole.OWNER)
+                if not caller.is_admin and creators[group_id] != user_id(caller):
+                    raise Forbidden()
                 if not await rows.assign_group(session, org_id, group_id):
                     raise Conflict()
+            await _note_groups(session, "groups-assigned", caller, org_id, group_ids)
 
     async def unassign_groups(
         self, caller: Principal, org_id: UUID, group_ids: Sequence[UUID]
     ) -> None:
-        """Take groups out of the org; one that is not in it is no error."""
+        """Take groups out of the org; one that is not in it is no error.
+
+        Whoever owns a group by itself may always do so; else it takes an editor of the org.
+        """
         async with self._database.transaction() as session:
             await rows.hold_org(session, org_id)
-            await _check_role(session, caller, org_id, GroupRole.EDITOR)
+            if not await _own_all(session, caller, group_ids):
+                await _check_role(session, caller, org_id, GroupRole.EDITOR)
             await rows.unassign_groups(session, org_id, group_ids)
+            await _note_groups(session, "groups-unassigned", caller, org_id, group_ids)
+
+
+async def _own_all(session: Queries, caller: Principal, group_ids: Sequence[UUID]) -> bool:
+    """Whether the caller is an owner of each of the groups, not only through their org."""
+    return set(group_ids) == await owned_directly(session, user_id(caller), group_ids)
+
+
+async def _note_groups(
+    session: Queries, event: str, caller: Principal, org_id: UUID, group_ids: Sequence[UUID]
+) -> None:
+    detail = {"groups": [str(group_id) for group_id in group_ids]}
+    await note(session, event, _KIND, org_id, actor=caller.id, detail=detail)
+
+
+async def _put(
+    session: Queries,
+    caller: Principal,
+    org_id: UUID,
+    users: Mapping[UUID, tuple[User, GroupRole]],
+    waiting: frozenset[UUID],
+) -> Sequence[Issued]:
+    target = GroupOrOrg(org_id=org_id)
+    direct = {member: role for member, (_, role) in users.items() if member not in waiting}
+    await drop_offers(session, target, list(direct))
+    for member_id, role in direct.items():
+        await rows.assign_user(session, org_id, member_id, role)
+    detail = {"users": {str(member): role.name.lower() for member, role in direct.items()}}
+    await note(session, "assigned", _KIND, org_id, actor=caller.id, detail=detail)
+    return [
+        await offer(session, caller, user, role, target)
+        for user, role in users.values()
+        if user.id in waiting
+    ]
 
 
 async def _check_role(
@@ -180,9 +236,8 @@ async def _check_role(
     return role
 
 
-async def _by_id(queries: Queries, roles: Roles) -> dict[UUID, GroupRole]:
-    wanted = {email.lower(): role for email, role in roles.items()}
-    _, users = await find_users(queries, [], list(wanted))
-    if users.keys() != wanted.keys():
+async def _by_id(queries: Queries, roles: Roles) -> dict[UUID, tuple[User, GroupRole]]:
+    _, users = await find_users(queries, [], list(roles))
+    if users.keys() != roles.keys():
         raise NotFound()
-    return {users[email].id: role for email, role in wanted.items()}
+    return {users[email].id: (users[email], role) for email, role in roles.items()}

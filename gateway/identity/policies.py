@@ -19,8 +19,11 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from gateway.database.events import note
 from gateway.database.pool import Database, Queries
+from gateway.identity.rights import check_admin
 from gateway.identity.rows import policies as rows
+from gateway.identity.rows.groups import unassign_things_of
 from gateway.identity.rows.users import find_users, has_admin
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
@@ -77,12 +80,21 @@ class Policies:
                 await _set_flags(session, target, subjects, actions, granted=granted)
             else:
                 await _set_rights(session, _entity(target), subjects, actions, granted=granted)
+            await _note(session, caller, target, subjects, actions, granted=granted)
 
 
-def check_admin(caller: Principal) -> None:
-    """Raise ``Forbidden`` unless the caller administers the gateway."""
-    if not caller.is_admin:
-        raise Forbidden()
+async def _note(
+    session: Queries,
+    caller: Principal,
+    target: str,
+    subjects: Sequence[UUID],
+    actions: Sequence[str],
+    *,
+    granted: bool,
+) -> None:
+    event = "policy-added" if granted else "policy-removed"
+    detail = {"subjects": [str(subject) for subject in subjects], "policies": list(actions)}
+    await note(session, event, "policies", target, actor=caller.id, detail=detail)
 
 
 async def _set_flags(
@@ -124,6 +136,8 @@ async def _set_rights(
         await rows.set_access(queries, entity, subjects, granted=granted)
     if "member" in actions:
         await rows.set_membership(queries, entity, subjects, granted=granted)
+        if not granted:
+            await unassign_things_of(queries, entity, subjects)
 
 
 async def _check_users(queries: Queries, subjects: Sequence[UUID]) -> None:

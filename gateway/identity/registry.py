@@ -13,15 +13,18 @@ from uuid import UUID
 
 from gateway.database.pool import Database
 from gateway.identity import things
+from gateway.identity.audit import Audit
 from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
+from gateway.identity.invitations import Invitations
 from gateway.identity.keys import Keys, with_key
 from gateway.identity.orgs import Orgs
 from gateway.identity.policies import Policies
-from gateway.identity.secrets import Keyring, Passwords
+from gateway.identity.recovery import Recovery
+from gateway.identity.secrets import RECOMMENDED, Keyring, PasswordCost, Passwords
 from gateway.identity.things import Things
 from gateway.identity.tokens import ISSUER, Tokens, utc_now
-from gateway.identity.users import Users
+from gateway.identity.users import RegistrationRules, Users
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, StartupFailed, Unauthenticated
 
@@ -39,6 +42,9 @@ class Registry:
         keys: Keys,
         orgs: Orgs,
         policies: Policies,
+        invitations: Invitations,
+        recovery: Recovery,
+        audit: Audit,
     ) -> None:
         self.users = users
         self.things = things
@@ -47,6 +53,9 @@ class Registry:
         self.keys = keys
         self.orgs = orgs
         self.policies = policies
+        self.invitations = invitations
+        self.recovery = recovery
+        self.audit = audit
         self._tokens = tokens
 
     async def thing_by_key(self, key: str) -> Principal:
@@ -86,6 +95,12 @@ class Registry:
         """
         return await self.groups.role(user, group_id)
 
+    async def tidy(self) -> None:
+        """Forget what is over or too old."""
+        await self.audit.tidy()
+        await self.invitations.tidy()
+        await self.recovery.tidy()
+
     async def groups_of_thing(self, thing_id: UUID) -> tuple[UUID, ...]:
         """The groups that the thing belongs to, earliest assignment first."""
         return await self.groups.ids_of_thing(thing_id)
@@ -97,33 +112,49 @@ async def open_registry(
     secret: bytes,
     *,
     issuer: str = ISSUER,
-    open_registration: bool = True,
+    rules: RegistrationRules | None = None,
     token_seconds: float = 36_000,
+    longest_key_seconds: float = 0,
     grace_seconds: float = 3_600,
+    audit_days: int = 0,
+    cost: PasswordCost = RECOMMENDED,
     adopt: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
-    ``issuer`` is what its tokens name as theirs; no other is believed. ``grace_seconds`` is how
-    long the bytes of a removed thing's or group's files stay for downloads that are under way.
-    A database of no deployment yet is of this one from now on, unless that is not to be
-    (``adopt``). Raises ``StartupFailed`` if it belongs to a deployment with another secret.
+    ``issuer`` is what its tokens name as theirs; no other is believed. An API key lives for
+    ``longest_key_seconds`` at most, and what happened is known for ``audit_days``, unless that is
+    0. Passwords are hashed at that ``cost``. ``grace_seconds`` is how long the bytes of a removed
+    thing's or group's files stay for downloads that are under way. A database of no deployment
+    yet is of this one from now on, unless that is not to be (``adopt``). Raises ``StartupFailed``
+    if it belongs to a deployment with another secret.
     """
     keyring = Keyring(secret)
     await _check_deployment(database, keyring, adopt=adopt)
-    passwords = Passwords()
+    passwords, audit = Passwords(cost=cost), Audit(database, days=audit_days)
     tokens = Tokens(keyring.token_key, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
+    users = Users(database, passwords, tokens, audit, rules=rules or RegistrationRules())
+    keys = Keys(
+        database,
+        tokens,
+        login_seconds=token_seconds,
+        longest_seconds=longest_key_seconds,
+        clock=clock,
+    )
     try:
         yield Registry(
             tokens,
-            Users(database, passwords, tokens, open_registration=open_registration),
+            users,
             Things(database, keyring, grace_seconds=grace_seconds),
             Groups(database, grace_seconds=grace_seconds),
             Channels(database),
-            Keys(database, tokens, login_seconds=token_seconds, clock=clock),
+            keys,
             Orgs(database),
             Policies(database),
+            Invitations(database, clock=clock),
+            Recovery(database, users, passwords, audit, clock=clock),
+            audit,
         )
     finally:
         passwords.close()

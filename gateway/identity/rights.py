@@ -18,6 +18,7 @@ from gateway.model.errors import Forbidden, NotFound
 T = TypeVar("T")
 
 GUEST_ROLE: Final = "guest"
+REGISTRAR_ROLE: Final = "registrar"
 
 
 class Right(StrEnum):
@@ -46,6 +47,12 @@ def owner_filter(caller: Principal) -> UUID | None:
     """The owner that rows must have to be seen, or ``None`` when any will do."""
     caller_id = user_id(caller)
     return None if caller.is_admin else caller_id
+
+
+def check_admin(caller: Principal) -> None:
+    """Raise ``Forbidden`` unless the caller administers the gateway."""
+    if not caller.is_admin:
+        raise Forbidden()
 
 
 async def find_permitted(right: Right, find: Callable[[Right], Awaitable[T | None]]) -> T:

@@ -10,12 +10,14 @@ No secret is part of a ``repr`` or of an error.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import os
 import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -38,9 +40,18 @@ SECRET_BYTES: Final = 32
 _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
 _NONCE_BYTES: Final = 12
-# OWASP's first recommendation for argon2id: 19 MiB, two passes, one lane.
-_ARGON2_KIB: Final = 19 * 1024
-_ARGON2_PASSES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCost:
+    """What one argon2id hash takes: memory in KiB, and passes over it."""
+
+    kib: int
+    passes: int
+
+
+RECOMMENDED: Final = PasswordCost(19 * 1024, 2)
+"""OWASP's first recommendation for argon2id: 19 MiB, two passes, one lane."""
 
 
 class Keyring:
@@ -89,9 +100,11 @@ class Passwords:
     threads give way to all others, for whom a core that is busy with hashes is a core less.
     """
 
-    def __init__(self, *, threads: int = 2, waiting: int = 64) -> None:
+    def __init__(
+        self, *, cost: PasswordCost = RECOMMENDED, threads: int = 2, waiting: int = 64
+    ) -> None:
         self._hasher: Final = PasswordHasher(
-            time_cost=_ARGON2_PASSES, memory_cost=_ARGON2_KIB, parallelism=1
+            time_cost=cost.passes, memory_cost=cost.kib, parallelism=1
         )
         self._pool: Final = ThreadPoolExecutor(
             threads, thread_name_prefix="password", initializer=give_way
@@ -111,6 +124,10 @@ class Passwords:
         by how long the answer takes.
         """
         return await self._run(lambda: self._matches(password, hashed)) and hashed is not None
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Whether the hash was made at another cost than new ones are."""
+        return self._hasher.check_needs_rehash(hashed)
 
     def close(self) -> None:
         """End the threads once their work is done."""
@@ -142,6 +159,17 @@ def check_password(password: object) -> str:
     if not isinstance(password, str) or len(password) not in _PASSWORD_CHARACTERS:
         raise Malformed("a password has 8 to 1024 characters")
     return _encodable(password)
+
+
+def new_one_time_token() -> tuple[str, bytes]:
+    """A token of 256 random bits, and the digest that is kept of it."""
+    token = secrets.token_urlsafe(SECRET_BYTES)
+    return token, one_time_digest(token)
+
+
+def one_time_digest(token: str) -> bytes:
+    """What is kept of a token. As it cannot be guessed, nothing slower than SHA-256 is needed."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def new_thing_key() -> str:

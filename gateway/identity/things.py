@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from gateway.database.events import note
 from gateway.database.pool import Database, Queries
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.records.things import Thing, ThingDraft
@@ -74,10 +75,13 @@ class Things:
         if key is not None and not may_see_key(caller, thing):
             raise Forbidden()
         sealed = self._sealed(check_thing_key(key), thing_id) if key is not None else None
-        if not await rows.amend_thing(
-            self._database, thing_id, owner_filter(caller), name=name, metadata=metadata, key=sealed
-        ):
-            raise NotFound()
+        async with self._database.transaction() as session:
+            if not await rows.amend_thing(
+                session, thing_id, owner_filter(caller), name=name, metadata=metadata, key=sealed
+            ):
+                raise NotFound()
+            if sealed is not None:
+                await note(session, "key-changed", SCOPE_KIND, thing_id, actor=caller.id)
 
     async def remove(self, caller: Principal, thing_id: UUID) -> None:
         """Remove the thing and its files. Raises ``NotFound`` or ``Forbidden``."""
@@ -111,8 +115,11 @@ class Things:
 
 
 def may_see_key(caller: Principal, thing: Thing) -> bool:
-    """Whether the thing's key is the caller's to see: they own it, whatever else is granted."""
-    return caller.is_admin or caller.id == str(thing.owner_id)
+    """Whether the thing's key is the caller's to see: they own it, whatever else is granted.
+
+    Not if they show a key that is limited: the thing's is not, and outlives it.
+    """
+    return caller.limits is None and (caller.is_admin or caller.id == str(thing.owner_id))
 
 
 async def _find(queries: Queries, caller: Principal, thing_id: UUID, right: Right) -> Thing:

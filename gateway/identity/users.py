@@ -1,22 +1,29 @@
 """Users: registering, logging in, proving a token; and the first administrator.
 
-Knows the rules for e-mails and passwords; does not know how rows are kept or hashes made.
+Knows who may make which account; does not know how rows are kept or hashes made.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from gateway.database.pool import Database
+from gateway.database.events import COMMAND, note
+from gateway.database.pool import Database, Queries
+from gateway.identity.audit import Audit
+from gateway.identity.common import is_common
+from gateway.identity.emails import check_email, check_written, domain_of
+from gateway.identity.invitations import take_to_account
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.records.users import NewAdmin, User
-from gateway.identity.rights import GUEST_ROLE, owner_filter, user_id
+from gateway.identity.rights import GUEST_ROLE, REGISTRAR_ROLE, owner_filter, user_id
+from gateway.identity.rows import keys as key_rows
 from gateway.identity.rows import users as rows
+from gateway.identity.rows.invitations import drop_invitations_of
 from gateway.identity.secrets import Passwords, check_password
 from gateway.identity.tokens import LOGIN, TokenClaims, Tokens
 from gateway.model.access import ADMIN_ROLE, Principal, PrincipalKind
@@ -26,27 +33,46 @@ from gateway.model.paging import Page
 
 SCOPE_KIND: Final = "users"
 USER_ROLE: Final = "user"
-REGISTRAR_ROLE: Final = "registrar"
 DEFAULT_ADMIN_EMAIL: Final = "admin@example.com"
-_EMAIL_CHARACTER: Final = r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-_EMAIL: Final = re.compile(f"{_EMAIL_CHARACTER}{{1,64}}@{_EMAIL_CHARACTER}{{1,189}}")
+_LONGEST_EMAIL: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRules:
+    """Who may make an account.
+
+    ``is_open`` to anybody, or to those whose e-mail is of one of ``domains``, if there are any.
+    On a ``trial``, where only this machine reaches the gateway, what anybody says of themselves is
+    believed, and any password of eight characters will do.
+    """
+
+    is_open: bool = True
+    trial: bool = True
+    domains: frozenset[str] = frozenset()
 
 
 class Users:
-    """The accounts. With ``open_registration`` anybody may create one, else who is allowed."""
+    """The accounts, made by the rules of registration."""
 
     def __init__(
         self,
         database: Database,
         passwords: Passwords,
         tokens: Tokens,
+        audit: Audit,
         *,
-        open_registration: bool = True,
+        rules: RegistrationRules,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._tokens = tokens
-        self.open_registration = open_registration
+        self._audit = audit
+        self._rules = rules
+
+    @property
+    def open_registration(self) -> bool:
+        """Whether anybody may make an account."""
+        return self._rules.is_open
 
     async def register(
         self,
@@ -55,20 +81,48 @@ class Users:
         metadata: Mapping[str, Any],
         *,
         creator: Principal | None = None,
+        invitation: str = "",
     ) -> User:
-        """A new account. Raises ``Conflict`` if the e-mail has one already."""
-        self.check_creator(creator)
-        hashed = await self._passwords.hash(check_password(password))
-        return await rows.add_user(self._database, uuid4(), check_email(email), hashed, metadata)
+        """A new account. Raises ``Conflict`` if the e-mail has one already.
+
+        With an ``invitation``, the token of one, for whom that is made; else as ``check_creator``
+        says, and, where nobody makes it, for the e-mails that are let in. Raises ``Forbidden``.
+        """
+        address = check_email(email)
+        if not invitation:
+            self.check_creator(creator)
+            if creator is None:
+                self._check_domain(address)
+        hashed = await self._passwords.hash(self.checked(password, address))
+        sure = creator is not None or bool(invitation) or self._rules.trial
+        async with self._database.transaction() as session:
+            if invitation and not await take_to_account(session, invitation, address):
+                raise Forbidden("the invitation does not hold")
+            user = await rows.add_user(session, uuid4(), address, hashed, metadata, verified=sure)
+            detail = {"email": address, "verified": sure, "invited": bool(invitation)}
+            actor = creator.id if creator else str(user.id)
+            await note(session, "registered", SCOPE_KIND, user.id, actor=actor, detail=detail)
+        return user
 
     def check_creator(self, creator: Principal | None) -> None:
         """Raise ``Unauthenticated`` or ``Forbidden`` unless ``creator`` may make accounts."""
-        if self.open_registration:
+        if self._rules.is_open:
             return
         if creator is None:
             raise Unauthenticated()
         if not creator.is_admin and REGISTRAR_ROLE not in creator.allowed_roles:
             raise Forbidden()
+
+    def checked(self, password: object, email: str) -> str:
+        """The password itself, for that account. Raises ``Malformed`` if it is easily guessed."""
+        password = check_password(password)
+        if not self._rules.trial and is_common(password, email):
+            raise Malformed("that password is among those that are tried first: take another")
+        return password
+
+    def _check_domain(self, email: str) -> None:
+        if self._rules.domains and domain_of(email) not in self._rules.domains:
+            raise Forbidden("registration is not open to e-mail addresses of that domain")
 
     async def log_in(self, email: str, password: str) -> str:
         """A token.
@@ -77,15 +131,28 @@ class Users:
         to who knows the password.
         """
         try:
-            user = await rows.find_user_by_email(self._database, check_email(email))
+            check_written(email)
+            user = await rows.find_user_by_email(self._database, email)
         except Malformed:
             user = None
         known = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not known:
+            await self._note_attempt("login-failed", email, user)
             raise Unauthenticated()
         if user.locked:
+            await self._note_attempt("login-refused", email, user)
             raise AccountLocked()
+        if self._passwords.is_outdated(user.password_hash):
+            hashed = await self._passwords.hash(password)
+            await rows.rehash_password(self._database, user, hashed)
+        await self._audit.note_attempt("logged-in", SCOPE_KIND, user.id, actor=str(user.id))
         return self._tokens.issue(_claims(user))
+
+    async def _note_attempt(self, event: str, email: str, user: User | None) -> None:
+        """Nobody has proved to be anybody: the row says what was tried."""
+        tried = email[:_LONGEST_EMAIL].encode("utf-8", "replace").decode().replace("\0", "?")
+        owner = user.id if user else ""
+        await self._audit.note_attempt(event, SCOPE_KIND, owner, actor="", email=tried)
 
     async def prove(self, claims: TokenClaims) -> Principal:
         """The user whose login token says this. Raises ``Unauthenticated`` if it is over."""
@@ -99,21 +166,45 @@ class Users:
         if claims.key_id is not None or claims.token_id is None or claims.expires_at is None:
             raise Unauthenticated()
         expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
-        await rows.end_token(self._database, claims.token_id, expires_at, claims.user_id)
+        user = claims.user_id
+        async with self._database.transaction() as session:
+            await rows.end_token(session, claims.token_id, expires_at, user)
+            await note(session, "logged-out", SCOPE_KIND, user, actor=str(user))
 
     async def end_sessions(self, caller: Principal) -> None:
         """End every login of the caller; API keys live on."""
-        await rows.end_tokens(self._database, user_id(caller))
+        async with self._database.transaction() as session:
+            await rows.end_tokens(session, user_id(caller))
+            await note(session, "sessions-ended", SCOPE_KIND, caller.id, actor=caller.id)
 
-    async def lock(self, caller: Principal, wanted: UUID, *, locked: bool) -> None:
+    async def end_all(self, caller: Principal, wanted: UUID) -> None:
+        """End every login and every key of an account: one's own, or any for an admin.
+
+        Raises ``NotFound``.
+        """
+        if owner_filter(caller) not in (None, wanted):
+            raise NotFound()
+        async with self._database.transaction() as session:
+            await end_everything(session, wanted, actor=caller.id)
+
+    async def lock(
+        self, caller: Principal, wanted: UUID, *, locked: bool, things: bool = False
+    ) -> None:
         """Lock an account, so that no credential of it proves anything, or unlock it.
 
-        Only an admin does so, and not to oneself. Raises ``Forbidden``, ``NotFound``.
+        With ``things`` the keys of its things prove nothing either. Only an admin does so, and
+        not to oneself. Raises ``Forbidden``, ``NotFound``.
         """
         if not caller.is_admin or wanted == user_id(caller):
             raise Forbidden()
-        if not await rows.lock_user(self._database, wanted, locked=locked):
-            raise NotFound()
+        await self._lock(wanted, locked=locked, things=things, actor=caller.id)
+
+    async def _lock(self, wanted: UUID, *, locked: bool, things: bool, actor: str) -> None:
+        async with self._database.transaction() as session:
+            if not await rows.lock_user(session, wanted, locked=locked, things=things):
+                raise NotFound()
+            event = "disabled" if locked else "enabled"
+            await note(session, event, SCOPE_KIND, wanted, actor=actor, detail={"things": things})
 
     async def numbers_of(self, ids: Collection[UUID]) -> Mapping[UUID, int]:
         """The numbers of these accounts, by id; of those that there are."""
@@ -145,18 +236,26 @@ class Users:
         if not await rows.amend_user(self._database, user_id(caller), metadata):
             raise NotFound()
 
-    async def change_password(self, caller: Principal, old: str, new: str) -> None:
+    async def change_password(
+        self, caller: Principal, old: str, new: str, *, end_keys: bool = False
+    ) -> None:
         """Replace the caller's own password, which ends every token issued so far.
 
-        Raises ``Unauthenticated`` unless ``old`` is the present one.
+        With ``end_keys`` every key, too. Raises ``Unauthenticated`` unless ``old`` is the present
+        one.
         """
-        check_password(new)
+        self.checked(new, caller.email)
         user = await rows.find_user(self._database, user_id(caller))
         if user is None or not await self._passwords.verify(old, user.password_hash):
             raise Unauthenticated()
         hashed = await self._passwords.hash(new)
-        if not await rows.change_password(self._database, user, hashed):
-            raise Unauthenticated()
+        async with self._database.transaction() as session:
+            if not await rows.change_password(session, user, hashed):
+                raise Unauthenticated()
+            await rows.drop_resets(session, user.id)
+            await note(session, "password-changed", SCOPE_KIND, user.id, actor=caller.id)
+            if end_keys:
+                await end_everything(session, user.id, actor=caller.id)
 
     # Those that an operator asks for on the machine itself, where there is no caller.
 
@@ -165,38 +264,50 @@ class Users:
         return await rows.list_admins(self._database)
 
     async def appoint(self, email: str, password: str) -> User:
-        """Make an administrator; an account that has the e-mail becomes one, and its logins end.
+        """Make an administrator; an account that has the e-mail becomes one.
 
-        Raises ``Malformed`` for a bad e-mail or password.
+        Its logins and keys end then. Raises ``Malformed`` for a bad e-mail or password.
         """
+        address = check_email(email)
         hashed = await self._passwords.hash(check_password(password))
-        await rows.make_admin(self._database, uuid4(), check_email(email), hashed)
-        return await self.find_by_email(email)
+        async with self._database.transaction() as session:
+            return await _appoint(session, address, hashed)
 
-    async def reset_password(self, email: str, password: str) -> User:
-        """Give an account a new password and end its logins; API keys live on.
+    async def reset_password(self, email: str, password: str, *, end_keys: bool = False) -> User:
+        """Give an account a new password and end its logins, and with ``end_keys`` its keys.
 
         Raises ``NotFound``, ``Malformed``.
         """
         user = await self.find_by_email(email)
         hashed = await self._passwords.hash(check_password(password))
-        if not await rows.reset_password(self._database, user.id, hashed):
-            raise NotFound()
+        async with self._database.transaction() as session:
+            if not await rows.reset_password(session, user.id, hashed):
+                raise NotFound()
+            await note(session, "password-reset", SCOPE_KIND, user.id, actor=COMMAND)
+            if end_keys:
+                await end_everything(session, user.id, actor=COMMAND)
         return user
 
-    async def lock_by_email(self, email: str, *, locked: bool) -> User:
+    async def lock_by_email(self, email: str, *, locked: bool, things: bool = False) -> User:
         """Lock the account, so that no credential of it proves anything, or unlock it.
 
         Raises ``NotFound``.
         """
         user = await self.find_by_email(email)
-        if not await rows.lock_user(self._database, user.id, locked=locked):
-            raise NotFound()
+        await self._lock(user.id, locked=locked, things=things, actor=COMMAND)
+        return user
+
+    async def end_all_by_email(self, email: str) -> User:
+        """End every login and every key of the account. Raises ``NotFound``."""
+        user = await self.find_by_email(email)
+        async with self._database.transaction() as session:
+            await end_everything(session, user.id, actor=COMMAND)
         return user
 
     async def find_by_email(self, email: str) -> User:
         """The account of that e-mail. Raises ``NotFound``."""
-        user = await rows.find_user_by_email(self._database, check_email(email))
+        check_written(email)
+        user = await rows.find_user_by_email(self._database, email)
         if user is None:
             raise NotFound()
         return user
@@ -216,15 +327,8 @@ class Users:
             await session.row("wait_for_first_admin")
             if await rows.has_admin(session):
                 return None
-            await rows.make_admin(session, uuid4(), address, hashed)
+            await _appoint(session, address, hashed)
         return NewAdmin(address, None if password else secret)
-
-
-def check_email(email: object) -> str:
-    """The e-mail in lower case, if it looks like one. Raises ``Malformed``."""
-    if not isinstance(email, str) or not _EMAIL.fullmatch(email):
-        raise Malformed("malformed e-mail address")
-    return email.lower()
 
 
 def principal_of(user: User) -> Principal:
@@ -244,3 +348,24 @@ def scope_of(owner: UUID) -> Scope:
 
 def _claims(user: User) -> TokenClaims:
     return TokenClaims(user.id, user.email, user.tokens_valid_from)
+
+
+async def _appoint(session: Queries, email: str, hashed: str) -> User:
+    await rows.make_admin(session, uuid4(), email, hashed)
+    user = await rows.find_user_by_email(session, email)
+    assert user is not None, "that is who was made"
+    detail = {"email": email}
+    await note(session, "made-admin", SCOPE_KIND, user.id, actor=COMMAND, detail=detail)
+    return user
+
+
+async def end_everything(session: Queries, wanted: UUID, *, actor: str) -> None:
+    """End all logins, keys, and what else proves to be the user. Raises ``NotFound``."""
+    if await rows.find_user(session, wanted) is None:
+        raise NotFound()
+    await rows.end_tokens(session, wanted)
+    await rows.end_keys(session, wanted)
+    await rows.drop_resets(session, wanted)
+    await drop_invitations_of(session, wanted)
+    count = await key_rows.remove_keys(session, wanted)
+    await note(session, "all-ended", SCOPE_KIND, wanted, actor=actor, detail={"keys": count})

@@ -31,6 +31,27 @@ class PrincipalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may at most, whatever its user may.
+
+    ``read_only`` changes nothing. With ``group`` or ``thing``, ids of which one is set at most,
+    it reaches what belongs to that one alone.
+    """
+
+    read_only: bool = False
+    group: str = ""
+    thing: str = ""
+
+    def reach(self, *, reading: bool, kind: str, entity: str) -> bool:
+        """Whether they allow a request that only reads, or not, on that entity of that kind."""
+        if self.read_only and not reading:
+            return False
+        if self.group:
+            return (kind, entity) == ("groups", self.group)
+        return not self.thing or (kind, entity) == ("things", self.thing)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A caller whose credential has been proved.
 
@@ -39,7 +60,7 @@ class Principal:
     ``allowed_roles`` are all the roles the caller could have chosen; ``number`` is a
     user's id for the APIs that want an integer. ``key_id`` is the API key's, if the
     credential is one; ``valid_until`` is when the credential ends, in Unix seconds. ``owner`` is
-    the user whom a thing belongs to: what it takes, they take.
+    the user whom a thing belongs to: what it takes, they take. ``limits`` are those of the key.
     """
 
     kind: PrincipalKind
@@ -51,6 +72,7 @@ class Principal:
     key_id: str = field(default="", compare=False)
     valid_until: float | None = field(default=None, compare=False)
     owner: str = field(default="", compare=False)
+    limits: KeyLimits | None = None
 
     def seconds_left(self, now: float) -> float:
         """How long the credential still holds at ``now``, in Unix seconds."""

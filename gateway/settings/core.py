@@ -30,6 +30,7 @@ from gateway.settings.types import (
     Count,
     CountOrZero,
     DatabaseUrl,
+    Domains,
     Email,
     Hosts,
     HttpUrl,
@@ -182,7 +183,19 @@ class Settings(SettingsGroup):
         description="Anybody may create a user; else only who is allowed to. `auto`: anybody, but "
         "only while the gateway listens on loopback and trusts no proxy.",
     )
+    registration_domains: Domains = Field(
+        (),
+        description="Where anybody may create a user, only with an e-mail of one of these domains, "
+        "a comma list such as `example.com`; unset: of any.",
+    )
     token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
+    max_key_seconds: SecondsOrZero = Field(
+        0.0,
+        description="Longest lifetime of a new API key; 0: as long as is asked for, or for ever.",
+    )
+    audit_days: CountOrZero = Field(
+        365, description="How long it is known who did what; 0: for ever."
+    )
     stall_seconds: Seconds = Field(
         60.0, description="An upload that moves no byte for so long is cut."
     )

@@ -157,6 +157,13 @@ def written_size(size: int) -> str:
     return str(size)
 
 
+def _domain(value: str) -> str:
+    domain = value.removeprefix("@").casefold()
+    if not domain or "@" in domain or any(c.isspace() for c in domain):
+        raise ValueError("must be a domain such as example.com")
+    return domain
+
+
 def _extension(value: str) -> str:
     return value.removeprefix(".").lower()
 
@@ -170,6 +177,9 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]
 Peers = Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_split)]
+Domains = Annotated[
+    tuple[Annotated[str, AfterValidator(_domain)], ...], NoDecode, BeforeValidator(_split)
+]
 Extensions = Annotated[
     tuple[Annotated[str, AfterValidator(_extension)], ...], NoDecode, BeforeValidator(_split)
 ]

@@ -10,12 +10,38 @@ from typing import Final
 
 from gateway.blobs.port import BlobStore
 from gateway.catalogue.port import BlobLedger
+from gateway.identity.keys import Keys
+from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
 from gateway.upkeep.sweep import GracePeriods, sweep
 
 _log: Final = logging.getLogger(__name__)
+_USES_SECONDS: Final = 60.0
+
+
+@contextlib.asynccontextmanager
+async def noting_uses(keys: Keys, *, seconds: float = _USES_SECONDS) -> AsyncIterator[None]:
+    """Write down every so often when keys were used, and once more at the end of the block."""
+    try:
+        async with running(_note_for_ever(keys, seconds)):
+            yield
+    finally:
+        await _note(keys)
+
+
+async def _note_for_ever(keys: Keys, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await _note(keys)
+
+
+async def _note(keys: Keys) -> None:
+    try:
+        await keys.write_uses()
+    except GatewayError:
+        _log.warning("when keys were used could not be written", exc_info=True)
 
 
 @contextlib.asynccontextmanager
@@ -23,6 +49,7 @@ async def sweeping(
     blobs: BlobStore,
     ledger: BlobLedger,
     messaging: Messaging,
+    registry: Registry,
     grace: GracePeriods,
     *,
     interval_seconds: float,
@@ -31,7 +58,9 @@ async def sweeping(
     if interval_seconds == 0:
         yield
         return
-    async with running(_sweep_for_ever(blobs, ledger, messaging, grace, interval_seconds)):
+    async with running(
+        _sweep_for_ever(blobs, ledger, messaging, registry, grace, interval_seconds)
+    ):
         yield
 
 
@@ -39,6 +68,7 @@ async def _sweep_for_ever(
     blobs: BlobStore,
     ledger: BlobLedger,
     messaging: Messaging,
+    registry: Registry,
     grace: GracePeriods,
     interval_seconds: float,
 ) -> None:
@@ -46,6 +76,7 @@ async def _sweep_for_ever(
         try:
             report = await sweep(blobs, ledger, grace)
             await messaging.tidy()
+            await registry.tidy()
             _log.info(
                 "swept",
                 extra={

@@ -63,6 +63,7 @@ class Callers:
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){2}")
 _SCHEMES: Final = frozenset({"basic", "bearer", "thing", "external", "digest", "negotiate"})
 
+_NOT_FOR_THIS: Final = "this key is not for that: it is limited"
 _NO_KEY: Final = (
     "missing or invalid credentials provided: a user's token is no thing's key, which this takes "
     "(Authorization: Thing <key>)"
@@ -78,6 +79,15 @@ class Proved:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class RouteReach:
+    """Of a route: whether it only reads, and of which kind the entity in its path is."""
+
+    reads: bool
+    entity: str
+
+
+REACHES: Final[web.AppKey[dict[web.AbstractRoute, RouteReach]]] = web.AppKey("reaches")
 PROVED: Final = web.RequestKey("proved", Proved)
 RIGHT: Final = web.RequestKey("right", Guard)
 """The guard of the upload that this request is."""
@@ -174,9 +184,21 @@ async def proved(request: web.Request, scheme: str, value: str, prove: Prove) ->
         found = await prove(value)
     else:
         found = await request.app[CALLERS].credentials.principal(scheme, value, prove)
+    _check_reach(request, found)
     request[PROVED] = Proved(found, partial(prove, value), at)
     pass_to(request, found)
     return note_principal(request, found)
+
+
+def _check_reach(request: web.Request, caller: Principal) -> None:
+    """Raise ``Forbidden`` if it is a key that is not for this route, or not for this entity."""
+    if caller.limits is None:
+        return
+    place = request.app[REACHES].get(request.match_info.route)
+    kind, reading = (place.entity, place.reads) if place is not None else ("", False)
+    entity = request.match_info.get("id", "").lower()
+    if not caller.limits.reach(reading=reading, kind=kind, entity=entity):
+        raise Forbidden(_NOT_FOR_THIS)
 
 
 def holder_of(request: web.Request) -> str:

@@ -29,6 +29,7 @@ BASIC: Final = 'Basic realm="filestore", charset="UTF-8"'
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Group = TypeVar("Group", bound=SettingsGroup)
 _STORING: Final = frozenset({"POST", "PUT", "PATCH"})
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Route:
     that ``alters_rights`` makes this process forget what callers may read. One that
     ``needs_room`` is refused while the disk is below its watermark: every ``POST``, ``PUT`` and
     ``PATCH`` that does not say that it stores nothing, or only takes away.
+
+    A key that is limited comes only where it is said that it may: one that only reads to routes
+    that do (``GET``, ``HEAD`` and those that say ``reads``), one of a single group or thing to
+    those whose ``{id}`` is one of that kind (``entity``: ``groups``, ``things``).
     """
 
     method: str
@@ -47,11 +52,18 @@ class Route:
     prefixed: bool = True
     alters_rights: bool = False
     needs_room: bool | None = None
+    entity: str = ""
+    reads: bool | None = None
 
     @property
     def stores(self) -> bool:
         """Whether it may add to what is stored."""
         return self.method in _STORING if self.needs_room is None else self.needs_room
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method in _READING if self.reads is None else self.reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from gateway.model.errors import (
     Interrupted,
     StorageFull,
 )
+from gateway.process.origin import SENDER
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.rounds import Rounds
 from gateway.web import edge, metrics, seen
@@ -89,6 +91,7 @@ class RequestMiddleware:
         identifier = self._next_identifier()
         dialect = self._dialect_of(request)
         self._log_as(identifier)
+        SENDER.set(partial(self._proxies.client_of, request.headers, request.remote))
         status, response = CLIENT_LEFT, None
         try:
             response = await self._respond(request, handler, dialect, identifier)

@@ -135,23 +135,30 @@ select g.id, g.number, g.name, g.description
 select number from groups where number = any ($1::integer[]);
 
 -- name: list_groups_of_thing
+-- Whoever owns the thing sees every group that it is in, for they may take it out; of those that
+-- they are not in themselves, the name.
 -- $1 thing_id  $2 user_id who must be in the group too, or null  $3 limit  $4 offset
-select g.id, g.owner_id, g.name, g.description, g.metadata, g.parent_id, group_path(g.id) as path,
+select g.id, g.owner_id, g.name, case when s.is_in then g.description else '' end as description,
+       case when s.is_in then g.metadata else '{}' end as metadata,
+       case when s.is_in then g.parent_id end as parent_id,
+       case when s.is_in then group_path(g.id) else array[g.id] end as path,
        g.created_at, g.updated_at
   from group_things t
   join groups g on g.id = t.group_id
- where t.thing_id = $1
-   and ($2::uuid is null
-        or exists (select 1 from group_roles m where m.group_id = g.id and m.user_id = $2))
+  join things o on o.id = t.thing_id
+ cross join lateral (
+       select $2::uuid is null or exists (
+           select 1 from group_roles m where m.group_id = g.id and m.user_id = $2) as is_in) s
+ where t.thing_id = $1 and (s.is_in or o.owner_id = $2)
  order by t.assigned_at, g.id
  limit $3 offset $4;
 
 -- name: count_groups_of_thing
 -- $1 thing_id  $2 user_id who must be in the group too, or null
 select count(*)
-  from group_things t
+  from group_things t join things o on o.id = t.thing_id
  where t.thing_id = $1
-   and ($2::uuid is null
+   and ($2::uuid is null or o.owner_id = $2
         or exists (select 1 from group_roles m where m.group_id = t.group_id and m.user_id = $2));
 
 -- name: assign_thing
@@ -184,22 +191,67 @@ delete from group_things where group_id = $1 and thing_id = any ($2::uuid[]);
 -- $1 group_id  $2 user_ids
 delete from group_users where group_id = $1 and user_id = any ($2::uuid[]);
 
+-- name: unassign_things_of
+-- The things of those of the users who have no role in the group any more. Who may still see it
+-- through its org keeps them there. $1 group_id  $2 user_ids
+delete from group_things m using things t
+ where m.group_id = $1 and t.id = m.thing_id and t.owner_id = any ($2::uuid[])
+   and not exists (select 1 from group_roles r
+                    where r.group_id = $1 and r.user_id = t.owner_id)
+returning m.thing_id;
+
+-- name: groups_owned_directly
+-- $1 user_id  $2 group_ids
+select group_id from group_users
+ where user_id = $1 and group_id = any ($2::uuid[]) and role = 4;
+
+-- name: creators_of_groups
+-- $1 group_ids
+select id, owner_id from groups where id = any ($1::uuid[]) order by id for key share;
+
 -- name: list_members
--- Things first, then users, each by when they came. The key only for whoever owns the thing.
+-- Things first, then users, each by when they came, also those who own the group through its org
+-- and those whose role waits. The key only for whoever owns the thing.
 -- $1 group_id  $2 limit  $3 offset  $4 'things', 'users' or '' for both
-select id, kind, name, owner_id, key_sealed, email, role, metadata
+with inherited as (
+    select g.org_id, o.user_id, greatest(g.assigned_at, o.assigned_at) as assigned_at
+      from org_groups g join org_users o on o.org_id = g.org_id and o.role = 4
+     where g.group_id = $1
+)
+select id, kind, name, owner_id, key_sealed, email, role, metadata, pending, org_id
   from (select t.id, 'thing' as kind, t.name, t.owner_id, t.key_sealed, null as email,
-               null::smallint as role, t.metadata, m.assigned_at
+               null::smallint as role, t.metadata, m.assigned_at, false as pending,
+               null::uuid as org_id
           from group_things m join things t on t.id = m.thing_id
          where m.group_id = $1 and $4 <> 'users'
         union all
-        select u.id, 'user', '', null, null, u.email, m.role, u.metadata, m.assigned_at
+        select u.id, 'user', '', null, null, u.email,
+               case when i.org_id is null then m.role else 4::smallint end, u.metadata,
+               m.assigned_at, false, i.org_id
           from group_users m join users u on u.id = m.user_id
-         where m.group_id = $1 and $4 <> 'things') members
+          left join inherited i on i.user_id = m.user_id
+         where m.group_id = $1 and $4 <> 'things'
+        union all
+        select u.id, 'user', '', null, null, u.email, 4::smallint, u.metadata, i.assigned_at, false,
+               i.org_id
+          from inherited i join users u on u.id = i.user_id
+         where $4 <> 'things'
+           and not exists (select 1 from group_users m
+                            where m.group_id = $1 and m.user_id = i.user_id)
+        union all
+        select u.id, 'user', '', null, null, u.email, w.role, u.metadata, w.created_at, true, null
+          from invitations w join users u on u.id = w.user_id
+         where w.group_id = $1 and w.expires_at > now() and $4 <> 'things') members
  order by kind, assigned_at, id
  limit $2 offset $3;
 
 -- name: count_members
 -- $1 group_id  $2 'things', 'users' or '' for both
 select (select count(*) from group_things where group_id = $1 and $2 <> 'users')
-     + (select count(*) from group_users where group_id = $1 and $2 <> 'things');
+     + (select count(*) from group_users where group_id = $1 and $2 <> 'things')
+     + (select count(*) from org_groups g join org_users o on o.org_id = g.org_id and o.role = 4
+         where g.group_id = $1 and $2 <> 'things'
+           and not exists (select 1 from group_users m
+                            where m.group_id = $1 and m.user_id = o.user_id))
+     + (select count(*) from invitations
+         where group_id = $1 and expires_at > now() and $2 <> 'things');

@@ -76,18 +76,24 @@ on conflict (org_id, user_id) do update set role = excluded.role;
 delete from org_users where org_id = $1 and user_id = any ($2::uuid[]);
 
 -- name: list_org_members
--- $1 org_id  $2 part of the e-mail  $3 limit  $4 offset
-select u.id, u.email, m.role
-  from org_users m join users u on u.id = m.user_id
- where m.org_id = $1 and strpos(u.email, $2) > 0
- order by m.assigned_at, u.id
+-- With those whose role waits. $1 org_id  $2 part of the e-mail  $3 limit  $4 offset
+select id, email, role, pending
+  from (select u.id, u.email, m.role, m.assigned_at, false as pending
+          from org_users m join users u on u.id = m.user_id
+         where m.org_id = $1 and strpos(u.email, $2) > 0
+        union all
+        select u.id, u.email, w.role, w.created_at, true
+          from invitations w join users u on u.id = w.user_id
+         where w.org_id = $1 and w.expires_at > now() and strpos(u.email, $2) > 0) members
+ order by assigned_at, id
  limit $3 offset $4;
 
 -- name: count_org_members
 -- $1 org_id  $2 part of the e-mail
-select count(*)
-  from org_users m join users u on u.id = m.user_id
- where m.org_id = $1 and strpos(u.email, $2) > 0;
+select (select count(*) from org_users m join users u on u.id = m.user_id
+         where m.org_id = $1 and strpos(u.email, $2) > 0)
+     + (select count(*) from invitations w join users u on u.id = w.user_id
+         where w.org_id = $1 and w.expires_at > now() and strpos(u.email, $2) > 0);
 
 -- name: org_of_group
 -- $1 group_id

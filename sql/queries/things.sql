@@ -11,8 +11,10 @@ select t.id, $2, t.name, t.digest, t.sealed, t.metadata, now() + t.place * inter
        as t (id, name, digest, sealed, metadata, place);
 
 -- name: thing_by_key_digest
--- $1 key_digest
-select id, owner_id, name, key_sealed, metadata from things where key_digest = $1;
+-- Nothing while its owner is locked together with their things. $1 key_digest
+select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
+  from things t join users u on u.id = t.owner_id
+ where t.key_digest = $1 and not u.things_locked;
 
 -- name: thing_by_id
 -- $1 id  $2 user_id, or null for anybody  $3 what the user must be allowed

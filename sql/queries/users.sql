@@ -1,8 +1,8 @@
 -- Users, and the one fact about the deployment that is kept beside them.
 
 -- name: add_user
--- $1 id  $2 email  $3 password_hash  $4 metadata
-insert into users (id, email, password_hash, metadata) values ($1, $2, $3, $4)
+-- $1 id  $2 email  $3 password_hash  $4 metadata  $5 whether the e-mail is known to be theirs
+insert into users (id, email, password_hash, metadata, verified) values ($1, $2, $3, $4, $5)
 returning id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from;
 
 -- name: user_by_id
@@ -11,9 +11,10 @@ select id, number, email, metadata, admin, member, registrar, locked, password_h
   from users where id = $1;
 
 -- name: user_by_email
--- $1 email, in lower case
+-- $1 the forms in which it may be kept, the likeliest first
 select id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from
-  from users where email = $1;
+  from users where email = any ($1::text[])
+ order by array_position($1::text[], email) limit 1;
 
 -- name: user_of_token
 -- Nobody, if that login was ended. $1 id  $2 the token's own id
@@ -42,9 +43,53 @@ update users
        updated_at = now()
  where id = $1;
 
+-- name: end_keys
+-- Those that are kept elsewhere. $1 id
+update users set keys_valid_from = clock_timestamp(), updated_at = now() where id = $1;
+
 -- name: lock_user
--- $1 id  $2 whether
-update users set locked = $2, updated_at = now() where id = $1;
+-- The rights of its things change with it. $1 id  $2 whether  $3 whether the account's things are, too
+with altered as materialized (
+    select alter_rights(array(select t.id::text from things t join users u on u.id = t.owner_id
+                               where u.id = $1 and u.things_locked <> ($2 and $3)))
+)
+update users set locked = $2, things_locked = $2 and $3, updated_at = now()
+  from altered where id = $1;
+
+-- name: verify_user
+-- $1 id
+update users set verified = true, updated_at = now() where id = $1 and not verified;
+
+-- name: unverified_users
+-- Of these, those whose e-mail is not known to be theirs. $1 ids
+select id from users where id = any ($1::uuid[]) and not verified;
+
+-- name: rehash_password
+-- The same password at another cost: no token ends. $1 id  $2 password_hash  $3 what it was
+update users set password_hash = $2 where id = $1 and password_hash = $3;
+
+-- name: add_reset
+-- A later one takes the place of an earlier. $1 user_id  $2 digest  $3 expires_at
+insert into password_resets (user_id, digest, expires_at) values ($1, $2, $3)
+on conflict (user_id) do update set digest = excluded.digest, expires_at = excluded.expires_at;
+
+-- name: reset_of_digest
+-- $1 digest
+select u.id, u.number, u.email, u.metadata, u.admin, u.member, u.registrar, u.locked,
+       u.password_hash, u.tokens_valid_from
+  from password_resets r join users u on u.id = r.user_id
+ where r.digest = $1 and r.expires_at > now();
+
+-- name: use_reset
+-- $1 digest
+delete from password_resets where digest = $1 and expires_at > now();
+
+-- name: drop_resets
+-- Of a user. $1 user_id
+delete from password_resets where user_id = $1;
+
+-- name: drop_old_resets
+delete from password_resets where expires_at < now();
 
 -- name: users_by_email
 -- $1 emails, in lower case
@@ -104,12 +149,17 @@ select exists (select 1 from users where admin);
 select pg_advisory_xact_lock(7021786321);
 
 -- name: make_admin
--- An account that has this e-mail already is taken over, its tokens end.
+-- An account that has this e-mail already is taken over: its tokens and keys end.
 -- $1 id  $2 email  $3 password_hash
-insert into users (id, email, password_hash, admin) values ($1, $2, $3, true)
+with over as (
+    delete from api_keys k using users u where u.email = $2 and k.user_id = u.id
+)
+insert into users (id, email, password_hash, admin, verified) values ($1, $2, $3, true, true)
 on conflict (email) do update
-   set admin = true, password_hash = excluded.password_hash,
-       tokens_valid_from = clock_timestamp(), updated_at = now();
+   set admin = true, password_hash = excluded.password_hash, verified = true,
+       tokens_valid_from = greatest(clock_timestamp(),
+                                    users.tokens_valid_from + interval '1 microsecond'),
+       keys_valid_from = clock_timestamp(), updated_at = now();
 
 -- name: adopt_fingerprint
 -- $1 fingerprint of the deployment's secret

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID, uuid4
 
 import pytest
-from argon2 import PasswordHasher
 
 from gateway.database.pool import Database
 from gateway.identity.records.groups import GroupDraft
@@ -15,18 +14,19 @@ from gateway.identity.registry import Registry, open_registry
 from gateway.identity.rows.users import add_user, find_user_by_email, make_admin
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
+from tests.tools.inside import CHEAP, cheap_hash
 
 SECRET = bytes(range(32))
 PASSWORD = "correct-horse"
 # Tests that make many users need not wait for hashes made to be slow.
-CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+CHEAP_HASH = cheap_hash(PASSWORD)
 
 MakeUser = Callable[..., Awaitable[Principal]]
 
 
 @pytest.fixture
 async def registry(database: Database) -> AsyncIterator[Registry]:
-    async with open_registry(database, SECRET) as opened:
+    async with open_registry(database, SECRET, cost=CHEAP) as opened:
         yield opened
 
 

@@ -87,25 +87,25 @@ async def _rename(registry: Registry, caller: Principal, team: Team) -> None:
 
 
 async def _invite(registry: Registry, caller: Principal, team: Team) -> None:
-    return await registry.groups.assign(
+    await registry.groups.assign(
         caller, team.group, [Candidate(email="stranger@email.com", role=VIEWER)]
     )
 
 
 async def _make_owner(registry: Registry, caller: Principal, team: Team) -> None:
-    return await registry.groups.assign(
+    await registry.groups.assign(
         caller, team.group, [Candidate(email="viewer@email.com", role=OWNER)]
     )
 
 
 async def _lower_owner(registry: Registry, caller: Principal, team: Team) -> None:
-    return await registry.groups.assign(
+    await registry.groups.assign(
         caller, team.group, [Candidate(email="co-owner@email.com", role=VIEWER)]
     )
 
 
 async def _lower_creator(registry: Registry, caller: Principal, team: Team) -> None:
-    return await registry.groups.assign(
+    await registry.groups.assign(
         caller, team.group, [Candidate(email="creator@email.com", role=EDITOR)]
     )
 
@@ -267,16 +267,18 @@ async def test_the_groups_of_a_thing_are_listed_for_who_sees_it(
     registry: Registry, team: Team
 ) -> None:
     """
-    Only those that the caller is in as well: a thing may be in groups its owner never saw.
+    Of others' things those that the caller is in as well; of one's own all, for one may take it out
+    of each. A group that the owner never saw shows its name.
     """
     thing = await make_thing(registry, team["manager"])
     hidden = await make_group(registry, team["stranger"])
     for caller, group in ((team["manager"], team.group), (team["root"], hidden)):
         await registry.groups.assign(caller, group, [Candidate(id=thing.id)])
-    seen = await registry.groups.list_of_thing(team["manager"], thing.id, EntityListing())
-    assert (1, [team.group]) == (seen.total, [g.id for g in seen.items])
-    seen = await registry.groups.list_of_thing(team["root"], thing.id, EntityListing())
-    assert (2, [team.group, hidden]) == (seen.total, [g.id for g in seen.items])
+    await registry.groups.amend(team["stranger"], hidden, description="d", metadata={"a": 1})
+    for who, described in (("manager", ["", {}]), ("root", ["d", {"a": 1}])):
+        seen = await registry.groups.list_of_thing(team[who], thing.id, EntityListing())
+        assert (2, [team.group, hidden]) == (seen.total, [g.id for g in seen.items])
+        assert described == [seen.items[1].description, seen.items[1].metadata]
     for who, group in (("creator", team.group), ("stranger", hidden)):
         seen = await registry.groups.list_of_thing(team[who], thing.id, EntityListing())
         assert (1, [group]) == (seen.total, [g.id for g in seen.items])

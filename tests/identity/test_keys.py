@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from gateway.identity.keys import LONGEST_SECONDS
-from gateway.identity.records.keys import KeyType
+from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry
 from gateway.model.access import Principal
@@ -18,14 +18,16 @@ from tests.identity.conftest import PASSWORD, MakeUser
 @pytest.mark.parametrize("kind", [KeyType.LOGIN, KeyType.API])
 async def test_a_key_is_its_users_word(registry: Registry, user: MakeUser, kind: KeyType) -> None:
     owner = await user("test@email.com")
-    key, value = await registry.keys.issue(owner, kind, 100)
+    key, value = await registry.keys.issue(owner, KeyDraft(kind, 100))
     proved = await registry.user_by_token(value)
     assert owner == proved
     assert (str(key.id), True) == (proved.key_id, proved.valid_until is not None)
 
 
 async def test_a_recovery_key_is_no_credential(registry: Registry, user: MakeUser) -> None:
-    _, value = await registry.keys.issue(await user("test@email.com"), KeyType.RECOVERY, 100)
+    _, value = await registry.keys.issue(
+        await user("test@email.com"), KeyDraft(KeyType.RECOVERY, 100)
+    )
     with pytest.raises(Unauthenticated):
         await registry.user_by_token(value)
 
@@ -46,7 +48,7 @@ async def test_a_key_lasts(
     registry: Registry, user: MakeUser, kind: KeyType, duration: int, lasts: int | None
 ) -> None:
     owner = await user("test@email.com")
-    key, _ = await registry.keys.issue(owner, kind, duration)
+    key, _ = await registry.keys.issue(owner, KeyDraft(kind, duration))
     expected = None if lasts is None else key.issued_at + timedelta(seconds=lasts)
     assert expected == key.expires_at
     assert key == await registry.keys.get(owner, key.id)
@@ -59,7 +61,7 @@ async def test_an_expired_key_proves_nothing(
     Not even for the seconds that clocks may differ by: the database's clock decides.
     """
     owner = await user("test@email.com")
-    key, value = await registry.keys.issue(owner, KeyType.API, 100)
+    key, value = await registry.keys.issue(owner, KeyDraft(KeyType.API, 100))
     await registry.user_by_token(value)
     await connection.execute("update api_keys set expires_at = now()")
     with pytest.raises(Unauthenticated):
@@ -69,16 +71,16 @@ async def test_an_expired_key_proves_nothing(
 
 async def test_a_revoked_key_ends_with_those_it_issued(registry: Registry, user: MakeUser) -> None:
     owner = await user("test@email.com")
-    key, value = await registry.keys.issue(owner, KeyType.API, 0)
+    key, value = await registry.keys.issue(owner, KeyDraft(KeyType.API, 0))
     holder = await registry.user_by_token(value)
-    _, child = await registry.keys.issue(holder, KeyType.LOGIN, 0)
+    _, child = await registry.keys.issue(holder, KeyDraft(KeyType.LOGIN, 0))
     await registry.user_by_token(child)
     await registry.keys.revoke(owner, key.id)
     for ended in (value, child):
         with pytest.raises(Unauthenticated):
             await registry.user_by_token(ended)
     with pytest.raises(Unauthenticated):
-        await registry.keys.issue(holder, KeyType.API, 0)
+        await registry.keys.issue(holder, KeyDraft(KeyType.API, 0))
     with pytest.raises(NotFound):
         await registry.keys.revoke(owner, key.id)
 
@@ -87,10 +89,10 @@ async def test_a_key_does_not_outlive_the_one_it_was_issued_with(
     registry: Registry, user: MakeUser
 ) -> None:
     owner = await user("test@email.com")
-    key, value = await registry.keys.issue(owner, KeyType.API, 50)
+    key, value = await registry.keys.issue(owner, KeyDraft(KeyType.API, 50))
     holder = await registry.user_by_token(value)
     for duration in (0, 5_000):
-        child, _ = await registry.keys.issue(holder, KeyType.API, duration)
+        child, _ = await registry.keys.issue(holder, KeyDraft(KeyType.API, duration))
         assert key.expires_at == child.expires_at
 
 
@@ -98,7 +100,7 @@ async def test_a_key_survives_a_new_password(registry: Registry) -> None:
     await registry.users.register("test@email.com", PASSWORD, {})
     login = await registry.users.log_in("test@email.com", PASSWORD)
     caller = await registry.user_by_token(login)
-    _, value = await registry.keys.issue(caller, KeyType.API, 0)
+    _, value = await registry.keys.issue(caller, KeyDraft(KeyType.API, 0))
     await registry.users.change_password(caller, PASSWORD, "battery-staple")
     with pytest.raises(Unauthenticated):
         await registry.user_by_token(login)
@@ -110,7 +112,7 @@ async def test_a_key_of_somebody_else_is_like_none(
     registry: Registry, user: MakeUser, admin: Principal, verb: str
 ) -> None:
     owner, stranger = await user("one@email.com"), await user("two@email.com")
-    key, value = await registry.keys.issue(owner, KeyType.API, 0)
+    key, value = await registry.keys.issue(owner, KeyDraft(KeyType.API, 0))
     act = getattr(registry.keys, verb)
     with pytest.raises(NotFound):
         await act(stranger, key.id)
@@ -120,8 +122,8 @@ async def test_a_key_of_somebody_else_is_like_none(
 
 async def test_keys_are_listed_to_who_issued_them(registry: Registry, user: MakeUser) -> None:
     owner, other = await user("one@email.com"), await user("two@email.com")
-    keys = [(await registry.keys.issue(owner, KeyType.API, n))[0] for n in (0, 5, 9)]
-    await registry.keys.issue(other, KeyType.API, 0)
+    keys = [(await registry.keys.issue(owner, KeyDraft(KeyType.API, n)))[0] for n in (0, 5, 9)]
+    await registry.keys.issue(other, KeyDraft(KeyType.API, 0))
     page = await registry.keys.list(owner, EntityListing(offset=1))
     assert (3, keys[1:]) == (page.total, page.items)
 
@@ -130,11 +132,11 @@ async def test_keys_long_over_are_forgotten(
     registry: Registry, user: MakeUser, connection: asyncpg.Connection
 ) -> None:
     owner = await user("test@email.com")
-    await registry.keys.issue(owner, KeyType.API, 5)
+    await registry.keys.issue(owner, KeyDraft(KeyType.API, 5))
     await connection.execute(
         "update api_keys set expires_at = $1", datetime.now(UTC) - timedelta(days=31)
     )
-    key, _ = await registry.keys.issue(owner, KeyType.API, 5)
+    key, _ = await registry.keys.issue(owner, KeyDraft(KeyType.API, 5))
     assert [key] == list((await registry.keys.list(owner, EntityListing())).items)
 
 
@@ -144,7 +146,7 @@ async def test_every_gateway_is_told_of_a_revocation(
     heard = asyncio.Event()
     await connection.add_listener("gateway_changes", lambda *_: heard.set())
     owner = await user("test@email.com")
-    key, _ = await registry.keys.issue(owner, KeyType.API, 0)
+    key, _ = await registry.keys.issue(owner, KeyDraft(KeyType.API, 0))
     await registry.keys.revoke(owner, key.id)
     async with asyncio.timeout(10):
         await heard.wait()

@@ -5,15 +5,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gateway.database.pool import Database
 from gateway.identity.groups import Groups
 from gateway.identity.records.channels import ChannelDraft
 from gateway.identity.records.groups import Candidate
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.records.things import Thing, ThingDraft
-from gateway.identity.registry import Registry
+from gateway.identity.registry import Registry, open_registry
+from gateway.identity.users import RegistrationRules
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, GatewayError, Malformed, NotFound
-from tests.identity.conftest import PASSWORD, MakeUser, make_group, make_thing
+from tests.identity.conftest import PASSWORD, SECRET, MakeUser, make_group, make_thing
 
 VIEWER, EDITOR, ADMIN, OWNER = GroupRole
 Grant = Callable[[Registry, Principal, Principal, Thing, Principal], Awaitable[None]]
@@ -184,16 +186,17 @@ async def test_who_is_no_member_of_users_makes_nothing(
 
 @pytest.mark.parametrize("target", ["users", "user"])
 async def test_who_may_create_users_does_so_while_registration_is_closed(
-    registry: Registry, admin: Principal, target: str
+    registry: Registry, database: Database, admin: Principal, target: str
 ) -> None:
     await registry.users.register("test@email.com", PASSWORD, {})
     token = await registry.users.log_in("test@email.com", PASSWORD)
-    registry.users.open_registration = False
-    with pytest.raises(Forbidden):
-        registry.users.check_creator(await registry.user_by_token(token))
-    person = UUID((await registry.user_by_token(token)).id)
-    await registry.policies.add(admin, target, [person], ["create"])
-    registry.users.check_creator(await registry.user_by_token(token))
+    rules = RegistrationRules(is_open=False)
+    async with open_registry(database, SECRET, rules=rules) as closed:
+        with pytest.raises(Forbidden):
+            closed.users.check_creator(await closed.user_by_token(token))
+        person = UUID((await closed.user_by_token(token)).id)
+        await closed.policies.add(admin, target, [person], ["create"])
+        closed.users.check_creator(await closed.user_by_token(token))
 
 
 BAD: list[tuple[str, str, list[str], type[GatewayError]]] = [

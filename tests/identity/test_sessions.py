@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from gateway.identity.records.groups import Candidate
-from gateway.identity.records.keys import KeyType
+from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.registry import Registry
 from gateway.identity.users import scope_of
 from gateway.model.access import GroupRole, Principal
@@ -40,7 +40,7 @@ async def test_all_logins_of_a_user_end_at_once_and_api_keys_live_on(
 ) -> None:
     caller, stranger = await user(EMAIL), await user("other@email.com")
     tokens = [await log_in(registry) for _ in range(2)]
-    _, key = await registry.keys.issue(caller, KeyType.API, 0)
+    _, key = await registry.keys.issue(caller, KeyDraft(KeyType.API, 0))
     others = await registry.users.log_in("other@email.com", PASSWORD)
     await registry.users.end_sessions(caller)
     for token in tokens:
@@ -52,7 +52,7 @@ async def test_all_logins_of_a_user_end_at_once_and_api_keys_live_on(
 
 
 async def test_an_api_key_is_no_login_to_end(registry: Registry, user: MakeUser) -> None:
-    _, key = await registry.keys.issue(await user(EMAIL), KeyType.API, 0)
+    _, key = await registry.keys.issue(await user(EMAIL), KeyDraft(KeyType.API, 0))
     with pytest.raises(Unauthenticated):
         await registry.log_out(key)
     assert EMAIL == (await registry.user_by_token(key)).email
@@ -72,7 +72,7 @@ async def test_a_locked_account_proves_nothing_until_it_is_unlocked(
     registry: Registry, user: MakeUser, admin: Principal
 ) -> None:
     caller, token = await user(EMAIL), await log_in(registry)
-    _, key = await registry.keys.issue(caller, KeyType.API, 0)
+    _, key = await registry.keys.issue(caller, KeyDraft(KeyType.API, 0))
     await registry.users.lock(admin, UUID(caller.id), locked=True)
     for credential in (token, key):
         with pytest.raises(Unauthenticated):

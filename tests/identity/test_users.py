@@ -8,9 +8,10 @@ import jwt
 import pytest
 
 from gateway.database.pool import Database
+from gateway.identity.emails import check_email
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry, open_registry
-from gateway.identity.users import check_email
+from gateway.identity.users import RegistrationRules
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import (
     Conflict,
@@ -21,6 +22,7 @@ from gateway.model.errors import (
     Unauthenticated,
 )
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
+from tests.tools.inside import CHEAP
 
 
 async def test_a_registered_user_logs_in_and_is_known_by_the_token(registry: Registry) -> None:
@@ -156,7 +158,9 @@ async def test_a_thing_is_no_user(registry: Registry) -> None:
 
 async def test_closed_registration_is_for_admins(database: Database, admin: Principal) -> None:
     stranger = Principal(PrincipalKind.USER, str(uuid4()), "user")
-    async with open_registry(database, SECRET, open_registration=False) as closed:
+    async with open_registry(
+        database, SECRET, cost=CHEAP, rules=RegistrationRules(is_open=False)
+    ) as closed:
         with pytest.raises(Unauthenticated):
             await closed.users.register("one@email.com", PASSWORD, {})
         with pytest.raises(Forbidden):

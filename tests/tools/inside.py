@@ -20,13 +20,15 @@ from pydantic import SecretStr
 from gateway.app import open_app
 from gateway.database.pool import open_database
 from gateway.identity.rows.users import make_admin
+from gateway.identity.secrets import PasswordCost
 from gateway.web.operations.health import Readiness
 from gateway.wiring import open_stores
 from tests.tools.deployment import deployment_of, sql_folders
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, new_database
 from tests.tools.ports import HOST, free_port
 
-_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+CHEAP = PasswordCost(kib=8, passes=1)
+_CHEAP = PasswordHasher(time_cost=CHEAP.passes, memory_cost=CHEAP.kib, parallelism=1)
 
 
 def cheap_hash(password: str) -> str:
@@ -44,7 +46,7 @@ async def open_application(
     chosen = {"data_dir": data_dir, "secret": SecretStr("s" * 32), "access_log": False} | settings
     deployment = deployment_of(**chosen)
     async with (
-        open_stores(deployment, database_url) as stores,
+        open_stores(deployment, database_url, cost=CHEAP) as stores,
         open_app(deployment, stores, Readiness({})) as app,
     ):
         yield app

@@ -105,6 +105,6 @@ ROUTES: Final = (
     Route("PUT", "/disconnect", disconnect, needs_room=False),
     Route("PUT", "/channels/{id}/things/{thing_id}", connect_one),
     Route("DELETE", "/channels/{id}/things/{thing_id}", disconnect_one),
-    Route("GET", "/things/{id}/channels", list_channels),
+    Route("GET", "/things/{id}/channels", list_channels, entity="things"),
     Route("GET", "/channels/{id}/things", list_things),
 )

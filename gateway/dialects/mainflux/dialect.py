@@ -8,12 +8,14 @@ from typing import Final
 
 from gateway.database.statements import dialect_folder
 from gateway.dialects.mainflux import (
+    audit,
     channels,
     connections,
     files,
     generations,
     groups,
     identify,
+    invitations,
     keys,
     messages,
     orgs,
@@ -54,11 +56,13 @@ MAINFLUX: Final = Dialect(
         *connections.ROUTES,
         *identify.ROUTES,
         *_altering_rights(keys.ROUTES),
+        *_altering_rights(invitations.ROUTES),
         *_altering_rights(orgs.ROUTES),
         *_altering_rights(policies.ROUTES),
         *_altering_rights(generations.ROUTES),
         *messages.ROUTES,
         *webhooks.ROUTES,
+        *audit.ROUTES,
     ),
     render_error=render_error,
     slashed=True,

@@ -102,6 +102,14 @@ def text_of(body: Mapping[str, Any], field: str) -> str:
     return value or ""
 
 
+def flag_of(body: Mapping[str, Any], field: str) -> bool:
+    """A field that is true or false, or not there. Raises ``Malformed`` for anything else."""
+    value = body.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise Malformed(f"{field} is not true or false")
+    return bool(value)
+
+
 def metadata_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """The field ``metadata``, or an empty object. Raises ``TooLarge`` beyond 64 KiB."""
     metadata = as_object(body.get("metadata") or {}, "metadata")

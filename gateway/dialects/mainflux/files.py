@@ -337,20 +337,20 @@ def _shown(record: FileRecord) -> Mapping[str, object]:
     }
 
 
-def _file_routes(collection: str) -> tuple[Route, ...]:
+def _file_routes(collection: str, entity: str = "") -> tuple[Route, ...]:
     return (
-        Route("POST", collection, upload),
-        Route("GET", collection, list_files),
-        Route("GET", f"{collection}/{{name}}", download),
-        Route("HEAD", f"{collection}/{{name}}", download),
-        Route("PUT", f"{collection}/{{name}}", update),
-        Route("DELETE", f"{collection}/{{name}}", remove),
+        Route("POST", collection, upload, entity=entity),
+        Route("GET", collection, list_files, entity=entity),
+        Route("GET", f"{collection}/{{name}}", download, entity=entity),
+        Route("HEAD", f"{collection}/{{name}}", download, entity=entity),
+        Route("PUT", f"{collection}/{{name}}", update, entity=entity),
+        Route("DELETE", f"{collection}/{{name}}", remove, entity=entity),
     )
 
 
 ROUTES: Final = (
     *_file_routes("/files"),
-    *_file_routes("/groups/{id}/files"),
+    *_file_routes("/groups/{id}/files", GROUPS),
     Route("GET", "/groupfiles/{name}", download_from_groups),
     Route("HEAD", "/groupfiles/{name}", download_from_groups),
 )

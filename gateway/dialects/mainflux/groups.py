@@ -17,6 +17,7 @@ from gateway.dialects.mainflux.fields import (
     as_list,
     as_object,
     entity_id,
+    flag_of,
     listing_of,
     location_of,
     metadata_of,
@@ -29,11 +30,13 @@ from gateway.dialects.mainflux.fields import (
     text_of,
     with_metadata,
 )
+from gateway.dialects.mainflux.invitations import waiting_reply
 from gateway.dialects.mainflux.query import BadQuery, query_value
 from gateway.identity.groups import Groups
 from gateway.identity.records.groups import Candidate, Group, GroupDraft, Member, MemberKind
 from gateway.identity.things import Things, may_see_key
 from gateway.model.access import GroupRole, Principal
+from gateway.model.errors import Malformed
 from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
@@ -118,17 +121,29 @@ async def assign(request: web.Request) -> web.StreamResponse:
     """``POST /groups/{id}/members``: all of the members or none, 200."""
     caller, group = await _permitted(request, GroupRole.ADMIN)
     members = as_list((await read_object(request)).get("members"), "members")
-    await _groups(request).assign(caller, group, [_candidate(member) for member in members])
-    return empty_reply(200)
+    candidates = [_candidate(member) for member in members]
+    return waiting_reply(await _groups(request).assign(caller, group, candidates))
 
 
 async def unassign(request: web.Request) -> web.StreamResponse:
-    """``DELETE /groups/{id}/members``: 204, whether or not they were in it."""
-    caller, group = await _permitted(request, GroupRole.VIEWER)
-    body = await read_object(request)
-    members = as_list(body.get("members") or body.get("member_ids"), "members")
-    await _groups(request).unassign(caller, group, [_member_id(member) for member in members])
+    """``DELETE /groups/{id}/members``: 204, whether or not they were in it.
+
+    With users go their things, unless ``keep_things`` is said by who leaves or by an admin.
+    """
+    caller, group = await bearer(request), path_id(request)
+    try:
+        ids, keep = _leaving(await read_object(request))
+    except Malformed:
+        await _groups(request).check_role(caller, group, GroupRole.VIEWER)
+        raise
+    await _groups(request).unassign(caller, group, ids, keep_things=keep)
     return empty_reply(204)
+
+
+def _leaving(body: Mapping[str, Any]) -> tuple[list[UUID], bool]:
+    """Who goes, and whether their things stay."""
+    members = as_list(body.get("members") or body.get("member_ids"), "members")
+    return [_member_id(member) for member in members], flag_of(body, "keep_things")
 
 
 def shown_group(group: Group) -> Shown:
@@ -155,11 +170,18 @@ async def _permitted(request: web.Request, needed: GroupRole) -> tuple[Principal
     return caller, group
 
 
+def shown_user_member(member: Member) -> Shown:
+    """A user with a role; that it waits, or comes from an org, if it does."""
+    role = member.role.name.lower() if member.role is not None else ""
+    shown = {"id": str(member.id), "email": member.email, "role": role}
+    more = {"pending": member.pending, "org_id": member.org_id and str(member.org_id)}
+    return {**shown, **{name: value for name, value in more.items() if value}}
+
+
 def _shown_member(member: Member, caller: Principal, things: Things) -> Shown:
     """A member. The key of a thing is for its owner, not for everybody in the group."""
     if member.thing is None:
-        role = member.role.name.lower() if member.role is not None else ""
-        return {"id": str(member.id), "email": member.email, "role": role}
+        return shown_user_member(member)
     thing = member.thing
     shown: dict[str, object] = {"id": str(thing.id), "name": thing.name}
     if may_see_key(caller, thing):
@@ -195,10 +217,10 @@ def _groups(request: web.Request) -> Groups:
 ROUTES: Final = (
     Route("POST", "/groups", create),
     Route("GET", "/groups", list_groups),
-    Route("GET", "/groups/{id}", view),
+    Route("GET", "/groups/{id}", view, entity="groups"),
     Route("PUT", "/groups/{id}", update),
     Route("DELETE", "/groups/{id}", remove),
-    Route("GET", "/groups/{id}/members", list_members),
+    Route("GET", "/groups/{id}/members", list_members, entity="groups"),
     Route("POST", "/groups/{id}/members", assign),
     Route("DELETE", "/groups/{id}/members", unassign),
 )

@@ -9,6 +9,8 @@ from aiohttp import web
 
 from gateway.dialects.mainflux.fields import (
     Shown,
+    entity_id,
+    flag_of,
     listing_of,
     page_of,
     path_id,
@@ -17,8 +19,10 @@ from gateway.dialects.mainflux.fields import (
     shown_time,
 )
 from gateway.identity.keys import LONGEST_SECONDS, Keys
-from gateway.identity.records.keys import ApiKey, KeyType
+from gateway.identity.records.keys import ApiKey, KeyDraft, KeyType
+from gateway.model.access import KeyLimits
 from gateway.model.errors import Malformed
+from gateway.model.label import check_label
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
@@ -30,8 +34,12 @@ async def issue(request: web.Request) -> web.StreamResponse:
     """``POST /keys``: a new key, whose value is shown only here, 201."""
     caller = await bearer(request)
     body = await read_object(request)
-    key, value = await _keys(request).issue(caller, _type(body), _duration(body))
-    return json_reply({"id": str(key.id), "value": value, **_shown_times(key)}, 201)
+    draft = KeyDraft(
+        _type(body), _duration(body), check_label(body.get("name"), "name"), _limits(body)
+    )
+    key, value = await _keys(request).issue(caller, draft)
+    shown = {"id": str(key.id), "value": value, **_shown_limits(key), **_shown_times(key)}
+    return json_reply(shown, 201)
 
 
 async def view(request: web.Request) -> web.StreamResponse:
@@ -45,6 +53,14 @@ async def list_keys(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     _, listing = listing_of(request)
     page, listing = await page_of(listing, _keys(request).list, caller)
+    return json_reply({**shown_page(page, listing), "keys": [_shown(key) for key in page.items]})
+
+
+async def list_keys_of(request: web.Request) -> web.StreamResponse:
+    """``GET /users/{id}/keys``: a user's keys, for themselves and administrators."""
+    caller = await bearer(request)
+    _, listing = listing_of(request)
+    page, listing = await page_of(listing, _keys(request).list_of, caller, path_id(request))
     return json_reply({**shown_page(page, listing), "keys": [_shown(key) for key in page.items]})
 
 
@@ -64,12 +80,36 @@ def _shown(key: ApiKey) -> Shown:
     }
     if key.type is not KeyType.LOGIN:
         shown["type"] = key.type.value
-    return {**shown, **_shown_times(key)}
+    return {**shown, **_shown_limits(key), **_shown_times(key)}
 
 
 def _shown_times(key: ApiKey) -> Shown:
-    shown = {"issued_at": shown_time(key.issued_at)}
-    return {**shown, "expires_at": shown_time(key.expires_at)} if key.expires_at else shown
+    times = {
+        "issued_at": key.issued_at,
+        "expires_at": key.expires_at,
+        "last_used_at": key.used_at,
+    }
+    return {name: shown_time(time) for name, time in times.items() if time is not None}
+
+
+def _shown_limits(key: ApiKey) -> Shown:
+    """What was said of it beside its type, as far as anything was."""
+    limits = key.limits or KeyLimits()
+    said = {
+        "name": key.label,
+        "read_only": limits.read_only,
+        "group_id": limits.group,
+        "thing_id": limits.thing,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _limits(body: Mapping[str, Any]) -> KeyLimits | None:
+    group, thing = (
+        str(entity_id(body[name])) if body.get(name) else "" for name in ("group_id", "thing_id")
+    )
+    limits = KeyLimits(flag_of(body, "read_only"), group, thing)
+    return None if limits == KeyLimits() else limits
 
 
 def _type(body: Mapping[str, Any]) -> KeyType:
@@ -104,4 +144,5 @@ ROUTES: Final = (
     Route("GET", "/keys", list_keys),
     Route("GET", "/keys/{id}", view),
     Route("DELETE", "/keys/{id}", revoke),
+    Route("GET", "/users/{id}/keys", list_keys_of),
 )

@@ -25,9 +25,9 @@ from gateway.dialects.mainflux.fields import (
     text_of,
     with_metadata,
 )
-from gateway.dialects.mainflux.groups import shown_group
+from gateway.dialects.mainflux.groups import shown_group, shown_user_member
+from gateway.dialects.mainflux.invitations import waiting_reply
 from gateway.identity.orgs import Orgs
-from gateway.identity.records.groups import Member
 from gateway.identity.records.orgs import Org, OrgDraft
 from gateway.identity.records.paging import EntityListing
 from gateway.model.access import GroupRole, Principal
@@ -104,15 +104,15 @@ async def list_members(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     _, listing = listing_of(request, name="email")
     page, listing = await page_of(listing, _orgs(request).list_members, caller, path_id(request))
-    shown = [_shown_member(member) for member in page.items]
+    shown = [shown_user_member(member) for member in page.items]
     return json_reply({**shown_page(page, listing), "name": listing.name, "members": shown})
 
 
 async def assign(request: web.Request) -> web.StreamResponse:
     """``POST /orgs/{id}/members``: all of the users or none, by e-mail, 200."""
     caller, org = await _permitted(request, GroupRole.ADMIN)
-    await _orgs(request).assign(caller, org, _roles(await read_object(request)))
-    return empty_reply(200)
+    roles = _roles(await read_object(request))
+    return waiting_reply(await _orgs(request).assign(caller, org, roles))
 
 
 async def update_members(request: web.Request) -> web.StreamResponse:
@@ -149,8 +149,12 @@ async def assign_groups(request: web.Request) -> web.StreamResponse:
 
 async def unassign_groups(request: web.Request) -> web.StreamResponse:
     """``DELETE /orgs/{id}/groups``: 204, whether or not they were in it."""
-    caller, org = await _permitted(request, GroupRole.EDITOR)
-    groups = ids_of(await read_object(request), "group_ids")
+    caller, org = await bearer(request), path_id(request)
+    try:
+        groups = ids_of(await read_object(request), "group_ids")
+    except Malformed:
+        await _orgs(request).check_role(caller, org, GroupRole.EDITOR)
+        raise
     await _orgs(request).unassign_groups(caller, org, groups)
     return empty_reply(204)
 
@@ -177,11 +181,6 @@ def _shown(org: Org) -> Shown:
         "updated_at": shown_time(org.updated_at),
     }
     return with_metadata(shown, org.metadata)
-
-
-def _shown_member(member: Member) -> Shown:
-    role = member.role.name.lower() if member.role is not None else ""
-    return {"id": str(member.id), "email": member.email, "role": role}
 
 
 def _roles(body: Mapping[str, Any]) -> dict[str, GroupRole]:

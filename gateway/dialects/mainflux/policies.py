@@ -8,7 +8,8 @@ from uuid import UUID
 from aiohttp import web
 
 from gateway.dialects.mainflux.fields import as_list, ids_of, read_object, text_of
-from gateway.identity.policies import Policies, check_admin
+from gateway.identity.policies import Policies
+from gateway.identity.rights import check_admin
 from gateway.model.errors import Malformed
 from gateway.web.authentication import CALLERS, bearer
 from gateway.web.dialect import Route

@@ -124,8 +124,8 @@ def _things(request: web.Request) -> Things:
 ROUTES: Final = (
     Route("POST", "/things", create),
     Route("GET", "/things", list_things),
-    Route("GET", "/things/{id}", view),
-    Route("PUT", "/things/{id}", update),
+    Route("GET", "/things/{id}", view, entity="things"),
+    Route("PUT", "/things/{id}", update, entity="things"),
     Route("DELETE", "/things/{id}", remove),
-    Route("GET", "/things/{id}/groups", list_groups),
+    Route("GET", "/things/{id}/groups", list_groups, entity="things"),
 )

@@ -50,12 +50,18 @@ class GroupDraft:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A thing or a user in a group: exactly one of ``thing`` and ``email`` is set."""
+    """A thing or a user in a group: exactly one of ``thing`` and ``email`` is set.
+
+    Who is ``pending`` has the role once they show that the e-mail is theirs. ``org_id`` is the org
+    whose owner somebody is, and therefore of its groups.
+    """
 
     id: UUID
     thing: Thing | None = None
     email: str | None = None
     role: GroupRole | None = None
+    pending: bool = False
+    org_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
+
+from gateway.model.access import KeyLimits
 
 
 class KeyType(IntEnum):
@@ -17,8 +19,21 @@ class KeyType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyDraft:
+    """What a new key should be. ``limits`` of ``None`` are those of its user alone."""
+
+    type: KeyType = KeyType.LOGIN
+    duration_seconds: int = 0
+    label: str = ""
+    limits: KeyLimits | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key; not the key itself. ``expires_at`` of ``None`` means never."""
+    """What is known of a key; not the key itself. ``expires_at`` of ``None`` means never.
+
+    ``used_at`` is when it was last used, a minute late at most; ``None`` means never.
+    """
 
     id: UUID
     user_id: UUID
@@ -26,3 +41,6 @@ class ApiKey:
     type: KeyType
     issued_at: datetime
     expires_at: datetime | None
+    label: str = ""
+    limits: KeyLimits | None = None
+    used_at: datetime | None = field(default=None, compare=False)

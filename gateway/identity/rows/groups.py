@@ -33,6 +33,20 @@ async def find_group(queries: Queries, group_id: UUID) -> Group | None:
     return group_of(row) if row else None
 
 
+async def creators_of(queries: Queries, group_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Who created each of the groups that there are; they stay until the transaction ends."""
+    rows = await queries.rows("creators_of_groups", group_ids)
+    return {row["id"]: row["owner_id"] for row in rows}
+
+
+async def owned_directly(
+    queries: Queries, user_id: UUID, group_ids: Sequence[UUID]
+) -> frozenset[UUID]:
+    """Those of the groups that the user owns by the group itself, not only through its org."""
+    rows = await queries.rows("groups_owned_directly", user_id, group_ids)
+    return frozenset(row["group_id"] for row in rows)
+
+
 async def hold_group(queries: Queries, group_id: UUID) -> UUID | None:
     """The owner's id, or ``None`` without such a group.
 
@@ -148,6 +162,14 @@ async def unassign(queries: Queries, group_id: UUID, ids: Sequence[UUID]) -> Non
     await queries.run("unassign_users", group_id, ids)
 
 
+async def unassign_things_of(
+    queries: Queries, group_id: UUID, user_ids: Sequence[UUID]
+) -> Sequence[UUID]:
+    """Take out the things of those users who have no role there any more; which these are."""
+    rows = await queries.rows("unassign_things_of", group_id, user_ids)
+    return [row["thing_id"] for row in rows]
+
+
 async def list_members(
     queries: Queries, group_id: UUID, kind: MemberKind, listing: EntityListing
 ) -> Page[Member]:
@@ -175,4 +197,10 @@ def group_of(row: Row) -> Group:
 def _member(row: Row) -> Member:
     if row["kind"] == "thing":
         return Member(id=row["id"], thing=thing_of(row))
-    return Member(id=row["id"], email=row["email"], role=GroupRole(row["role"]))
+    return Member(
+        id=row["id"],
+        email=row["email"],
+        role=GroupRole(row["role"]),
+        pending=row["pending"],
+        org_id=row["org_id"],
+    )

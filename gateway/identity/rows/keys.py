@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
@@ -10,14 +12,16 @@ from gateway.identity.records.keys import ApiKey, KeyType
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.records.users import User
 from gateway.identity.rows.users import user_of
+from gateway.model.access import KeyLimits
 from gateway.model.paging import Page
 
 
 async def add_key(queries: Queries, key: ApiKey, parent: UUID | None) -> ApiKey:
     """A new row, as it is now: it ends no later than its ``parent``.
 
-    Raises ``Unrelated`` if the parent is gone.
+    Raises ``Unrelated`` if the parent is gone, or the group or thing that it is limited to.
     """
+    limits = key.limits or KeyLimits()
     row = await queries.row(
         "add_key",
         key.id,
@@ -26,14 +30,18 @@ async def add_key(queries: Queries, key: ApiKey, parent: UUID | None) -> ApiKey:
         key.type.value,
         key.issued_at,
         key.expires_at,
+        key.label,
+        limits.read_only,
+        UUID(limits.group) if limits.group else None,
+        UUID(limits.thing) if limits.thing else None,
     )
     return _key({**cast(Row, row), "email": key.email})
 
 
-async def find_user_by_key(queries: Queries, key_id: UUID) -> User | None:
-    """Whoever issued the key, while it is in force, or ``None``."""
+async def find_user_by_key(queries: Queries, key_id: UUID) -> tuple[User, KeyLimits | None] | None:
+    """Whoever issued the key, and its limits, while it is in force; or ``None``."""
     row = await queries.row("user_by_key", key_id)
-    return user_of(row) if row else None
+    return (user_of(row), _limits(row)) if row else None
 
 
 async def find_key(queries: Queries, key_id: UUID, owner: UUID | None) -> ApiKey | None:
@@ -54,6 +62,16 @@ async def remove_key(queries: Queries, key_id: UUID, owner: UUID | None) -> bool
     return await queries.run("remove_key", key_id, owner) == 1
 
 
+async def remove_keys(queries: Queries, owner: UUID) -> int:
+    """Remove all of the user's rows; how many there were."""
+    return await queries.run("remove_keys", owner)
+
+
+async def note_key_uses(queries: Queries, uses: Mapping[UUID, datetime]) -> None:
+    """When these keys were last used, as far as they are there."""
+    await queries.run("note_key_uses", list(uses), list(uses.values()))
+
+
 async def forget_old_keys(queries: Queries, owner: UUID) -> None:
     """Remove the user's rows that nobody could have used for a month."""
     await queries.run("forget_old_keys", owner)
@@ -67,4 +85,13 @@ def _key(row: Row) -> ApiKey:
         type=KeyType(row["type"]),
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
+        label=row["label"],
+        limits=_limits(row),
+        used_at=row["used_at"],
     )
+
+
+def _limits(row: Row) -> KeyLimits | None:
+    group, thing = (str(row[name] or "") for name in ("group_id", "thing_id"))
+    limits = KeyLimits(row["read_only"], group, thing)
+    return None if limits == KeyLimits() else limits

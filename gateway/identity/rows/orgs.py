@@ -93,7 +93,16 @@ async def list_members(queries: Queries, org_id: UUID, listing: EntityListing) -
     total = await queries.value("count_org_members", org_id, part)
     rows = await queries.rows("list_org_members", org_id, part, listing.limit, listing.offset)
     return Page(
-        total, [Member(row["id"], email=row["email"], role=GroupRole(row["role"])) for row in rows]
+        total,
+        [
+            Member(
+                row["id"],
+                email=row["email"],
+                role=GroupRole(row["role"]),
+                pending=row["pending"],
+            )
+            for row in rows
+        ],
     )
 
 

@@ -18,10 +18,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.dialects.mainflux import (
+    audit,
     channels,
     connections,
     groups,
     identify,
+    invitations,
     keys,
     messages,
     orgs,
@@ -58,6 +60,7 @@ WHO_OWNS = (401, 404, 403, 403, 200, 401, 200, 401, 200)
 WHO_REMOVES = (401, 404, 403, 403, 204, 401, 204, 401, 204)
 ONLY_THINGS = (401, 401, 401, 401, 401, 202, 401, 401, 401)
 WHO_ADMINISTERS = (401, 403, 403, 403, 403, 401, 403, 401, 204)
+NOBODYS = (403, 403, 403, 403, 403, 403, 403, 403, 403)
 ONESELF = (401, 404, 404, 404, 200, 401, 200, 401, 200)
 
 # The route, its body if it takes one, and the status for each of WHO.
@@ -68,9 +71,18 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("GET /users/{owner}", "", ONESELF),
     ("POST /users/{locked}/disable", "", WHO_ADMINISTERS),
     ("POST /users/{locked}/enable", "", WHO_ADMINISTERS),
+    ("POST /users/{locked}/end-sessions", "", (401, 404, 404, 404, 404, 401, 404, 401, 204)),
+    ("GET /users/{owner}/keys", "", ONESELF),
     ("PUT /users", '{"metadata": {"foo": "bar"}}', ANY_USER),
     # Too short a password: a right one would end every other cell's token.
     ("PATCH /password", '{"old_password": "correct-horse", "password": "short"}', (401, 400, 400, 400, 400, 401, 400, 401, 400)),
+    ("POST /password/reset-request", '{"email": "{locked_email}"}', (201, 403, 403, 403, 403, 401, 403, 401, 201)),
+    ("PUT /password/reset", '{"token": "x", "password": "correct-horse"}', NOBODYS),
+    ("POST /invitations", '{"email": "{fresh}@email.com"}', (401, 403, 403, 403, 403, 401, 403, 401, 201)),
+    ("GET /invitations", "", ANY_USER),
+    ("POST /invitations/accept", '{"token": "x"}', (401, 404, 404, 404, 404, 401, 404, 401, 404)),
+    ("DELETE /invitations/{invitation}", "", (401, 404, 404, 404, 404, 401, 404, 401, 204)),
+    ("GET /audit", "", (401, 403, 403, 403, 403, 401, 403, 401, 200)),
     ("POST /things", '[{"name": "x"}]', ANY_MAKER),
     ("GET /things", "", ANY_USER),
     ("GET /things/{thing}", "", WHO_SEES),
@@ -129,7 +141,7 @@ MATRIX: list[tuple[str, str, Statuses]] = [
 ]  # fmt: skip
 
 # The names that the table gives to what the routes call {id}.
-NAMED = ("owner", "thing", "channel", "group", "org", "key", "webhook", "locked")
+NAMED = ("owner", "thing", "channel", "group", "org", "key", "webhook", "locked", "invitation")
 
 
 @dataclass(frozen=True)
@@ -161,6 +173,8 @@ class People:
         assert 201 == (await owner.ask("POST", f"/webhooks/{thing['id']}", hook)).status
         made = await owner.ask("GET", f"/webhooks/{thing['id']}")
         named["webhook"] = made.json["webhooks"][0]["id"]
+        made = await admin.ask("POST", "/invitations", {"email": "invited@email.com"})
+        named["invitation"] = made.json["id"]
         return named
 
 
@@ -184,6 +198,7 @@ async def people(
             named |= {role: account["id"], f"{role}_email": account["email"]}
         account = {"email": "locked@email.com", "password": PASSWORD}
         named["locked"] = (await clients["admin"].ask("POST", "/users", account)).created
+        named["locked_email"] = account["email"]
         for name, duration in (("API key", 0), ("expired key", 1)):
             key = await clients["owner"].ask("POST", "/keys", {"type": 2, "duration": duration})
             clients[name] = Client(session, gateway.url, key.json["value"])
@@ -218,7 +233,7 @@ async def test_who_may(people: People, route: str, body: str, statuses: Statuses
 
 def test_no_route_is_left_out() -> None:
     identity = (users, things, channels, connections, identify, groups, orgs, policies, keys)
-    modules = (*identity, messages, webhooks)
+    modules = (*identity, invitations, audit, messages, webhooks)
     routes = [f"{route.method} {route.path}" for module in modules for route in module.ROUTES]
     served = {route.replace("{subtopic:.*}", "{subtopic}") for route in routes}
     assert served == {_as_routed(route) for route, _, _ in MATRIX}

@@ -23,6 +23,7 @@ PATH_PARAMETERS: Final[Mapping[str, Schema]] = {"id": UUID, "thing_id": UUID}
 # Go's decoder, and so the field's clients, take null for what is not there.
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 METADATA_OR_NULL: Final[Schema] = {"type": ["object", "null"]}
+FLAG_OR_NULL: Final[Schema] = {"type": ["boolean", "null"]}
 LABEL: Final[Schema] = {"type": ["string", "null"], "maxLength": 1024}
 
 LIMIT: Final = query(

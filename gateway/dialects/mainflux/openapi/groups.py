@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.dialects.mainflux.openapi.common import (
     EMPTY,
+    FLAG_OR_NULL,
     LABEL,
     LOCATION,
     METADATA_OR_NULL,
@@ -76,6 +77,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "metadata": named("Metadata"),
             "email": TEXT,
             "role": ROLE,
+            "pending": {"type": "boolean", "description": "Whether the role waits."},
+            "org_id": {**UUID, "description": "The org through which it is an owner."},
         },
     ),
     "MemberPage": page({"members": named("Member")}, {"name": TEXT}),
@@ -90,7 +93,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Candidates": record(
         {"members": {"type": "array", "items": named("Candidate"), "minItems": 1}}
     ),
-    "MemberIds": {"anyOf": [record({"members": _MEMBER_IDS}), record({"member_ids": _MEMBER_IDS})]},
+    "MemberIds": {
+        "anyOf": [
+            record({"members": _MEMBER_IDS}, {"keep_things": FLAG_OR_NULL}),
+            record({"member_ids": _MEMBER_IDS}, {"keep_things": FLAG_OR_NULL}),
+        ]
+    },
 }
 
 CHAPTER: Final = Chapter(
@@ -150,6 +158,8 @@ CHAPTER: Final = Chapter(
             refusals=(401, 403, 404),
             credentials=USER,
             body={JSON: named("Candidates")},
+            description="The role of somebody who has not shown that the e-mail is theirs waits: "
+            "then the response has a body, `pending`, of issued invitations with their tokens.",
         ),
         "DELETE /groups/{id}/members": Operation(
             "Unassign members, whether or not they are in the group",
@@ -157,6 +167,9 @@ CHAPTER: Final = Chapter(
             refusals=(401, 403, 404),
             credentials=USER,
             body={JSON: named("MemberIds")},
+            description="With users go the things that they own. `keep_things` leaves these, if it "
+            "is the leaving user or an administrator who says so. Things may be taken out by "
+            "whoever owns them.",
         ),
     },
 )

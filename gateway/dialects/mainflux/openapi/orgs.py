@@ -55,7 +55,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "metadata": METADATA_OR_NULL,
         },
     ),
-    "OrgMember": record({"id": UUID, "email": TEXT, "role": ROLE}),
+    "OrgMember": record(
+        {"id": UUID, "email": TEXT, "role": ROLE}, {"pending": {"type": "boolean"}}
+    ),
     "OrgMemberPage": page({"members": named("OrgMember")}, {"name": TEXT}),
     "OrgRoles": record(
         {"members": {**array(record({"email": TEXT}, {"role": ROLE})), "minItems": 1}}
@@ -115,6 +117,8 @@ CHAPTER: Final = Chapter(
             refusals=(401, 403, 404),
             credentials=USER,
             body={JSON: named("OrgRoles")},
+            description="The role of somebody who has not shown that the e-mail is theirs waits: "
+            "then the response has a body, `pending`, of issued invitations with their tokens.",
         ),
         "PUT /orgs/{id}/members": Operation(
             "Change the roles of members, all or none",
