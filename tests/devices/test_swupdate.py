@@ -1,16 +1,13 @@
 """The real SWUpdate of Debian installs an image that the gateway serves, and survives cuts.
 
-Its downloader can send no credential but Basic, so a relay adds the thing's key, as a proxy at the
-site would. Debian builds it for signed images only: the test signs one.
+Its downloader can send no credential but Basic (``-a``), so the thing's key is the password. Debian
+builds it for signed images only: the test signs one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,8 +62,8 @@ class Site:
         }
         return b"".join(_entry(name, content) for name, content in entries.items())
 
-    async def update(self, url: str) -> Ran:
-        """``swupdate -d``, as the board runs it."""
+    async def update(self, url: str, key: str) -> Ran:
+        """``swupdate -d``, as the board runs it: a user and a password is all that it can send."""
         self.partition.write_bytes(b"")
         config = self.folder / "swupdate.cfg"
         config.write_text("globals : {\n    verbose = true;\n};\n")
@@ -74,7 +71,7 @@ class Site:
         certificate.write_bytes(self.signer.certificate.public_bytes(Encoding.PEM))
         return await run(
             *("swupdate", "-v", "-f", config, "-k", certificate, "-H", "board:1.0"),
-            *("-d", f"-u {url} -r 5"),
+            *("-d", f"-u {url} -r 5 -a board:{key}"),
             cwd=self.folder,
             env={**os.environ, "TMPDIR": str(self.folder)},
         )
@@ -109,38 +106,6 @@ def _entry(name: str, content: bytes) -> bytes:
     return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
 
 
-@contextlib.asynccontextmanager
-async def relay(target: int, line: str) -> AsyncIterator[int]:
-    """A proxy that adds a header line to each request; its port."""
-
-    async def requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(head[:-2] + line.encode() + b"\r\n\r\n")
-        writer.close()
-
-    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while piece := await reader.read(1 << 16):
-                writer.write(piece)
-                await writer.drain()
-        finally:
-            writer.close()  # a cut is passed on, or the client would wait for the rest
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(HOST, target)
-        await asyncio.gather(
-            requests(reader, far_writer), answers(far_reader, writer), return_exceptions=True
-        )
-        writer.close()
-        far_writer.close()
-
-    server = await asyncio.start_server(serve, HOST, 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path, Signer())
@@ -158,13 +123,9 @@ async def test_swupdate_installs_what_was_published(
     """2, 3: HEAD, GET, and after each cut a range; the partition has the payload's bytes."""
     name = f"update-{port}-{cuts}.swu"
     await upload(http, f"{gateway.url}/files", thing.headers, name, site.image(PAYLOAD))
-    key = f"Authorization: {thing.headers['Authorization']}"
     plan = [Cut("response", 900_000)] * (cuts + 1) if cuts else []
-    async with (
-        running_cutproxy(port, plan[:cuts]) as proxy,
-        relay(proxy.port, key) as near,
-    ):
-        ran = await site.update(f"http://{HOST}:{near}/filestore/files/{name}")
+    async with running_cutproxy(port, plan[:cuts]) as proxy:
+        ran = await site.update(f"http://{HOST}:{proxy.port}/filestore/files/{name}", thing.key)
         assert len(proxy.made) == cuts
     assert ran.status == 0, ran.stdout[-2000:]
     assert site.partition.read_bytes() == PAYLOAD.content
@@ -184,16 +145,13 @@ async def test_swupdate_installs_no_mixture(
     """
     name, image = f"replaced-{port}.swu", site.image(PAYLOAD)
     await upload(http, f"{gateway.url}/files", thing.headers, name, image)
-    key, url = f"Authorization: {thing.headers['Authorization']}", f"{gateway.url}/files/{name}"
+    url = f"{gateway.url}/files/{name}"
 
     async def replace(_: Cut) -> None:
         await upload(http, url, thing.headers, name, site.image(OTHER), method="PUT")
 
-    async with (
-        running_cutproxy(port, [Cut("response", 900_000)], on_cut=replace) as proxy,
-        relay(proxy.port, key) as near,
-    ):
+    async with running_cutproxy(port, [Cut("response", 900_000)], on_cut=replace) as proxy:
         pinned = f"/filestore/files/{name}?sha256={hashlib.sha256(image).hexdigest()}"
-        ran = await site.update(f"http://{HOST}:{near}{pinned}")
+        ran = await site.update(f"http://{HOST}:{proxy.port}{pinned}", thing.key)
     if ran.status == 0:
         assert (way, site.partition.read_bytes()) == ("edge", PAYLOAD.content)

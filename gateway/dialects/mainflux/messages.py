@@ -102,7 +102,8 @@ def _wanted(request: web.Request) -> MessageQuery:
         limit=limit,
         name=query_value(request, "name") or None,
         publisher=_id(request, "publisher"),
-        subtopic=query_value(request, "subtopic") or None,
+        # The Go SDK asks as the path was written; none that is kept has a slash.
+        subtopic=query_value(request, "subtopic").replace("/", ".") or None,
         protocol=query_value(request, "protocol") or None,
         since=_number(request, "from"),
         until=_number(request, "to"),
