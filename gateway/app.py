@@ -25,11 +25,13 @@ from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
 from gateway.model.errors import GatewayError
+from gateway.process.datagrams import receiving
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secret
 from gateway.upkeep.loop import noting_uses, sweeping
+from gateway.upkeep.sweep import SweepReport
 from gateway.web import metrics
 from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS, REACHES, RouteReach
@@ -42,6 +44,7 @@ from gateway.web.middleware import MIDDLEWARE, RequestMiddleware
 from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health, root
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
+from gateway.web.operations.nginx_log import count_line
 from gateway.web.operations.sampling import sampling
 from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
@@ -148,7 +151,7 @@ def build_app(
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
     for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
         _mounted(app, route, prefix)
-    metrics.name_build(__version__, build.commit)
+    metrics.begin(__version__, build.commit)
     for outer in dict.fromkeys(("", prefix)):
         app.router.add_get(f"{outer}/health", health.health_handler(build))
         app.router.add_get(f"{outer}/ready", health.ready_handler(readiness))
@@ -258,6 +261,7 @@ async def serve(
             ),
             sampling(stores.blobs, stores.messaging.database),
             noting_uses(stores.registry.keys),
+            _nginx_told(settings),
         ):
             _warn(settings)
             server = await start_server(app, deployment, sock)
@@ -289,6 +293,7 @@ async def _serve_until_told(
         stores.registry,
         grace_periods(settings),
         interval_seconds=settings.sweep_interval_seconds,
+        watch=_count_swept,
     ):
         await stop.wait()
         readiness.draining = True
@@ -297,6 +302,17 @@ async def _serve_until_told(
         if not await _ends_before(draining, hurry):
             _log.warning("told to hurry: what is under way is cut")
             await server.cut()
+
+
+def _count_swept(report: SweepReport) -> None:
+    metrics.swept(incoming=report.incoming, orphans=report.orphans, garbage=report.garbage)
+
+
+def _nginx_told(settings: Settings) -> contextlib.AbstractAsyncContextManager[None]:
+    """Count what nginx sends, if it is to tell."""
+    if settings.nginx_log_socket is None:
+        return contextlib.nullcontext()
+    return receiving(settings.nginx_log_socket, count_line)
 
 
 async def _drain(server: HttpServer, app: web.Application, seconds: float) -> None:

@@ -160,6 +160,7 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         settings.hook_url,
         timeout_seconds=settings.hook_timeout_seconds,
         cache_seconds=settings.hook_cache_seconds,
+        watch=metrics.hook_answered,
     ) as hook:
         files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
         downloads = Downloads(

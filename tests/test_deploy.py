@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from gateway.settings.core import Settings, read_configuration, shown
 from gateway.settings.sources import secret_variables, variable_of
 from tests.tools.deployment import groups_of
 from tests.tools.nginx import ACCEL, nginx_binary, render
+from tests.tools.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "compose"
+MIB = 1024**2
 DATA_DIR = "/var/lib/filestore-gateway"
 VARIABLES = {variable_of(group, name) for group in groups_of() for name in group.model_fields}
 SECRET_FILES = {f"{variable}_FILE" for variable in secret_variables(groups_of())}
@@ -69,8 +73,18 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("edge", [False, True], ids=["as it is", "edge mode"])
-def test_nginx_accepts_the_configuration_without_a_warning(tmp_path: Path, edge: bool) -> None:
-    conf = render(tmp_path, port=10240, upstream="127.0.0.1:8080", blobs=tmp_path, edge=edge)
+@pytest.mark.parametrize("told", [False, True], ids=["untold", "telling"])
+def test_nginx_accepts_the_configuration_without_a_warning(
+    tmp_path: Path, edge: bool, told: bool
+) -> None:
+    conf = render(
+        tmp_path,
+        port=10240,
+        upstream="127.0.0.1:8080",
+        blobs=tmp_path,
+        edge=edge,
+        log_socket=tmp_path / "nginx.sock" if told else None,
+    )
     finished = subprocess.run(
         [nginx_binary(), "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "error.log"],
         capture_output=True,
@@ -172,6 +186,78 @@ def test_whoever_waits_for_another_waits_longer(no_environment: None) -> None:
 )
 def test_the_service_is_confined_and_comes_back(directive: str, expected: str) -> None:
     assert unit()[directive] == [expected]
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """With a program that is here in place of the installed one."""
+    text = (DEPLOY / "systemd" / "filestore-gateway.service").read_text(encoding="utf-8")
+    here = tmp_path / "filestore-gateway.service"
+    here.write_text(text.replace("/opt/filestore-gateway/bin/filestore-gateway", "/bin/true"))
+    said = subprocess.run(
+        ["systemd-analyze", "verify", here], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (said.returncode, said.stdout + said.stderr)
+    scored = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", here],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert scored.returncode == 0, scored.stdout[-300:] + scored.stderr
+
+
+def test_sysusers_makes_the_user_and_lets_nginx_read(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "passwd").write_text("www-data:x:33:33::/var/www:/bin/false\n")
+    (folder / "group").write_text("www-data:x:33:\n")
+    subprocess.run(
+        [
+            "systemd-sysusers",
+            f"--root={tmp_path}",
+            DEPLOY / "systemd/filestore-gateway.sysusers.conf",
+        ],
+        capture_output=True,
+        check=True,
+    )
+    group = re.search(r"^filestore:x:\d+:(.*)$", (folder / "group").read_text(), re.MULTILINE)
+    assert group is not None
+    assert "www-data" == group[1]
+    assert ":/var/lib/filestore-gateway:" in (folder / "passwd").read_text()
+
+
+def test_the_composition_is_one_by_its_specification() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec",
+         COMPOSE / "compose.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_bounds_of_memory_hold_what_may_be_under_way(no_environment: None) -> None:
+    """What each takes at most is measured by ``make memory`` and in the benchmarks' rows 9 and 10."""
+    settings = Settings()
+    most = settings.max_concurrent_uploads * 2 * MIB
+    most += settings.max_concurrent_requests * 16 * 1024 + 256 * MIB
+    [unit_s] = unit()["MemoryMax"]
+    assert most < int(unit_s.removesuffix("G")) * 1024 * MIB
+    assert compose()["services"]["gateway"]["mem_limit"] == unit_s.lower()
+
+
+def test_the_image_s_health_check_asks_whether_it_can_serve() -> None:
+    """It is the command of the image itself, run here beside nobody."""
+    text = (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
+    said = re.search(r"HEALTHCHECK .*\\\n +CMD (\[.*\])", text)
+    assert said is not None
+    program, *arguments = json.loads(said[1])
+    assert "python" == program
+    assert "http://127.0.0.1:8080/ready" in arguments[-1]
+    elsewhere = arguments[-1].replace(":8080/", f":{free_port()}/")
+    done = subprocess.run([sys.executable, "-c", elsewhere], capture_output=True, check=False)
+    assert (1, True) == (done.returncode, b"Connection refused" in done.stderr)
 
 
 def test_the_composition_names_only_settings_that_exist() -> None:

@@ -243,6 +243,11 @@ class Database:
         idle = self._pool.get_idle_size()
         return self._pool.get_size() - idle, idle
 
+    @property
+    def most_connections(self) -> int:
+        """How many there may be."""
+        return int(self._pool.get_max_size())
+
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """One connection, each statement in a transaction of its own."""

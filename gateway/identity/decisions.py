@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from gateway.identity.hook import HttpHook, NoHook, Question, Verdict, open_http_hook
+from gateway.identity.hook import HookWatch, HttpHook, NoHook, Question, Verdict, open_http_hook
 from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access, Action
 from gateway.traffic.cache import BoundedCache
@@ -68,6 +68,7 @@ async def open_hook(
     timeout_seconds: float = 5.0,
     cache_seconds: float = 2.0,
     connections: int = 64,
+    watch: HookWatch | None = None,
 ) -> AsyncIterator[AuthHook]:
     """The hook at ``url``, or one that agrees to everything if there is none.
 
@@ -76,7 +77,8 @@ async def open_hook(
     if url is None:
         yield NoHook()
         return
+    told = {} if watch is None else {"watch": watch}
     async with open_http_hook(
-        url, timeout_seconds=timeout_seconds, connections=connections
+        url, timeout_seconds=timeout_seconds, connections=connections, **told
     ) as hook:
         yield RememberingHook(hook, cache_seconds)

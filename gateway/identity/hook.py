@@ -15,7 +15,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -34,6 +35,14 @@ _REPLY_BYTES: Final = 4096
 _MESSAGE_CHARACTERS: Final = 256
 _NO_CACHE: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)(?:$|[\s,=])", re.IGNORECASE)
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,9})(?:$|[\s,\"])", re.IGNORECASE)
+
+
+HookWatch = Callable[[str, float], None]
+"""Is told of a question: ``allowed``, ``denied`` or ``unavailable``, and after how many seconds."""
+
+
+def _unwatched(outcome: str, seconds: float) -> None:
+    del outcome, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,12 @@ class Verdict:
 class HttpHook:
     """The hook at a URL: what ``identity.decisions`` makes an ``AuthHook`` of."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, *, watch: HookWatch = _unwatched
+    ) -> None:
         self._session = session
         self._url = url
+        self._watch = watch
 
     def question(self, access: Access) -> Question:
         """The question of phase ``authorise``, before a body is read."""
@@ -84,6 +96,15 @@ class HttpHook:
 
     async def ask(self, question: Question) -> Verdict:
         """What the hook decides. Raises ``HookUnavailable`` for whatever is no decision."""
+        began, outcome = time.perf_counter(), "unavailable"
+        try:
+            verdict = await self._asked(question)
+            outcome = "allowed" if verdict.denied is None else "denied"
+            return verdict
+        finally:
+            self._watch(outcome, time.perf_counter() - began)
+
+    async def _asked(self, question: Question) -> Verdict:
         try:
             question.check_sendable()
             async with self._session.get(
@@ -107,7 +128,7 @@ class NoHook:
 
 @contextlib.asynccontextmanager
 async def open_http_hook(
-    url: str, *, timeout_seconds: float, connections: int
+    url: str, *, timeout_seconds: float, connections: int, watch: HookWatch = _unwatched
 ) -> AsyncIterator[HttpHook]:
     """The hook at ``url``, with its own pool of ``connections`` and its own look-ups.
 
@@ -117,7 +138,7 @@ async def open_http_hook(
     connector = aiohttp.TCPConnector(limit=connections, resolver=names)
     try:
         async with http_client(connector, timeout_seconds=timeout_seconds) as session:
-            yield HttpHook(session, url)
+            yield HttpHook(session, url, watch=watch)
     finally:
         await names.close()
 

@@ -45,6 +45,7 @@ from gateway.settings.types import (
     Seconds,
     SecondsOrZero,
     Secret,
+    SocketPath,
     is_loopback,
     written_size,
 )
@@ -157,6 +158,11 @@ class Settings(SettingsGroup):
         2.0,
         description="Longest time nginx in edge mode may act on a decision, counted from when the "
         "gateway looked; 0: it asks for every request.",
+    )
+    nginx_log_socket: SocketPath | None = Field(
+        None,
+        description="Unix socket to which nginx tells what it sent by itself, for `/metrics`: "
+        "`/run/filestore-gateway/nginx.sock`; unset: none.",
     )
     trusted_proxies: Peers = Field(
         (),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from pydantic_settings import NoDecode
 
 SHORTEST_SECRET: Final = 32
 SLOWEST_RATE: Final = 1024
+LONGEST_SOCKET_PATH: Final = 107
+"""What an address of AF_UNIX has room for (unix(7))."""
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) *([KMGTkmgt])(i?)B")
@@ -113,6 +116,12 @@ def _check_database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_socket_path(value: Path) -> Path:
+    if not value.is_absolute() or len(str(value).encode()) > LONGEST_SOCKET_PATH:
+        raise ValueError(f"must be an absolute path of at most {LONGEST_SOCKET_PATH} bytes")
+    return value
+
+
 def _check_email(value: str) -> str:
     if not _EMAIL.fullmatch(value):
         raise ValueError("must be an e-mail address")
@@ -198,6 +207,7 @@ Nameservers = Annotated[
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+SocketPath = Annotated[Path, AfterValidator(_check_socket_path)]
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
 Email = Annotated[str, AfterValidator(_check_email)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from gateway.blobs.port import BlobStore
@@ -15,8 +15,9 @@ from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
-from gateway.upkeep.sweep import GracePeriods, sweep
+from gateway.upkeep.sweep import GracePeriods, SweepReport, sweep
 
+SweepWatch = Callable[[SweepReport], None]
 _log: Final = logging.getLogger(__name__)
 _USES_SECONDS: Final = 60.0
 
@@ -53,13 +54,17 @@ async def sweeping(
     grace: GracePeriods,
     *,
     interval_seconds: float,
+    watch: SweepWatch,
 ) -> AsyncIterator[None]:
-    """Sweep every ``interval_seconds``, if that is not 0, until the block ends."""
+    """Sweep every ``interval_seconds``, if that is not 0, until the block ends.
+
+    ``watch`` is told of each sweep that came to its end.
+    """
     if interval_seconds == 0:
         yield
         return
     async with running(
-        _sweep_for_ever(blobs, ledger, messaging, registry, grace, interval_seconds)
+        _sweep_for_ever(blobs, ledger, messaging, registry, grace, interval_seconds, watch)
     ):
         yield
 
@@ -71,12 +76,14 @@ async def _sweep_for_ever(
     registry: Registry,
     grace: GracePeriods,
     interval_seconds: float,
+    watch: SweepWatch,
 ) -> None:
     while True:
         try:
             report = await sweep(blobs, ledger, grace)
             await messaging.tidy()
             await registry.tidy()
+            watch(report)
             _log.info(
                 "swept",
                 extra={

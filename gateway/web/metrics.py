@@ -20,6 +20,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -27,6 +28,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from gateway.web.dialect import Handler
 
 _FLUSH_SECONDS: Final = 1.0
+_NGINX_STATUSES: Final = frozenset({200, 206, 304, 403, 404, 412, 416, 499, 500})
+_HOOK_OUTCOMES: Final = ("allowed", "denied", "unavailable")
+_SWEPT: Final = ("incoming", "orphans", "garbage")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _requests: Final = Counter(
@@ -36,7 +40,10 @@ _seconds: Final = Histogram(
     "gateway_request_seconds",
     "Time from request head to end of response.",
     ("dialect", "method"),
-    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0),
+    buckets=(
+        *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+        *(10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+    ),
 )
 uploads_in_flight: Final = Gauge(
     "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
@@ -46,10 +53,52 @@ received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes rece
 _sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
 _downloads: Final = Gauge(
     "gateway_downloads_in_flight",
-    "Downloads being sent by the gateway itself that are too long for one write.",
+    "Downloads of more than 64 KiB, or of several parts, being sent by the gateway itself.",
     multiprocess_mode="livesum",
 )
 _cut: Final = Counter("gateway_downloads_cut_total", "Such downloads that were cut.")
+_resumed: Final = Counter(
+    "gateway_downloads_resumed_total",
+    "Such downloads that went on: from behind the first byte to the last.",
+)
+_nginx_responses: Final = Counter(
+    "gateway_nginx_responses_total",
+    "Responses whose bytes nginx sent by itself (X-Accel, edge), as its log tells.",
+    ("status",),
+)
+_nginx_sent: Final = Counter(
+    "gateway_nginx_sent_bytes_total", "File bytes that nginx sent by itself, as its log tells."
+)
+_nginx_cut: Final = Counter(
+    "gateway_nginx_downloads_cut_total", "Downloads of more than 64 KiB by nginx that were cut."
+)
+_nginx_resumed: Final = Counter(
+    "gateway_nginx_downloads_resumed_total",
+    "Downloads of more than 64 KiB by nginx that went on.",
+)
+nginx_lines_unread: Final = Counter(
+    "gateway_nginx_lines_unread_total", "Lines of nginx's log that could not be read."
+)
+_hook_requests: Final = Counter(
+    "gateway_hook_requests_total",
+    "Questions to the auth hook: allowed, denied, or unavailable.",
+    ("outcome",),
+)
+_hook_seconds: Final = Histogram(
+    "gateway_hook_seconds",
+    "Time until the auth hook answered, or did not.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+_damaged: Final = Counter(
+    "gateway_damaged_reads_total",
+    "Reads of a file whose bytes are missing, too few, or cannot be read.",
+)
+_swept: Final = Counter("gateway_swept_total", "What the sweeps of the service removed.", ("what",))
+_last_sweep: Final = Gauge(
+    "gateway_last_sweep_timestamp_seconds",
+    "When a sweep last came to its end.",
+    multiprocess_mode="mostrecent",
+)
 _build: Final = Gauge(
     "gateway_build_info",
     "1; the labels name the build.",
@@ -65,6 +114,20 @@ deliveries: Final = Gauge(
     ("state",),
     multiprocess_mode="mostrecent",
 )
+database_up: Final = Gauge(
+    "gateway_database_up",
+    "1 if the database answered when it was last looked at.",
+    multiprocess_mode="mostrecent",
+)
+database_most: Final = Gauge(
+    "gateway_database_connections_limit",
+    "Most connections to the database (GATEWAY_DATABASE_CONNECTIONS).",
+    multiprocess_mode="livesum",
+)
+resident_bytes: Final = Gauge(
+    "gateway_resident_bytes", "Memory of the gateway's processes.", multiprocess_mode="livesum"
+)
+_cpu: Final = Counter("gateway_cpu_seconds_total", "Processor time of the gateway's processes.")
 database_connections: Final = Gauge(
     "gateway_database_connections",
     "Connections to the database, as last looked at.",
@@ -78,9 +141,11 @@ uploads_cut: Final = Counter(
 
 
 @contextlib.contextmanager
-def download_under_way() -> Iterator[None]:
-    """A download, until it is at its end or cut."""
+def download_under_way(*, resumed: bool) -> Iterator[None]:
+    """A download, until it is at its end or cut; ``resumed`` if it goes on with one to its end."""
     _downloads.inc()
+    if resumed:
+        _resumed.inc()
     try:
         yield
     except BaseException:
@@ -90,9 +155,47 @@ def download_under_way() -> Iterator[None]:
         _downloads.dec()
 
 
-def name_build(version: str, commit: str) -> None:
-    """What runs here."""
+def sent_by_nginx(status: int, count: int, *, cut: bool, resumed: bool) -> None:
+    """Count a response of ``count`` bytes of a file that nginx sent by itself."""
+    known = str(status) if status in _NGINX_STATUSES else "other"
+    _nginx_responses.labels(known).inc()
+    _nginx_sent.inc(count)
+    _nginx_cut.inc(cut)
+    _nginx_resumed.inc(resumed)
+
+
+def hook_answered(outcome: str, seconds: float) -> None:
+    """Count a question to the auth hook: ``allowed``, ``denied`` or ``unavailable``."""
+    _hook_requests.labels(outcome).inc()
+    _hook_seconds.observe(seconds)
+
+
+def damage_met() -> None:
+    """A read met bytes that are not as they were stored."""
+    _damaged.inc()
+
+
+def swept(**removed: int) -> None:
+    """Count what a sweep that came to its end removed, by what it was."""
+    for what, count in removed.items():
+        _swept.labels(what).inc(count)
+    _last_sweep.set_to_current_time()
+
+
+def processor_time(seconds: float) -> None:
+    """So much more was used by this process."""
+    _cpu.inc(seconds)
+
+
+def begin(version: str, commit: str) -> None:
+    """Name what runs here, and have every series from the start: a rate needs its zero."""
     _build.labels(version, commit).set(1)
+    for outcome in _HOOK_OUTCOMES:
+        _hook_requests.labels(outcome)
+    for status in (*sorted(map(str, _NGINX_STATUSES)), "other"):
+        _nginx_responses.labels(status)
+    for what in _SWEPT:
+        _swept.labels(what)
 
 
 class _Pending:
@@ -149,6 +252,7 @@ def exposition(directory: str | None) -> bytes:
 
 def metrics_handler(directory: str | None) -> Handler:
     """The handler of ``GET /metrics``; ``directory`` is where several workers' values are."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
 
     async def metrics(request: web.Request) -> web.Response:
         del request

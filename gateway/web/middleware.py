@@ -22,11 +22,13 @@ from aiohttp.typedefs import Handler
 
 from gateway.model.access import Principal
 from gateway.model.errors import (
+    BlobMissing,
     CatalogueUnavailable,
     Failure,
     GatewayError,
     HookUnavailable,
     Interrupted,
+    StorageFailed,
     StorageFull,
 )
 from gateway.process.origin import SENDER
@@ -44,6 +46,7 @@ from gateway.web.uploads.body import check_expectation
 
 _log: Final = logging.getLogger("gateway.request")
 
+_READING: Final = frozenset({"GET", "HEAD"})
 CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to respond to any more."""
 
@@ -190,6 +193,8 @@ class RequestMiddleware:
     ) -> web.StreamResponse:
         if isinstance(error, Failure):
             _log_failure(error)
+        if isinstance(error, BlobMissing | StorageFailed) and request.method in _READING:
+            metrics.damage_met()
         asked_by_edge = edge.is_asked(request)
         response = edge.refusal() if asked_by_edge else error_response(error, dialect, identifier)
         if not _body_consumed(request):

@@ -23,6 +23,7 @@ from tests.tools.ports import HOST, answers, free_port
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nginx"
 ACCEL = "/_blobs"
 _PRODUCTION_BLOBS = "/var/lib/filestore-gateway/blobs"
+_SERVERS_LOG = "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -69,12 +70,13 @@ def render(
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
+    log_socket: Path | None = None,
 ) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
 
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
     ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``; with
-    ``edge`` the lines are in effect that are marked so.
+    ``edge`` the lines are in effect that are marked so, and with ``log_socket`` those of the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
@@ -82,7 +84,11 @@ def render(
     _copy(folder, "filestore.conf", {})
     _copy(folder, "filestore-cors.conf", {})
     _copy(folder, "filestore-edge.conf", {"_path /run/filestore-edge ": f"_path {folder}/edge "})
-    _copy(folder, "filestore-blobs.conf", {f"from={_PRODUCTION_BLOBS};": f"from={blobs};"})
+    _copy(
+        folder,
+        "filestore-blobs.conf",
+        {f"from={_PRODUCTION_BLOBS};": f"from={blobs};"} | _told(folder, log_socket),
+    )
     _copy(
         folder,
         "filestore-edge-locations.conf",
@@ -112,9 +118,7 @@ def render(
                 "include filestore-edge-locations.conf;" if edge else ""
             ),
             "worker_connections 16384;": "worker_connections 2048;",
-            "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;": (
-                f"access_log {folder}/access.log filestore;\n{temporary}"
-            ),
+            _SERVERS_LOG: (f"access_log {folder}/access.log filestore;\n{temporary}"),
             "        listen 80 default_server ": f"        listen {HOST}:{port} default_server ",
         },
     )
@@ -128,6 +132,7 @@ async def running_nginx(
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
+    log_socket: Path | None = None,
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
@@ -138,6 +143,7 @@ async def running_nginx(
         blobs=blobs,
         proxy_changes=proxy_changes,
         edge=edge,
+        log_socket=log_socket,
     )
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
     process = await asyncio.create_subprocess_exec(*command, "-g", "daemon off;")
@@ -151,6 +157,18 @@ async def running_nginx(
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _told(folder: Path, log_socket: Path | None) -> dict[str, str]:
+    """The lines by which nginx tells what it sends, in effect."""
+    if log_socket is None:
+        return {}
+    return {
+        f"#log {_SERVERS_LOG}": f"access_log {folder}/access.log filestore;",
+        "#log access_log syslog:server=unix:/run/filestore-gateway/nginx.sock,": (
+            f"access_log syslog:server=unix:{log_socket},"
+        ),
+    }
 
 
 def _copy(folder: Path, name: str, replacements: Mapping[str, str]) -> Path:

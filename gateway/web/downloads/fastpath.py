@@ -175,6 +175,7 @@ class FastPath:
         if response.file.is_whole():
             self._record(response, PARTIAL)
         else:
+            metrics.damage_met()
             transport.abort()
             self._record(response, CLIENT_LEFT)
 

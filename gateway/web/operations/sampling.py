@@ -1,4 +1,6 @@
-"""What is not counted but looked at, now and then: room on the disk, webhooks' queue, connections.
+"""What is not counted but looked at, now and then.
+
+Room on the disk, webhooks' queue, connections to the database, what the process itself uses.
 
 Rule: a look costs the same whatever is there, and one that fails leaves what was seen last.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -15,6 +18,7 @@ from gateway.database.pool import Database
 from gateway.messaging.rows.outbox import count_deliveries
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
+from gateway.process.usage import resident_bytes
 from gateway.web import metrics
 
 PAUSE_SECONDS: Final = 10.0
@@ -30,15 +34,28 @@ async def sampling(
 
 
 async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: float) -> None:
+    metrics.database_most.set(database.most_connections)
+    used = 0.0
     while True:
         with contextlib.suppress(GatewayError):
             if blobs.inventory is not None:
                 metrics.free_bytes.set(await blobs.inventory.free_bytes())
-        with contextlib.suppress(GatewayError):
-            waiting, dead = await count_deliveries(database)
-            metrics.deliveries.labels("waiting").set(waiting)
-            metrics.deliveries.labels("dead").set(dead)
-        in_use, idle = database.connections
-        metrics.database_connections.labels("in_use").set(in_use)
-        metrics.database_connections.labels("idle").set(idle)
+        await _look_at_database(database)
+        metrics.resident_bytes.set(resident_bytes())
+        metrics.processor_time((now := time.process_time()) - used)
+        used = now
         await asyncio.sleep(pause_seconds)
+
+
+async def _look_at_database(database: Database) -> None:
+    try:
+        waiting, dead = await count_deliveries(database)
+    except GatewayError:
+        metrics.database_up.set(0)
+    else:
+        metrics.database_up.set(1)
+        metrics.deliveries.labels("waiting").set(waiting)
+        metrics.deliveries.labels("dead").set(dead)
+    in_use, idle = database.connections
+    metrics.database_connections.labels("in_use").set(in_use)
+    metrics.database_connections.labels("idle").set(idle)

@@ -66,7 +66,7 @@ async def deliver(
     if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
         return await write(request, response, transfer)
     by_kernel = FastWay.SENDFILE in downloads.ways and sends_files(request)
-    with metrics.download_under_way():
+    with metrics.download_under_way(resumed=_goes_on(shown.span, resolved.version.blob.size)):
         if reader.descriptor is not None and by_kernel:
             return await send_file(request, response, transfer, reader.descriptor)
         return await stream(request, response, transfer, reader.chunks(shown.span))
@@ -84,13 +84,17 @@ async def _deliver_parts(
     pace, span = downloads.pace_of(resolved.access), ByteRange(0, body.length)
     transfer = Transfer(reader, span, downloads.stalls, pace)
     note_sending(request, transfer)
-    with metrics.download_under_way():
+    with metrics.download_under_way(resumed=False):
         response = RawResponse(PARTIAL, body.length, lines)
         return await stream(request, response, transfer, body.pieces(reader))
 
 
 async def _opened(downloads: Downloads, resolved: ResolvedRead) -> BlobReader:
     return await resolved.reader.open(partial(downloads.files.open, resolved.record))
+
+
+def _goes_on(span: ByteRange, size: int) -> bool:
+    return span.start > 0 and span.stop == size
 
 
 def _recorded(

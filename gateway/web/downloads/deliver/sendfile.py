@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.blobs.port import Descriptor
 from gateway.traffic.bandwidth import Schedule
+from gateway.web import metrics
 from gateway.web.downloads.transfer import Transfer
 from gateway.web.server.exchange import ending_with_client
 from gateway.web.server.response import RawResponse, Wire
@@ -40,6 +41,7 @@ async def send_file(
             with ending_with_client(request), transfer.pace.begun() as schedule:
                 await _send_paced(wire, transfer, file, schedule)
         if not file.is_whole():
+            metrics.damage_met()
             raise ConnectionResetError("the blob is shorter than its row says")
     except BaseException:
         wire.cut()

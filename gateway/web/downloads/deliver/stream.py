@@ -20,6 +20,7 @@ from aiohttp import web
 
 from gateway.model.errors import GatewayError
 from gateway.traffic.bandwidth import Schedule
+from gateway.web import metrics
 from gateway.web.downloads.transfer import Transfer
 from gateway.web.server.exchange import ending_with_client
 from gateway.web.server.response import RawResponse, Wire
@@ -49,6 +50,7 @@ def _cutting(wire: Wire) -> Iterator[None]:
         yield
     except GatewayError as exc:
         wire.cut()
+        metrics.damage_met()
         _log.warning("a download was cut", exc_info=exc)
         raise ConnectionResetError("the blob could not be read to its end") from exc
     except BaseException:
