@@ -5,6 +5,7 @@
 # make explore  run the tests that make choices from fresh seeds, for ten minutes (ARGS="--seconds 60 --seed 7")
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
+# make operator  follow every command of the operator's pages, from installing to a restore (docs/install.md ...)
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-plain bench oracle lint install crash memory schemathesis explore \
+.PHONY: operator help run test test-plain bench oracle lint install crash memory schemathesis explore \
 	attack generators lock lock-check sbom audit test-newest
 
 help:
@@ -63,6 +64,9 @@ oracle: $(VENV)/.stamp-test
 
 explore: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.explore --result tests/out/explore.json $(ARGS)
+
+operator: $(VENV)/.stamp-test
+	TESTS_OPERATOR_WHOLE=1 GATEWAY_TESTS_REAL_PIP=1 $(BIN)/python -m pytest --timeout 900 tests/documents/test_operator.py
 
 crash: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.crash --result tests/out/crash.json $(ARGS)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.__main__ import main
 from gateway.app import described
@@ -17,6 +18,7 @@ from gateway.dialects import DIALECTS
 from tests.documents import pages
 
 OPERATIONS = "docs/operations.md"
+MONITORING = "docs/monitoring.md"
 
 
 def routes() -> Mapping[str, str]:
@@ -47,6 +49,20 @@ def _page_of(tag: str) -> str:
     return f"docs/apis/{name}.md" if name in {d.name for d in DIALECTS} else OPERATIONS
 
 
+def metrics() -> str:
+    """The table of the service's own metrics, as they are registered."""
+    rows = ["| Metric | Kind | Meaning |", "|---|---|---|"]
+    for found in REGISTRY.collect():
+        if found.name.startswith("gateway_"):
+            name = f"{found.name}_total" if found.type == "counter" else found.name
+            rows.append(f"| `{name}` | {found.type} | {found.documentation} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_page_lists_every_metric_as_it_is() -> None:
+    assert metrics() == pages.table(MONITORING, "metrics")
+
+
 @pytest.mark.parametrize("page", sorted(routes()))
 def test_a_page_lists_its_routes_as_they_are(page: str) -> None:
     assert routes()[page] == pages.table(page, "routes")
@@ -72,3 +88,4 @@ def test_the_table_of_commands_has_all_and_no_other(capsys: pytest.CaptureFixtur
 if __name__ == "__main__":
     for page, table in routes().items():
         pages.rewrite(page, "routes", table)
+    pages.rewrite(MONITORING, "metrics", metrics())
