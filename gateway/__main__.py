@@ -25,7 +25,7 @@ import uvloop
 
 from gateway import __version__, app
 from gateway.banner import banner
-from gateway.commands import accounts, maintenance
+from gateway.commands import accounts, maintenance, secret
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, database
 from gateway.commands.fleet import add_arguments, fleet
@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
+    _offer_secret(add)
     _offer_doctor(add)
     _offer_fleet(add)
     worker = add("worker")  # without help it is not listed
@@ -155,6 +156,19 @@ def _offer_accounts(add: Add) -> None:
         ("unlock", accounts.unlock, "its credentials prove again what they did"),
     ):
         _report(verbs.add_parser, name, run, what).add_argument("email")
+
+
+def _offer_secret(add: Add) -> None:
+    text = "put another secret in place of the deployment's, and keep everything"
+    verbs = add("secret", help=text, description=text).add_subparsers(required=True, metavar="verb")
+    _offer(verbs.add_parser, "rotate", secret.rotate, "a new generated secret, beside the old one")
+    what = "seal what is kept under the previous secret with the present one, while serving"
+    parser = _report(verbs.add_parser, "reseal", secret.seal_again, what)
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="then remove DATA_DIR/secret.previous: what was signed with it ends",
+    )
 
 
 def _offer_doctor(add: Add) -> None:

@@ -29,7 +29,7 @@ from gateway.process.datagrams import receiving
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
-from gateway.settings.secret import load_secret
+from gateway.settings.secret import load_secrets
 from gateway.upkeep.loop import noting_uses, sweeping
 from gateway.upkeep.sweep import SweepReport
 from gateway.web import metrics
@@ -105,14 +105,14 @@ async def open_app(
 def _context_of(
     dialect: Dialect, app: web.Application, deployment: Deployment, stores: Stores
 ) -> DialectContext:
-    secret = load_secret(deployment.settings).encode()
+    secrets = [secret.encode() for secret in load_secrets(deployment.settings)]
     configured = deployment.configuration
     return DialectContext(
         app=app,
         group=None if dialect.settings is None else configured.group(dialect.settings),
         database=stores.messaging.database,
         hook_decides=deployment.settings.hook_url is not None,
-        keys_for=lambda purpose: (dialect_key(secret, dialect.name, purpose),),
+        keys_for=lambda purpose: tuple(dialect_key(s, dialect.name, purpose) for s in secrets),
         grace_seconds=deployment.settings.garbage_grace_seconds,
     )
 

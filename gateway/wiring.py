@@ -32,7 +32,7 @@ from gateway.messaging.targets import TargetRules
 from gateway.model.change import ChangeListeners
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.fastways import FastWay
-from gateway.settings.secret import load_secret
+from gateway.settings.secret import load_secrets
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
@@ -113,7 +113,7 @@ async def open_stores(
         ) as database,
         open_registry(
             database,
-            load_secret(settings).encode(),
+            *(secret.encode() for secret in load_secrets(settings)),
             issuer=deployment.token_issuer,
             rules=registration_rules(settings),
             token_seconds=settings.token_seconds,
@@ -283,8 +283,8 @@ def remembered_downloads(settings: Settings) -> int:
 
 def trusted_peers(settings: Settings) -> TrustedPeers:
     """The proxies that may speak for their clients."""
-    secret = settings.trusted_proxy_secret
+    secrets = (settings.trusted_proxy_secret, settings.trusted_proxy_secret_previous)
     return TrustedPeers(
         (str(peer) for peer in settings.trusted_proxies),
-        secret.get_secret_value() if secret is not None else None,
+        *(secret.get_secret_value() for secret in secrets if secret is not None),
     )

@@ -110,7 +110,7 @@ class Registry:
 async def open_registry(
     database: Database,
     secret: bytes,
-    *,
+    *previous: bytes,
     issuer: str = ISSUER,
     rules: RegistrationRules | None = None,
     token_seconds: float = 36_000,
@@ -123,6 +123,8 @@ async def open_registry(
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
+    What was made under a ``previous`` one is known as well.
+
     ``issuer`` is what its tokens name as theirs; no other is believed. An API key lives for
     ``longest_key_seconds`` at most, and what happened is known for ``audit_days``, unless that is
     0. Passwords are hashed at that ``cost``. ``grace_seconds`` is how long the bytes of a removed
@@ -130,10 +132,10 @@ async def open_registry(
     yet is of this one from now on, unless that is not to be (``adopt``). Raises ``StartupFailed``
     if it belongs to a deployment with another secret.
     """
-    keyring = Keyring(secret)
+    keyring = Keyring(secret, *previous)
     await _check_deployment(database, keyring, adopt=adopt)
     passwords, audit = Passwords(cost=cost), Audit(database, days=audit_days)
-    tokens = Tokens(keyring.token_key, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
+    tokens = Tokens(*keyring.token_keys, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
     users = Users(database, passwords, tokens, audit, rules=rules or RegistrationRules())
     keys = Keys(
         database,
@@ -161,10 +163,18 @@ async def open_registry(
 
 
 async def _check_deployment(database: Database, keyring: Keyring, *, adopt: bool) -> None:
+    present = keyring.fingerprints[0]
     if adopt:
-        await database.run("adopt_fingerprint", keyring.fingerprint)
-    found = await database.value("deployment_fingerprint")
-    if found is None:
+        await database.run("adopt_fingerprint", present)
+    found = {row["fingerprint"] for row in await database.rows("secrets_in_use")}
+    if not found:
         raise StartupFailed("the database belongs to no deployment: no `serve` has used it yet")
-    if found != keyring.fingerprint:
+    if found.isdisjoint(keyring.fingerprints):
         raise StartupFailed("the database belongs to a deployment with another secret")
+    if not found.issubset(keyring.fingerprints):
+        raise StartupFailed(
+            "the database has been used with a further secret, which this gateway does not know: "
+            "set it as GATEWAY_SECRET_PREVIOUS, or as GATEWAY_SECRET if it is the newer one"
+        )
+    if adopt:
+        await database.run("note_secret", present)

@@ -10,6 +10,7 @@ No secret is part of a ``repr`` or of an error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -40,6 +41,8 @@ SECRET_BYTES: Final = 32
 _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
 _NONCE_BYTES: Final = 12
+_MARKED: Final = b"\x01"
+_KEY_ID_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +60,62 @@ RECOMMENDED: Final = PasswordCost(19 * 1024, 2)
 class Keyring:
     """The deployment's sub-keys, one per purpose, so that none can stand in for another.
 
-    ``secret`` is at least 32 random bytes. Raises ``StartupFailed`` for fewer.
+    ``secret`` is at least 32 random bytes. What was made under a ``previous`` one is still known;
+    what is made is made under ``secret``. Raises ``StartupFailed`` for fewer bytes.
     """
+
+    def __init__(self, secret: bytes, *previous: bytes) -> None:
+        self._keys: Final = tuple(_SubKeys(each) for each in dict.fromkeys((secret, *previous)))
+        self._present: Final = self._keys[0]
+        self.token_keys: Final = tuple(keys.token_key for keys in self._keys)
+        """The one to sign with first."""
+        self.fingerprints: Final = tuple(keys.fingerprint for keys in self._keys)
+        """That of the present secret first."""
+
+    @property
+    def mark(self) -> bytes:
+        """What a key begins with that is sealed under the present secret."""
+        return self._present.mark
+
+    def key_digest(self, thing_key: str) -> bytes:
+        """The 32 bytes under which a thing is kept to be looked up by its key."""
+        return self._present.digest(thing_key)
+
+    def key_digests(self, thing_key: str) -> tuple[bytes, ...]:
+        """All under which it may have been kept."""
+        return tuple(keys.digest(thing_key) for keys in self._keys)
+
+    def seal_key(self, thing_key: str, thing_id: UUID) -> bytes:
+        """The key encrypted for its thing's row: 9 bytes of mark, 12 of nonce, text, 16 of tag."""
+        nonce = os.urandom(_NONCE_BYTES)
+        text = self._present.cipher.encrypt(nonce, thing_key.encode(), thing_id.bytes)
+        return self._present.mark + nonce + text
+
+    def open_key(self, sealed: bytes, thing_id: UUID) -> str:
+        """The key that was sealed for this thing. Raises ``Failure`` if it was not."""
+        for keys in self._keys:
+            # Without a mark: as they were sealed before there was one.
+            for body in (sealed.removeprefix(keys.mark), sealed):
+                with contextlib.suppress(InvalidTag, ValueError):
+                    nonce, text = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
+                    return keys.cipher.decrypt(nonce, text, thing_id.bytes).decode()
+        raise Failure("a thing's key was not sealed under this deployment's secret")
+
+
+class _SubKeys:
+    """Those of one secret."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < SECRET_BYTES:
             raise StartupFailed(f"the deployment's secret is shorter than {SECRET_BYTES} bytes")
         self.token_key: Final = _derive(secret, b"token signing")
-        self._lookup_key: Final = _derive(secret, b"thing key lookup")
-        self._cipher: Final = ChaCha20Poly1305(_derive(secret, b"thing key sealing"))
+        self.cipher: Final = ChaCha20Poly1305(_derive(secret, b"thing key sealing"))
         self.fingerprint: Final = _derive(secret, b"fingerprint")
+        self.mark: Final = _MARKED + self.fingerprint[:_KEY_ID_BYTES]
+        self._lookup_key: Final = _derive(secret, b"thing key lookup")
 
-    def key_digest(self, thing_key: str) -> bytes:
-        """The 32 bytes under which a thing is looked up by its key."""
+    def digest(self, thing_key: str) -> bytes:
         return hmac.digest(self._lookup_key, thing_key.encode(), "sha256")
-
-    def seal_key(self, thing_key: str, thing_id: UUID) -> bytes:
-        """The key encrypted for its thing's row: 12 bytes of nonce, text, 16 bytes of tag."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, thing_key.encode(), thing_id.bytes)
-
-    def open_key(self, sealed: bytes, thing_id: UUID) -> str:
-        """The key that was sealed for this thing. Raises ``Failure`` if it was not."""
-        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        try:
-            return self._cipher.decrypt(nonce, text, thing_id.bytes).decode()
-        except (InvalidTag, ValueError) as exc:
-            raise Failure("a thing's key was not sealed under this deployment's secret") from exc
 
 
 def dialect_key(secret: bytes, dialect: str, purpose: str) -> bytes:

@@ -15,7 +15,7 @@ from gateway.identity.rows import things as rows
 from gateway.identity.rows.scopes import add_scopes, remove_scope
 from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
 from gateway.model.access import Principal, PrincipalKind
-from gateway.model.errors import Forbidden, Malformed, NotFound
+from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
 from gateway.model.paging import Page
 
@@ -41,6 +41,8 @@ class Things:
         things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
         digests = [self._keyring.key_digest(key) for key in keys]
         async with self._database.transaction() as session:
+            for draft in drafts:
+                await self._check_untaken(session, draft.key)
             await rows.add_things(session, owner, things, digests)
             ids = [str(thing.id) for thing in things]
             await add_scopes(session, SCOPE_KIND, ids, actor=caller.id)
@@ -76,6 +78,7 @@ class Things:
             raise Forbidden()
         sealed = self._sealed(check_thing_key(key), thing_id) if key is not None else None
         async with self._database.transaction() as session:
+            await self._check_untaken(session, key)
             if not await rows.amend_thing(
                 session, thing_id, owner_filter(caller), name=name, metadata=metadata, key=sealed
             ):
@@ -96,14 +99,23 @@ class Things:
     async def find_by_key(self, key: str) -> Thing | None:
         """The thing whose key this is, or ``None``."""
         try:
-            digest = self._keyring.key_digest(check_thing_key(key))
+            digests = self._keyring.key_digests(check_thing_key(key))
         except Malformed:
             return None
-        return await rows.find_thing_by_digest(self._database, digest)
+        return await rows.find_thing_by_digests(self._database, digests)
 
     def key_of(self, thing: Thing) -> str:
         """The thing's key, for whoever may see it."""
         return self._keyring.open_key(thing.sealed_key, thing.id)
+
+    async def _check_untaken(self, queries: Queries, key: str | None) -> None:
+        """Raise ``Conflict`` for a chosen key that a thing has under a previous secret.
+
+        Under the present one the table sees it by itself.
+        """
+        before = self._keyring.key_digests(key)[1:] if key else ()
+        if before and await rows.find_thing_by_digests(queries, before) is not None:
+            raise Conflict()
 
     def _new(self, owner: UUID, draft: ThingDraft, key: str) -> Thing:
         thing_id = draft.id or uuid4()

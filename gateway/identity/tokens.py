@@ -8,6 +8,8 @@ the signature holds, and even then only as far as the registry's row agrees.
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,17 +52,21 @@ class TokenClaims:
 
 
 class Tokens:
-    """Issues and reads tokens signed with one key."""
+    """Issues tokens signed with the first of some keys, and reads those of all.
+
+    A token names its key (``kid``); one of before there were names is tried with each.
+    """
 
     def __init__(
         self,
         key: bytes,
-        *,
+        *previous: bytes,
         issuer: str = ISSUER,
         lifetime_seconds: float = 36_000,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._key = key
+        self._keys = {_id_of(each): each for each in (key, *previous)}
+        self._key_id, self._key = next(iter(self._keys.items()))
         self._issuer = issuer
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._clock = clock
@@ -83,7 +89,7 @@ class Tokens:
             "type": claims.type,
             "valid_from": _microseconds(claims.valid_from),
         }
-        return jwt.encode(payload, self._key, algorithm=_ALGORITHM)
+        return jwt.encode(payload, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
 
     def read(self, token: str) -> TokenClaims:
         """The claims of a token that is ours and in force. Raises ``Unauthenticated``."""
@@ -105,9 +111,17 @@ class Tokens:
             raise Unauthenticated() from exc
 
     def _verified(self, token: str) -> dict[str, Any]:
+        named = self._keys.get(str(jwt.get_unverified_header(token).get("kid")))
+        keys = list(self._keys.values()) if named is None else [named]
+        for key in keys[:-1]:
+            with contextlib.suppress(jwt.InvalidSignatureError):
+                return self._verified_by(key, token)
+        return self._verified_by(keys[-1], token)
+
+    def _verified_by(self, key: bytes, token: str) -> dict[str, Any]:
         return jwt.decode(
             token,
-            self._key,
+            key,
             algorithms=[_ALGORITHM],
             issuer=self._issuer,
             # Times are ours to check, by the clock that was handed in.
@@ -126,6 +140,11 @@ class Tokens:
         end = payload.get("exp", math.inf)
         if now >= end + _LEEWAY_SECONDS or now < payload["iat"] - _LEEWAY_SECONDS:
             raise Unauthenticated()
+
+
+def _id_of(key: bytes) -> str:
+    """A name for the key that says nothing of it."""
+    return hmac.digest(key, b"key id", "sha256")[:8].hex()
 
 
 def _microseconds(moment: datetime) -> int:

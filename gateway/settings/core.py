@@ -99,6 +99,11 @@ class Settings(SettingsGroup):
         description="Signs tokens and guards keys, 32 characters or more; "
         "unset: generated once into `DATA_DIR/secret`.",
     )
+    secret_previous: Secret | None = Field(
+        None,
+        description="The one before, while something may still be signed or sealed with it: it is "
+        "believed, and nothing is made with it; unset: `DATA_DIR/secret.previous`, if it is there.",
+    )
     admin_email: Email | None = Field(
         None, description="The first administrator, made at first start; unset: generated."
     )
@@ -176,6 +181,9 @@ class Settings(SettingsGroup):
         False,
         description="Several ranges in one request, as delta updates ask (SWUpdate, zchunk, "
         "zsync), get `multipart/byteranges`; else 400, as on the Hasura routes in any case.",
+    )
+    trusted_proxy_secret_previous: SecretStr | None = Field(
+        None, description="The one before, while some proxy still sends it."
     )
     cors_origins: Origins = Field(
         ("*",),

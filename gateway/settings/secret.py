@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,12 @@ from gateway.settings.core import BadSettings, Settings
 from gateway.settings.types import SHORTEST_SECRET
 
 ABSENT: Final = "absent"
+_FILE: Final = "secret"
+_PREVIOUS_FILE: Final = "secret.previous"
+_NOT_OURS: Final = (
+    "GATEWAY_SECRET: is set, so change it where it is kept, and set the one before as "
+    "GATEWAY_SECRET_PREVIOUS"
+)
 
 
 def load_secret(settings: Settings) -> str:
@@ -25,22 +32,71 @@ def load_secret(settings: Settings) -> str:
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value()
+    with _readable():
+        return _stored_secret(settings.data_dir / _FILE)
+
+
+def load_secrets(settings: Settings) -> tuple[str, ...]:
+    """The same, and the one before it if there is one. Raises as ``load_secret``."""
+    present = load_secret(settings)
+    previous = settings.secret_previous
+    if previous is not None:
+        return present, previous.get_secret_value()
+    file = settings.data_dir / _PREVIOUS_FILE
+    if settings.secret is not None or not file.exists():
+        return (present,)
+    with _readable():
+        return present, _read(file)
+
+
+def stored_secrets(settings: Settings) -> tuple[str, ...]:
+    """The secrets, if there are any yet. Makes nothing.
+
+    Raises ``BadSettings`` if a file cannot be used.
+    """
+    if settings.secret is None and secret_problem(settings) == ABSENT:
+        return ()
+    return load_secrets(settings)
+
+
+def rotate_secret(settings: Settings) -> Path:
+    """Put a new generated secret in place of the generated one, which becomes the previous one.
+
+    The file of that. Raises ``BadSettings`` if the secret is a setting, or if the last rotation was
+    not finished.
+    """
+    if settings.secret is not None:
+        raise BadSettings((_NOT_OURS,))
+    secret, previous = settings.data_dir / _FILE, settings.data_dir / _PREVIOUS_FILE
+    with _readable():
+        if previous.exists() and _read(previous) != _read(secret):
+            raise BadSettings((f"{previous} is still there: `secret reseal --forget` first",))
+        previous.unlink(missing_ok=True)
+        os.link(secret, previous)  # before its name has another: whatever happens, none is lost
+        draft = _draft(secret)
+        draft.rename(secret)
+        _sync_directory(secret.parent)
+    return previous
+
+
+def forget_previous(settings: Settings) -> bool:
+    """Remove the file of the previous secret; whether there was one."""
+    file = settings.data_dir / _PREVIOUS_FILE
+    with _readable():
+        was_there = file.exists()
+        file.unlink(missing_ok=True)
+        _sync_directory(file.parent)
+    return was_there
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
-        return _stored_secret(settings.data_dir / "secret")
+        yield
     except OSError as exc:
         raise BadSettings((f"GATEWAY_DATA_DIR: {exc.filename}: {exc.strerror}",)) from exc
     except ValueError as exc:
         raise BadSettings(("GATEWAY_DATA_DIR: its file named secret is damaged",)) from exc
-
-
-def stored_secret(settings: Settings) -> str | None:
-    """The secret, or ``None`` if there is none yet. Makes nothing.
-
-    Raises ``BadSettings`` if the file cannot be used.
-    """
-    if settings.secret is None and secret_problem(settings) == ABSENT:
-        return None
-    return load_secret(settings)
 
 
 def secret_problem(settings: Settings) -> str | None:
@@ -62,6 +118,10 @@ def secret_problem(settings: Settings) -> str | None:
 def _stored_secret(path: Path) -> str:
     if not path.exists():
         _create(path)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
     secret = path.read_text(encoding="ascii").strip()
     if len(secret) < SHORTEST_SECRET:
         raise ValueError("the stored secret is damaged")
@@ -69,23 +129,29 @@ def _stored_secret(path: Path) -> str:
 
 
 def _create(path: Path) -> None:
-    """Give ``path`` a new secret, durably, unless another process is first.
-
-    What it guards is stored in PostgreSQL and would be lost with it, hence the syncs.
-    """
+    """Give ``path`` a new secret, durably, unless another process is first."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    draft = path.with_name(f".secret.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
     finally:
         draft.unlink()
     _sync_directory(path.parent)
+
+
+def _draft(path: Path) -> Path:
+    """A new secret in a file beside ``path``, synced.
+
+    What it guards is stored in PostgreSQL and would be lost with it.
+    """
+    draft = path.with_name(f".secret.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def _sync_directory(path: Path) -> None:

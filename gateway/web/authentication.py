@@ -220,7 +220,12 @@ def guard_credential(request: web.Request) -> None:
     """
     known = request.get(PROVED)
     if known is not None and time.monotonic() - known.at >= FRESH_SECONDS:
-        guard_from_now_on(Guard((known.principal.id,), partial(_prove_again, known)))
+        guard_from_now_on(Guard(_ids_of(known.principal), partial(_prove_again, known)))
+
+
+def _ids_of(caller: Principal) -> tuple[str, ...]:
+    """Whose rights a caller's own are made of: a thing may end with its owner."""
+    return tuple(filter(None, (caller.id, caller.owner)))
 
 
 async def _prove_again(known: Proved) -> None:
@@ -237,9 +242,9 @@ def right_to(
     it is fresh and no change of rights was heard since.
     """
     known, callers = request.get(PROVED), request.app[CALLERS]
-    caller = access.principal.id if known is None else known.principal.id
+    caller = access.principal if known is None else known.principal
     right = Guard(
-        tuple({caller, access.scope.owner}),
+        tuple({*_ids_of(caller), access.scope.owner}),
         partial(_permit_again, request, access, permit),
         lambda: not access.is_fresh or callers.credentials.changed_at >= access.proved_at,
     )

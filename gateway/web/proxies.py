@@ -23,16 +23,16 @@ SECRET_HEADER: Final = "X-Filestore-Proxy-Secret"  # noqa: S105 - a header's nam
 
 
 class TrustedPeers:
-    """The networks, and perhaps the shared secret, of proxies that we believe.
+    """The networks, and perhaps the shared secrets, of proxies that we believe.
 
     An entry ``unix`` stands for connections over a Unix socket.
     """
 
-    def __init__(self, entries: Iterable[str] = (), secret: str | None = None) -> None:
+    def __init__(self, entries: Iterable[str] = (), *secrets: str) -> None:
         listed = set(entries)
         self._unix = "unix" in listed
         self._networks = tuple(ipaddress.ip_network(e) for e in sorted(listed - {"unix"}))
-        self._secret = secret
+        self._secrets = tuple(secret.encode() for secret in secrets if secret)
 
     def trusts(self, request: web.Request) -> bool:
         """Whether the peer of this connection is a trusted proxy."""
@@ -84,10 +84,11 @@ class TrustedPeers:
         return any(mapped in network for network in self._networks)
 
     def _knows_secret(self, headers: Mapping[str, str]) -> bool:
-        if not self._secret:
+        if not self._secrets:
             return False
-        given = headers.get(SECRET_HEADER, "")
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._secret.encode())
+        given = headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+        known = [hmac.compare_digest(given, secret) for secret in self._secrets]  # always all
+        return any(known)
 
 
 def _is_address(text: str) -> bool:

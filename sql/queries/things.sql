@@ -11,10 +11,23 @@ select t.id, $2, t.name, t.digest, t.sealed, t.metadata, now() + t.place * inter
        as t (id, name, digest, sealed, metadata, place);
 
 -- name: thing_by_key_digest
--- Nothing while its owner is locked together with their things. $1 key_digest
+-- Nothing while its owner is locked together with their things.
+-- $1 digests of one key, under each secret that there may be
 select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
   from things t join users u on u.id = t.owner_id
- where t.key_digest = $1 and not u.things_locked;
+ where t.key_digest = any ($1::bytea[]) and not u.things_locked
+ limit 1;
+
+-- name: sealed_otherwise
+-- Things whose keys are not sealed under the present secret. $1 its mark  $2 after this id  $3 limit
+select id, key_digest, key_sealed from things
+ where id > $2 and substr(key_sealed, 1, length($1::bytea)) <> $1::bytea
+ order by id limit $3;
+
+-- name: reseal_thing
+-- Unless it has got another key meanwhile.
+-- $1 id  $2 its digest so far  $3 key_digest  $4 key_sealed
+update things set key_digest = $3, key_sealed = $4 where id = $1 and key_digest = $2;
 
 -- name: thing_by_id
 -- $1 id  $2 user_id, or null for anybody  $3 what the user must be allowed

@@ -165,5 +165,24 @@ on conflict (email) do update
 -- $1 fingerprint of the deployment's secret
 insert into deployment (fingerprint) values ($1) on conflict do nothing;
 
--- name: deployment_fingerprint
-select fingerprint from deployment;
+-- name: secrets_in_use
+-- The fingerprints of all secrets under which something may be kept.
+select fingerprint from deployment union select fingerprint from deployment_secrets;
+
+-- name: note_secret
+-- From now on things may be kept under this one, too. $1 its fingerprint
+insert into deployment_secrets (fingerprint) values ($1) on conflict do nothing;
+
+-- name: settle_secret
+-- Nothing is kept under any other one any more. $1 its fingerprint
+with settled as (
+    update deployment set fingerprint = $1
+)
+delete from deployment_secrets where fingerprint <> $1;
+
+-- name: keys_before_secret
+-- API keys in force that were issued before this secret was in use: another one signed them.
+-- $1 its fingerprint
+select count(*) from api_keys
+where (expires_at is null or expires_at > now())
+  and issued_at < (select since from deployment_secrets where fingerprint = $1);

@@ -12,7 +12,7 @@ from gateway.identity.secrets import Keyring
 from gateway.model.errors import CatalogueUnavailable, StartupFailed
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import has_own_database
-from gateway.settings.secret import stored_secret
+from gateway.settings.secret import stored_secrets
 from gateway.wiring import Deployment
 
 _ABOUT: Final = "database"
@@ -83,12 +83,12 @@ def _schema(facts: Facts) -> Line:
 def _owner(settings: Settings, facts: Facts) -> Line:
     about = "secret"
     try:
-        secret = stored_secret(settings)
+        known = [secret.encode() for secret in stored_secrets(settings)]
     except BadSettings as exc:
         return fail(about, str(exc), "restore DATA_DIR/secret, or set GATEWAY_SECRET")
     if facts.fingerprint is None:
         return warn(about, "the database is of no deployment yet", "the first `serve` takes it")
-    if secret is None or Keyring(secret.encode()).fingerprint != facts.fingerprint:
+    if not known or facts.fingerprint not in Keyring(*known).fingerprints:
         found = "the database belongs to a deployment with another secret"
         return fail(about, found, "restore that DATA_DIR/secret, or set that GATEWAY_SECRET")
     return ok(about, "it is the one that this database was made with")

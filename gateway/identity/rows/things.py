@@ -44,9 +44,9 @@ async def find_thing(
     return thing_of(row) if row else None
 
 
-async def find_thing_by_digest(queries: Queries, key_digest: bytes) -> Thing | None:
-    """The thing whose key has that digest, or ``None``."""
-    row = await queries.row("thing_by_key_digest", key_digest)
+async def find_thing_by_digests(queries: Queries, digests: Sequence[bytes]) -> Thing | None:
+    """The thing whose key has one of these digests, or ``None``."""
+    row = await queries.row("thing_by_key_digest", list(digests))
     return thing_of(row) if row else None
 
 
