@@ -43,11 +43,13 @@ from gateway.identity.rows.scopes import add_scope, remove_scope
 from gateway.identity.rows.things import find_thing, owned_things
 from gateway.identity.rows.users import find_users, unverified_users
 from gateway.model.access import GroupRole, Principal
-from gateway.model.errors import Forbidden, NotFound
+from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
 from gateway.model.paging import Page
 
 SCOPE_KIND: Final = "groups"
+DEEPEST: Final = 16
+"""How deep groups may be nested; a page of them walks up from each."""
 
 
 class Groups:
@@ -58,7 +60,10 @@ class Groups:
         self._grace_seconds = grace_seconds
 
     async def create(self, caller: Principal, draft: GroupDraft) -> UUID:
-        """A new group, which the caller owns; below a parent, only for its admins."""
+        """A new group, which the caller owns; below a parent, only for its admins.
+
+        Raises ``Malformed`` below one that is as deep as may be.
+        """
         (group_id,) = await self.create_several(caller, [draft])
         return group_id
 
@@ -71,6 +76,7 @@ class Groups:
             for group_id, draft in zip(ids, drafts, strict=True):
                 if draft.parent_id is not None:
                     await check_group_role(session, caller, draft.parent_id, GroupRole.ADMIN)
+                    await _check_depth(session, draft.parent_id)
                 await rows.add_group(session, group_id, owner, draft)
                 await rows.assign_user(session, group_id, owner, GroupRole.OWNER)
                 await add_scope(session, scope_of(group_id), actor=caller.id)
@@ -320,6 +326,12 @@ async def _resolve(
         else:
             raise NotFound()
     return found
+
+
+async def _check_depth(session: Queries, parent_id: UUID) -> None:
+    """Raise ``Malformed`` if there may be nothing below that group."""
+    if await rows.depth_of(session, parent_id) >= DEEPEST:
+        raise Malformed(f"groups are nested {DEEPEST} deep at most")
 
 
 def scope_of(group_id: UUID) -> Scope:

@@ -40,6 +40,7 @@ T = TypeVar("T")
 SECRET_BYTES: Final = 32
 _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
+_LEAST_DIFFERENT: Final = 6
 _NONCE_BYTES: Final = 12
 _MARKED: Final = b"\x01"
 _KEY_ID_BYTES: Final = 8
@@ -219,6 +220,14 @@ def check_thing_key(key: object) -> str:
     if not isinstance(key, str) or not _THING_KEY.fullmatch(key):
         raise Malformed("a thing's key has 16 to 256 visible ASCII characters")
     return key
+
+
+def check_chosen_key(key: object) -> str:
+    """A key that somebody thought of, and that another must not guess. Raises ``Malformed``."""
+    chosen = check_thing_key(key)
+    if len(set(chosen)) < _LEAST_DIFFERENT:
+        raise Malformed(f"a thing's key has at least {_LEAST_DIFFERENT} different characters")
+    return chosen
 
 
 def _encodable(password: str) -> str:

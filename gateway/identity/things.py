@@ -13,7 +13,7 @@ from gateway.identity.records.things import Thing, ThingDraft
 from gateway.identity.rights import Right, find_permitted, maker_id, owner_filter
 from gateway.identity.rows import things as rows
 from gateway.identity.rows.scopes import add_scopes, remove_scope
-from gateway.identity.secrets import Keyring, check_thing_key, new_thing_key
+from gateway.identity.secrets import Keyring, check_chosen_key, check_thing_key, new_thing_key
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound
 from gateway.model.file import Scope
@@ -37,7 +37,7 @@ class Things:
     async def create(self, caller: Principal, drafts: Sequence[ThingDraft]) -> list[Thing]:
         """All of the things, or none. Raises ``Conflict`` if an id or key is taken."""
         owner = maker_id(caller)
-        keys = [check_thing_key(d.key) if d.key else new_thing_key() for d in drafts]
+        keys = [check_chosen_key(d.key) if d.key else new_thing_key() for d in drafts]
         things = [self._new(owner, d, key) for d, key in zip(drafts, keys, strict=True)]
         digests = [self._keyring.key_digest(key) for key in keys]
         async with self._database.transaction() as session:
@@ -76,7 +76,7 @@ class Things:
         thing = await self.get_to_change(caller, thing_id)
         if key is not None and not may_see_key(caller, thing):
             raise Forbidden()
-        sealed = self._sealed(check_thing_key(key), thing_id) if key is not None else None
+        sealed = self._sealed(check_chosen_key(key), thing_id) if key is not None else None
         async with self._database.transaction() as session:
             await self._check_untaken(session, key)
             if not await rows.amend_thing(

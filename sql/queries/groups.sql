@@ -11,6 +11,10 @@ select id, owner_id, name, description, metadata, parent_id, group_path(id) as p
        created_at, updated_at
   from groups where id = $1;
 
+-- name: depth_of_group
+-- How many groups from the root to it; null without such a group. $1 id
+select cardinality(group_path($1));
+
 -- name: group_role
 -- No row: no such group. A null role: the user is not in it.
 -- $1 group_id  $2 user_id

@@ -8,6 +8,7 @@ import pytest
 from gateway.identity.secrets import (
     Keyring,
     Passwords,
+    check_chosen_key,
     check_password,
     check_thing_key,
     new_thing_key,
@@ -69,6 +70,12 @@ def test_no_two_purposes_share_a_key() -> None:
 def test_a_short_deployment_secret_is_refused() -> None:
     with pytest.raises(StartupFailed, match="shorter than 32 bytes"):
         Keyring(b"too short")
+
+
+@pytest.mark.parametrize("key", ["aaaaaaaaaaaaaaaa", "abababababababab", "1234512345123451"])
+def test_a_key_that_is_no_secret_is_refused(key: str) -> None:
+    with pytest.raises(Malformed, match="6 different characters"):
+        check_chosen_key(key)
 
 
 def test_made_up_keys_have_256_bits_and_differ() -> None:

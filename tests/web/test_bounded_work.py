@@ -22,6 +22,7 @@ import pytest_asyncio
 
 from gateway.dialects.mainflux.fields import METADATA_BYTES, MOST_ITEMS
 from gateway.dialects.mainflux.query import MOST_SHOWN
+from gateway.identity.groups import DEEPEST
 from gateway.messaging.senml import MOST_BYTES
 from gateway.web.uploads.body import SMALL
 from tests.tools.gateway import GatewayProcess
@@ -152,6 +153,31 @@ async def test_lists_of_ids_have_a_limit_and_count_each_once(
     path = f"/groups/{group}/members"
     assert (await asked(user, "POST", path, {"members": [thing] * MOST_ITEMS}))[0] == 200
     assert (await asked(user, "POST", path, {"members": [thing] * (MOST_ITEMS + 1)}))[0] == 413
+
+
+async def test_groups_are_nested_so_deep_and_no_deeper(
+    asked: Callable[..., Any], user: User, gateway: GatewayProcess
+) -> None:
+    """And a page of them costs what a page costs."""
+    parent = ""
+    for depth in range(1, DEEPEST + 2):
+        body = {"name": "g"} | ({"parent_id": parent} if parent else {})
+        async with user.session.post(
+            f"{user.url}/groups", json=body, headers=user.headers
+        ) as answer:
+            assert answer.status == (201 if depth <= DEEPEST else 400)
+            parent = answer.headers.get("Location", "").rpartition("/")[2]
+    status, listed = await asked(user, "GET", "/groups?limit=0")
+    assert (200, DEEPEST) == (status, max(group["level"] for group in listed["groups"]))
+
+
+async def test_offsets_have_a_limit(asked: Callable[..., Any], user: User) -> None:
+    """What is passed over costs as much as what is shown."""
+    [channel] = await made(asked, user, "channels")
+    messages = f"/channels/{channel}/messages"
+    for path, most in (("/things", 1_000_000), (messages, 100_000)):
+        assert (await asked(user, "GET", f"{path}?offset={most}"))[0] == 200
+        assert (await asked(user, "GET", f"{path}?offset={most + 1}"))[0] == 400
 
 
 async def test_a_pack_is_bounded_by_what_it_says_when_it_is_resolved(

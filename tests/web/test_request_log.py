@@ -14,6 +14,7 @@ import pytest
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import signed_in, upload
+from tests.tools.rawhttp import raw_connection
 
 IMAGE = Firmware(seed=8, size=64 * 1024 * 1024)
 SOME_SECONDS = 20.0
@@ -117,3 +118,26 @@ async def test_what_is_looked_at_is_among_the_metrics(gateway: GatewayProcess) -
             await asyncio.sleep(0.02)
     assert 1 <= sum(float(told[name]) for name in LOOKED_AT[1:3]) <= 10
     assert ["0.0", "0.0"] == [told[name] for name in LOOKED_AT[3:]]
+
+
+async def test_what_a_client_says_of_itself_is_cut(gateway: GatewayProcess) -> None:
+    """A line is no place to keep what strangers write."""
+    async with aiohttp.ClientSession() as session:
+        headers = {"User-Agent": "u" * 4000, "Range": "bytes=" + "1" * 4000}
+        async with session.get(f"{gateway.url}/files/{'a' * 3000}", headers=headers) as answer:
+            assert answer.status < 500
+    [line] = await lines(gateway, "/files/aaaa", 1)
+    assert (512, 512, 1024) == tuple(len(line[n]) for n in ("user_agent", "range", "path"))
+
+
+async def test_who_leaves_after_a_refusal_is_no_error(gateway: GatewayProcess) -> None:
+    """What is left of a refused body is read for a moment, in which a client may reset the connection."""
+    for number in range(5):
+        async with raw_connection(gateway.port) as raw:
+            length = ("Content-Length", "1000000")
+            await raw.send_head("POST", f"/things?leaving={number}", [length])
+            await raw.send(b"x" * 1000)
+            await raw.read_head()
+            raw.reset()
+    assert len(await lines(gateway, "/things", 5)) == 5
+    assert "Unhandled exception" not in gateway.log

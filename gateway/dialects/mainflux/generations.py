@@ -24,7 +24,7 @@ from gateway.dialects.mainflux.fields import (
     text_of,
 )
 from gateway.dialects.mainflux.groups import shown_group
-from gateway.dialects.mainflux.query import BadQuery, query_number
+from gateway.dialects.mainflux.query import MOST_PASSED, BadQuery, query_number
 from gateway.dialects.mainflux.users import shown_user
 from gateway.identity.records.groups import Group, MemberKind
 from gateway.identity.records.paging import EntityListing, EntityOrder
@@ -141,13 +141,20 @@ def _listing(body: dict[str, Any]) -> EntityListing:
     if limit > _MOST or direction not in _DIRECTIONS or order not in ("", "name", "id"):
         raise BadQuery()
     return EntityListing(
-        offset=_count(body, "offset", 0),
+        offset=_offset(body),
         limit=limit or None,
         order=EntityOrder(order or EntityOrder.CREATED),
         descending=_DIRECTIONS[direction],
         name=text_of(body, "name"),
         metadata=metadata_of(body),
     )
+
+
+def _offset(body: dict[str, Any]) -> int:
+    offset = _count(body, "offset", 0)
+    if offset > MOST_PASSED:
+        raise BadQuery()
+    return offset
 
 
 def _count(body: dict[str, Any], field: str, default: int) -> int:

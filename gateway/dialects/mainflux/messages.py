@@ -15,6 +15,7 @@ from gateway.dialects.mainflux.query import (
     asks_for_all,
     query_flag,
     query_number,
+    query_offset,
     query_value,
 )
 from gateway.messaging.records import Comparator, MessageQuery, Origin, SentMessage
@@ -29,6 +30,7 @@ from gateway.web.uploads.body import read_json_text
 _FORMAT: Final = "messages"
 _DEFAULT_LIMIT: Final = 10
 _MOST: Final = 1000
+_MOST_PASSED: Final = 100_000  # further back one pages by `to`, which costs nothing
 _SUBTOPIC_CHARACTERS: Final = 1024
 
 
@@ -98,7 +100,7 @@ def _wanted(request: web.Request) -> MessageQuery:
     if limit > _MOST:
         raise BadQuery()
     return MessageQuery(
-        offset=query_number(request, "offset", 0),
+        offset=query_offset(request, _MOST_PASSED),
         limit=limit,
         name=query_value(request, "name") or None,
         publisher=_id(request, "publisher"),

@@ -13,6 +13,7 @@ from gateway.model.errors import Malformed
 
 _DEFAULT_LIMIT: Final = 10
 MOST_SHOWN: Final = 200
+MOST_PASSED: Final = 1_000_000
 _UNSIGNED: Final = re.compile(r"[0-9]{1,15}")
 _DIRECTIONS: Final = ("asc", "desc")
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -60,6 +61,17 @@ def query_number(request: web.Request, key: str, default: int) -> int:
     return int(text)
 
 
+def query_offset(request: web.Request, most: int = MOST_PASSED) -> int:
+    """How many to pass over; each of them costs as much as one that is shown.
+
+    Raises ``BadQuery``, also beyond ``most``.
+    """
+    offset = query_number(request, "offset", 0)
+    if offset > most:
+        raise BadQuery(f"an offset is at most {most}")
+    return offset
+
+
 def query_flag(request: web.Request, key: str) -> bool | None:
     """A truth value as Go parses it; ``None`` without one. Raises ``BadQuery``."""
     text = query_value(request, key)
@@ -92,4 +104,4 @@ def paging_of(
         raise BadQuery()
     if direction and direction not in _DIRECTIONS:
         raise BadQuery()
-    return Paging(query_number(request, "offset", 0), limit or None, order, direction)
+    return Paging(query_offset(request), limit or None, order, direction)

@@ -33,6 +33,11 @@ async def find_group(queries: Queries, group_id: UUID) -> Group | None:
     return group_of(row) if row else None
 
 
+async def depth_of(queries: Queries, group_id: UUID) -> int:
+    """How deep in its tree the group is, itself counted; 0 without such a group."""
+    return await queries.value("depth_of_group", group_id) or 0
+
+
 async def creators_of(queries: Queries, group_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Who created each of the groups that there are; they stay until the transaction ends."""
     rows = await queries.rows("creators_of_groups", group_ids)
