@@ -24,7 +24,6 @@ from gateway.database.embedded import MOST_LOG_BYTES
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
-from gateway.model.errors import GatewayError
 from gateway.process.datagrams import receiving
 from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
@@ -36,7 +35,6 @@ from gateway.web import metrics
 from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS, REACHES, RouteReach
 from gateway.web.context import FILES, MESSAGING, ROOM
-from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
@@ -46,11 +44,9 @@ from gateway.web.operations import docs, health, root
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
 from gateway.web.operations.nginx_log import count_line
 from gateway.web.operations.sampling import sampling
-from gateway.web.rendering import error_response
 from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
 from gateway.web.server.options import Options
-from gateway.web.server.response import SERVER
 from gateway.web.uploads.body import expect_later
 from gateway.web.uploads.context import UPLOADS
 from gateway.wiring import (
@@ -147,6 +143,7 @@ def build_app(
     app[MIDDLEWARE], app[PREFIX], app[REACHES] = middleware, prefix, {}
     app[health.BUILD] = build
     app.on_response_prepare.append(services.downloads.cors.add)
+    app.on_response_prepare.append(middleware.complete)
     for dialect in dialects:
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
     for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
@@ -347,16 +344,16 @@ def raise_descriptor_limit() -> None:
 async def start_server(
     app: web.Application, deployment: Deployment, sock: socket.socket
 ) -> HttpServer:
-    """Listen. What cannot even be parsed is worded by the first dialect.
+    """Listen. What cannot even be parsed is worded by the dialect of its path, if it has one.
 
     A hook is asked every time, so with one no response is given before there is a handler.
     """
-    settings, first, send_at_once = deployment.settings, deployment.dialects[0], None
+    settings, send_at_once = deployment.settings, None
     ways = settings.fast_ways
     if settings.hook_url is None and FastWay.FAST_PATH in ways:
         send_at_once = FastPath(app[DOWNLOADS], app[MIDDLEWARE]).send
     options = Options(
-        lambda error: _unparsed(error, first, app[DOWNLOADS].cors),
+        app[MIDDLEWARE].refuse_unparsed,
         keepalive_seconds=settings.keepalive_seconds,
         send_at_once=send_at_once,
         past_parser=FastWay.BYPASS in ways,
@@ -371,13 +368,6 @@ async def start_server(
         most_of_one_address=settings.max_connections_per_address,
         is_proxy=app[CALLERS].proxies.is_proxy,
     )
-
-
-def _unparsed(error: GatewayError, dialect: Dialect, cors: CorsPolicy) -> web.Response:
-    """The response to what never became a request; no middleware completes it."""
-    response = error_response(error, dialect, "")
-    response.headers.update({"Server": SERVER, **cors.always})
-    return response
 
 
 def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -1,6 +1,7 @@
 """Digests: what bytes are, and what a client claimed they would be.
 
-Knows RFC 9530 (digest fields) and RFC 8941 byte sequences; does not know where bytes come from.
+Knows RFC 9530 (digest fields) and RFC 8941 byte sequences, and what was before them: ``Digest``
+(RFC 3230) and ``Content-MD5`` (RFC 1864). Does not know where bytes come from.
 
 Rule: a claim that cannot be understood is refused, one in an algorithm that we do
 not know is ignored (RFC 9530, section 2), and one that is wrong is never accepted.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ SHA256: Final = "sha256"
 MD5: Final = "md5"
 _FIELD_ALGORITHMS: Final = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 _FIELD_CHARACTERS: Final = 4096
-_FIELDS: Final = frozenset({"content-digest", "repr-digest"})
+_OLD_ALGORITHMS: Final = {**_FIELD_ALGORITHMS, "md5": (MD5, 16)}
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -92,9 +93,29 @@ def claims_of(headers: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
     return tuple(
         claim
         for name, value in headers
-        if name.lower() in _FIELDS
-        for claim in parse_digest_field(value)
+        if (parse := _FIELDS.get(name.lower())) is not None
+        for claim in parse(value)
     )
+
+
+def parse_old_digest(value: str) -> tuple[Claim, ...]:
+    """The claims of one ``Digest`` field: ``SHA-256=<base64>, MD5=<base64>``.
+
+    Raises ``Malformed`` if a value in an algorithm that we know is not its base64.
+    """
+    if len(value) > _FIELD_CHARACTERS:
+        raise Malformed("malformed digest field")
+    claims = list[Claim]()
+    for member in value.split(","):
+        name, _, text = member.strip(" \t").partition("=")
+        if (known := _OLD_ALGORITHMS.get(name.lower())) is not None:
+            claims.append(_old_claim(*known, text))
+    return tuple(claims)
+
+
+def parse_content_md5(value: str) -> tuple[Claim, ...]:
+    """The claim of a ``Content-MD5``. Raises ``Malformed`` if it is not base64 of 16 bytes."""
+    return (_old_claim(MD5, 16, value.strip(" \t")),)
 
 
 def parse_sha256_text(value: str) -> Claim:
@@ -110,6 +131,24 @@ def check_claims(claims: tuple[Claim, ...], computed: Mapping[str, bytes]) -> No
     for claim in claims:
         if computed[claim.algorithm] != claim.value:
             raise DigestMismatch()
+
+
+def _old_claim(algorithm: str, length: int, text: str) -> Claim:
+    try:
+        value = base64.b64decode(text, validate=True)
+    except ValueError as exc:
+        raise Malformed("malformed digest field") from exc
+    if len(value) != length:
+        raise Malformed("malformed digest field")
+    return Claim(algorithm, value)
+
+
+_FIELDS: Final[Mapping[str, Callable[[str], tuple[Claim, ...]]]] = {
+    "content-digest": parse_digest_field,
+    "repr-digest": parse_digest_field,
+    "digest": parse_old_digest,
+    "content-md5": parse_content_md5,
+}
 
 
 def _claim(key: str, member: object) -> Claim:

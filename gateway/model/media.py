@@ -94,6 +94,16 @@ def check_content_type(value: str) -> str:
     return value
 
 
+def stored_content_type(declared: str) -> str:
+    """What bytes are stored as whose sender says ``declared`` of them: octets, if that is none.
+
+    Programs say ``binary``, ``image`` or ``text/plain; charset=`` of what they send, and to refuse
+    the bytes for that would help nobody.
+    """
+    plausible = len(declared) <= _MAX_BYTES and _CONTENT_TYPE.fullmatch(declared)
+    return declared if plausible else DEFAULT_CONTENT_TYPE
+
+
 def guess_content_type(name: str) -> str:
     """The media type that a file name's last extension stands for, else octets."""
     _, dot, extension = name.rpartition(".")

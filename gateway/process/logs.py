@@ -4,10 +4,11 @@ On a terminal a line is for a person: time, level, event, and what belongs to it
 
 Code logs by the standard library with ``extra={...}``; only here is it known how a line looks.
 
-Rule: a log line can neither be forged nor break anything. Control characters are escaped,
-lone surrogates are replaced, values that JSON does not know are described, and a sink that
-fails is given up silently: no request fails because it could not be logged. Nor does one wait:
-a line for which the reader of the stream has left no room is dropped, and the next one that
+Rule: a log line can neither be forged nor break anything, and strangers cannot fill a disk: a
+value has at most 512 characters, a second at most 20 warnings of one kind. Control characters
+are escaped, lone surrogates are replaced, values that JSON does not know are described, and a sink
+that fails is given up silently: no request fails because it could not be logged. Nor does one
+wait: a line for which the reader of the stream has left no room is dropped, and the next one that
 fits is preceded by how many were.
 
 A pipe or socket that ``poll`` calls writable takes at least ``PIPE_BUF`` bytes at once (pipe(7)),
@@ -31,7 +32,10 @@ import structlog
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
 _UNSAFE: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
-_LONGEST_TEXT: Final = 8192
+_LONGEST_TEXT: Final = 512
+_LONGEST_TRACEBACK: Final = 8192
+_WRITTEN_EACH_SECOND: Final = 20
+_KINDS: Final = 1000
 _DEEPEST: Final = 6
 
 
@@ -84,10 +88,13 @@ class _Sink(logging.Handler):
         self._descriptor = _descriptor_of(stream)
         self._rest = b""
         self._dropped = 0
+        self._flood = _Flood()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, or nothing. Does not wait."""
         if self._stream.closed:  # its number may be another file's by now
+            return
+        if record.levelno >= logging.WARNING and not self._flood.admits(record):
             return
         with suppress(Exception):
             self._write(self.format(record) + "\n")
@@ -113,6 +120,30 @@ class _Sink(logging.Handler):
         return not self._rest
 
 
+class _Flood:
+    """Lines of one kind within a second: the same event of the same logger, whatever its values.
+
+    How many were left out is told by the next one that is written, as ``suppressed``.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[tuple[str, int, str], tuple[int, int]] = {}
+
+    def admits(self, record: logging.LogRecord) -> bool:
+        """Whether this one is to be written."""
+        if len(self._seconds) > _KINDS:
+            self._seconds.clear()
+        kind = record.name, record.levelno, str(record.msg)
+        second, count = self._seconds.get(kind, (0, 0))
+        if second == int(record.created):
+            self._seconds[kind] = second, count + 1
+            return count < _WRITTEN_EACH_SECOND
+        self._seconds[kind] = int(record.created), 1
+        if count > _WRITTEN_EACH_SECOND:
+            record.suppressed = count - _WRITTEN_EACH_SECOND
+        return True
+
+
 def _descriptor_of(stream: TextIO) -> int | None:
     """The stream's descriptor, or ``None`` for one in memory."""
     try:
@@ -136,14 +167,17 @@ def _add_request_id(
 
 
 def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-    return orjson.dumps(_plain(event)).decode().translate(_UNSAFE)
+    written = _plain(event)
+    if "exception" in event and isinstance(written, dict):
+        written["exception"] = _text(event["exception"], _LONGEST_TRACEBACK)
+    return orjson.dumps(written).decode().translate(_UNSAFE)
 
 
 def _for_a_person(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     """Time, level, event and its values in one line; a traceback below it."""
     when = str(event.pop("timestamp", ""))[11:19]
     level, what = str(event.pop("level", "")), _shown(event.pop("event", ""))
-    traceback = str(event.pop("exception", ""))
+    traceback = _text(event.pop("exception", ""), _LONGEST_TRACEBACK)
     event.pop("logger", None)
     values = (f"{name}={_shown(value)}" for name, value in event.items() if value is not None)
     line = " ".join([when, f"{level:<7}", what, *values])
@@ -170,9 +204,12 @@ def _plain(value: object, depth: int = 0) -> object:
     return _text(value)
 
 
-def _text(value: object) -> str:
+def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
+    """Its text, cut to ``longest`` characters; of a traceback the end says what happened."""
     try:
         text = str(value)
     except Exception:  # noqa: BLE001 - whatever an object's __str__ does, the line is written
         text = f"<{type(value).__name__}>"
-    return text[:_LONGEST_TEXT].encode("utf-8", "backslashreplace").decode()
+    if len(text) > longest:
+        text = f"…{text[1 - longest :]}" if longest > _LONGEST_TEXT else f"{text[: longest - 1]}…"
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -2,7 +2,8 @@
 
 Knows which route belongs to which dialect. Does not know what any handler does.
 
-Rule: exactly one response and one log line for each request, however it ends.
+Rule: exactly one response and one log line for each request, however it ends, and in both the same
+id: a trusted proxy's own, else one that is made here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +41,16 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response, translate
-from gateway.web.server.exchange import RequestHead, end_after_upgrade
+from gateway.web.server.exchange import REQUEST_ID, RequestHead, end_after_upgrade
 from gateway.web.server.response import SERVER
+from gateway.web.server.unparsed import MAJOR, RequestLine, VersionUnsupported, WrittenResponse
 from gateway.web.shares import ADMISSION, Admission
 from gateway.web.uploads.body import check_expectation
 
 _log: Final = logging.getLogger("gateway.request")
+
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}")  # devices hold few bytes of headers
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _LONGEST_FIELD: Final = 512
@@ -94,17 +100,15 @@ class RequestMiddleware:
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware: ``handler``'s response, or what became of it in our words."""
         started = time.perf_counter()
-        identifier = self._next_identifier()
         dialect = self._dialect_of(request)
+        request[REQUEST_ID] = identifier = self._identifier_of(request)
         self._log_as(identifier)
         SENDER.set(partial(self._proxies.client_of, request.headers, request.remote))
         status, response = CLIENT_LEFT, None
         try:
-            response = await self._respond(request, handler, dialect, identifier)
+            response = await self._respond(request, handler, dialect)
             status = response.status
             end_after_upgrade(request, response)
-            if not response.prepared:
-                response.headers["Server"] = SERVER
             return response
         finally:
             if ADMISSION in request:
@@ -113,6 +117,26 @@ class RequestMiddleware:
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
                 self._log(dialect.name, request, response, status, seconds)
+
+    async def complete(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Complete a response that is about to be sent: aiohttp's ``on_response_prepare``."""
+        response.headers["Server"] = SERVER
+        if (identifier := request.get(REQUEST_ID)) is not None:
+            response.headers[REQUEST_ID_HEADER] = identifier
+
+    def refuse_unparsed(
+        self, error: GatewayError, line: RequestLine | None, peer: str | None
+    ) -> web.Response:
+        """The response to what never became a request, worded by the dialect of its path."""
+        dialect = self._dialects[0] if line is None else self._owner_of(line.path)
+        response, identifier = error_response(error, dialect), self.next_identifier()
+        response.headers.update({**self._cors.always, REQUEST_ID_HEADER: identifier})
+        method = "" if line is None else line.method
+        metrics.observe(dialect.name, method, response.status, 0.0)
+        if self._log_requests:
+            self._log_as(identifier)
+            _log_unparsed(dialect.name, line, response, peer, str(error))
+        return response
 
     @property
     def is_full(self) -> bool:
@@ -128,12 +152,13 @@ class RequestMiddleware:
         peer: str | None,
         principal: Principal,
         count: int,
+        identifier: str,
     ) -> None:
         """A request was answered that did not come through here, with ``count`` bytes."""
         seconds = time.perf_counter() - started
         metrics.observe(dialect, message.method, status, seconds)
         if self._log_requests:
-            self._log_as(self._next_identifier())
+            self._log_as(identifier)
             client = self._proxies.client_of(message.headers, peer)
             who = Peer(peer, client, seen.name_of(principal))
             _log_request(dialect, message, message.url.raw_path, status, seconds, who, count)
@@ -155,13 +180,21 @@ class RequestMiddleware:
             )
             _log_request(dialect, request, path, status, seconds, who, count)
 
-    def _next_identifier(self) -> str:
+    def next_identifier(self) -> str:
+        """A new name for a request, which no other of this process has."""
         return f"{self._run_id}{next(self._counter):x}"
 
+    def _identifier_of(self, request: web.Request) -> str:
+        given = request.headers.get(REQUEST_ID_HEADER)
+        if given is None or not self._proxies.trusts(request):
+            return self.next_identifier()
+        return given if _IDENTIFIER.fullmatch(given) else self.next_identifier()
+
     async def _respond(
-        self, request: web.Request, handler: Handler, dialect: Dialect, identifier: str
+        self, request: web.Request, handler: Handler, dialect: Dialect
     ) -> web.StreamResponse:
         try:
+            check_version(request)
             check_expectation(request)
             await self._take_place(request)
             preflight = self._cors.preflight(request)
@@ -177,7 +210,7 @@ class RequestMiddleware:
         except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
             error = Failure()
             error.__cause__ = exc
-        return self._refuse(request, error, dialect, identifier)
+        return self._refuse(request, error, dialect)
 
     async def _take_place(self, request: web.Request) -> None:
         """Wait for the request's turn, and count it. Raises ``TooMany`` beyond the limit.
@@ -192,17 +225,25 @@ class RequestMiddleware:
             request[ADMISSION] = admission
 
     def _refuse(
-        self, request: web.Request, error: GatewayError, dialect: Dialect, identifier: str
+        self, request: web.Request, error: GatewayError, dialect: Dialect
     ) -> web.StreamResponse:
         if isinstance(error, Failure):
             _log_failure(error)
         if isinstance(error, BlobMissing | StorageFailed) and request.method in _READING:
             metrics.damage_met()
         asked_by_edge = edge.is_asked(request)
-        response = edge.refusal() if asked_by_edge else error_response(error, dialect, identifier)
+        response = edge.refusal() if asked_by_edge else error_response(error, dialect)
+        if isinstance(error, VersionUnsupported):
+            return self._written(request, response)
         if not _body_consumed(request):
             response.force_close()
         return response
+
+    def _written(self, request: web.Request, response: web.Response) -> web.Response:
+        """In a version that we speak; aiohttp would repeat the request's."""
+        named = {REQUEST_ID_HEADER: request[REQUEST_ID]}
+        response.headers.update({**self._cors.always, **named})
+        return WrittenResponse(response, RequestLine(request.method, request.path, None))
 
     def _dialect_of(self, request: web.Request) -> Dialect:
         dialect = self._routes.get(request.match_info.route)
@@ -212,6 +253,12 @@ class RequestMiddleware:
         bare = path.removeprefix(self._prefix)
         owners = [d for d in self._dialects if _is_below(bare, d.owns)]
         return owners[0] if owners else self._dialects[0]
+
+
+def check_version(request: web.Request) -> None:
+    """Raise ``VersionUnsupported`` for what the parser takes and we do not speak: 0.9 and 2.0."""
+    if request.version[0] != MAJOR:
+        raise VersionUnsupported()
 
 
 def _is_below(path: str, places: Sequence[str]) -> bool:
@@ -273,6 +320,23 @@ def _log_request(
                 "principal": who.principal,
                 "range": _short(request.headers.get("Range")),
                 "user_agent": _short(request.headers.get("User-Agent")),
+            },
+        )
+
+
+def _log_unparsed(
+    dialect: str, line: RequestLine | None, response: web.Response, peer: str | None, why: str
+) -> None:
+    with contextlib.suppress(Exception):  # a failing log sink fails no request
+        _log.info(
+            "request",
+            extra={
+                "dialect": dialect,
+                "method": None if line is None else line.method,
+                "path": None if line is None else line.path,
+                "status": response.status,
+                "unparsed": why,
+                "peer": peer,
             },
         )
 

@@ -2,9 +2,8 @@
 
 Knows every error of the model and every exception that aiohttp raises by itself.
 
-Rule: whatever goes wrong, the response is in the dialect's form, says nothing of our
-insides, and a 5xx carries the request id that the log line has. No dialect is shown more of a
-failure than its kind, so none can say more.
+Rule: whatever goes wrong, the response is in the dialect's form and says nothing of our
+insides. No dialect is shown more of a failure than its kind, so none can say more.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from gateway.model import errors
 from gateway.model.errors import GatewayError, Refusal
 from gateway.web import errors as web_errors
 from gateway.web.dialect import Dialect
+from gateway.web.server import unparsed
 
 STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Refusal: 400,
@@ -33,6 +33,10 @@ STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
     web_errors.ExpectationFailed: 417,
+    unparsed.AddressTooLong: 414,
+    unparsed.HeadersTooLarge: 431,
+    unparsed.MethodUnknown: 501,
+    unparsed.VersionUnsupported: 505,
     errors.Failure: 500,
     errors.StorageFull: 507,
     errors.StorageFailed: 500,
@@ -54,7 +58,7 @@ def status_of(error: GatewayError, overrides: Mapping[type[GatewayError], int]) 
     return 500
 
 
-def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> web.Response:
+def error_response(error: GatewayError, dialect: Dialect) -> web.Response:
     """The error as the dialect's response."""
     status = status_of(error, dialect.statuses)
     rendered = dialect.render_error(disclosed(error))
@@ -64,8 +68,6 @@ def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> we
         headers={"Content-Type": rendered.content_type, **_UNKEPT, **rendered.headers},
     )
     _add_standard_headers(response, error, dialect)
-    if status >= 500:
-        response.headers["X-Request-Id"] = request_id
     return response
 
 

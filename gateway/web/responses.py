@@ -51,7 +51,8 @@ async def stream_json(
         except Exception as exc:
             if not response.prepared:
                 raise
-            _log.warning("a list broke off", exc_info=True)
+            if not isinstance(exc, ConnectionError):  # who leaves is no fault
+                _log.warning("a list broke off", exc_info=True)
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError from exc

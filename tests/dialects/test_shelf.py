@@ -146,7 +146,7 @@ async def test_it_is_served_like_the_dialects_that_are_shipped(
         pytest.param("shelf: 401 missing or invalid credentials provided\n", "a", {"token": "x", "mark": "1"}, 9, id="a dead token"),
         pytest.param("shelf: 400 missing part: mark\n", "a", {}, 9, id="no mark"),
         pytest.param("shelf: 400 a mark is a number\n", "a", {"mark": "heavy"}, 9, id="no number"),
-        pytest.param("shelf: 413 a part of the form is too large\n", "a", {"mark": "1"}, LARGEST + 1, id="beyond its setting"),
+        pytest.param("shelf: 413 the file is larger than 300 bytes\n", "a", {"mark": "1"}, LARGEST + 1, id="beyond its setting"),
         pytest.param("shelf: 422 entity already exists\n", "taken", {"mark": "1"}, 9, id="its own status"),
     ],
 )  # fmt: skip

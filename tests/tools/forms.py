@@ -34,7 +34,10 @@ CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 NAMED = 'Content-Disposition: form-data; name="{}"'
 FILE = 'Content-Disposition: form-data; name="file"; filename="f"'
 BROKEN = "Malformed: malformed multipart form"
-LARGE = "TooLarge: a part of the form is too large"
+LINES = "Malformed: malformed multipart form: its lines end with CR LF, both"
+MANY_HEADERS = "TooLarge: a part has more than 4 headers"
+LONG_HEADER = "TooLarge: a header of a part is larger than 128 bytes"
+MANY_PARTS = "TooLarge: the form has more than 4 parts"
 OUTSIDE = "Malformed: too many bytes outside the parts of the form"
 Headers = tuple[tuple[str, str], ...]
 
@@ -110,16 +113,16 @@ EXAMPLES = (
     Example("no delimiter", b"Content-Disposition: form-data\r\n\r\n--b-", BROKEN),
     Example("a delimiter that goes on", form(A, part(FILE, b"f\r\n--b-0x"), Z), BROKEN),
     Example("padding, then hyphens", form(part(FILE, b"firmware"), end=b" --\r\n"), BROKEN),
-    Example("a line feed in a header", form(part("X: y\n" + FILE, b"f"), Z), BROKEN),
-    Example("a carriage return in a header", form(part("X: y\r" + FILE, b"f"), Z), BROKEN),
+    Example("a line feed in a header", form(part("X: y\n" + FILE, b"f"), Z), LINES),
+    Example("a carriage return in a header", form(part("X: y\r" + FILE, b"f"), Z), LINES),
     Example("a header without a name", form(part(": x\r\n" + FILE, b"f"), Z), BROKEN),
     Example("a space before the colon", form(part("X : x\r\n" + FILE, b"f"), Z), BROKEN),
     Example("a header that is not UTF-8", form(DELIMITER + b"\r\nX: \xff\r\n\r\nf"), BROKEN),
     Example("a fold that begins", form(part(" x\r\n" + FILE, b"f")), BROKEN),
-    Example("five headers", form(part("A: b\r\n" * 4 + FILE, b"f")), LARGE),
+    Example("five headers", form(part("A: b\r\n" * 4 + FILE, b"f")), MANY_HEADERS),
     Example("a header as long as allowed", form(part("X: " + "y" * 125 + "\r\n" + FILE, b"f"))),
-    Example("a header that is too long", form(part("X: " + "y" * 126 + "\r\n" + FILE, b"f")), LARGE),
-    Example("five parts", form(*(part("A: b", b"") for _ in range(5))), LARGE),
+    Example("a header that is too long", form(part("X: " + "y" * 126 + "\r\n" + FILE, b"f")), LONG_HEADER),
+    Example("five parts", form(*(part("A: b", b"") for _ in range(5))), MANY_PARTS),
     Example("a preamble as long as allowed", form(part(FILE, b"f"), preamble=b"x" * 62)),
     Example("a preamble that is too long", form(part(FILE, b"f"), preamble=b"x" * 65), OUTSIDE),
     Example("an epilogue that is too long", form(part(FILE, b"f"), end=b"--" + b"x" * 65), OUTSIDE),

@@ -17,7 +17,6 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from gateway.model.errors import GatewayError
 from gateway.web.server.bypass import LEAST_BYTES
 from gateway.web.server.connection import Connection
 from gateway.web.server.options import Options
@@ -28,7 +27,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def word(_: GatewayError) -> web.StreamResponse:
+def word(*_: object) -> web.Response:
     return web.Response(status=400)
 
 

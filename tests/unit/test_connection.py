@@ -7,7 +7,6 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from gateway.model.errors import GatewayError
 from gateway.web.server.connection import Connection
 from gateway.web.server.options import Options
 
@@ -39,7 +38,7 @@ class Wire(asyncio.Transport):
         """Nothing comes by itself."""
 
 
-def word(_: GatewayError) -> web.StreamResponse:
+def word(*_: object) -> web.Response:
     return web.Response(status=400)
 
 

@@ -13,7 +13,6 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from gateway.model.errors import GatewayError
 from gateway.web.server.bypass import LEAST_BYTES
 from gateway.web.server.connection import Connection
 from gateway.web.server.exchange import received_ahead
@@ -111,7 +110,7 @@ async def _connection(
             await runner.cleanup()
 
 
-def refuse(_: GatewayError) -> web.StreamResponse:
+def refuse(*_: object) -> web.Response:
     return web.Response(status=400)
 
 

@@ -46,7 +46,7 @@ async def served(*, plain: bool = False) -> AsyncIterator[tuple[str, list[type]]
     with socket.socket() as sock:
         sock.bind((HOST, 0))
         port = sock.getsockname()[1]
-        options = Options(lambda _: web.Response(status=400), keepalive_seconds=5)
+        options = Options(lambda *_: web.Response(status=400), keepalive_seconds=5)
         server = await listen(app, sock, options, shutdown_seconds=1, plain=plain)
         try:
             yield f"http://{HOST}:{port}/", kinds

@@ -37,7 +37,7 @@ async def told_of(kind: Kind, pipelined: int, *, more: bytes = b"") -> list[bool
         return web.Response(body=bytes(10))
 
     server, loop = web.Server(handler), asyncio.get_running_loop()
-    options = Options(lambda _: web.Response(status=400), keepalive_seconds=60)
+    options = Options(lambda *_: web.Response(status=400), keepalive_seconds=60)
     client, accepted = socket.socketpair()
     with client:
         client.setblocking(False)

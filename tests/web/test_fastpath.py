@@ -79,7 +79,7 @@ async def ask(connection: RawConnection, pair: Pair, wanted: str) -> Answer:
 
 def shown(head: Head) -> tuple[object, ...]:
     """Everything that is the same from one second to the next."""
-    fields = [(name, value) for name, value in head.headers if name != "Date"]
+    fields = [(name, value) for name, value in head.headers if name not in {"Date", "X-Request-Id"}]
     return head.version, head.status, head.reason, fields
 
 

@@ -57,6 +57,7 @@ from gateway.web.uploads.form import Form, FormLimits, open_form
 DIALECT: Final = "gravwell"
 _META_FIELD: Final = "meta"
 _META_BYTES: Final = 64 * 1024
+_SETTING: Final = "GATEWAY_GRAVWELL_MAX_FILE_BYTES"
 _RECORD: Final = Bounds(2 * _META_BYTES, 60.0)
 """Of a record as it was shown: its description, and what we say of it."""
 
@@ -253,7 +254,7 @@ def _described(form: Form) -> Meta:
 
 
 def _limits(request: web.Request) -> FormLimits:
-    return FormLimits(request.app[MAX_FILE_BYTES], field_bytes=_META_BYTES)
+    return FormLimits(request.app[MAX_FILE_BYTES], field_bytes=_META_BYTES, setting=_SETTING)
 
 
 def _files(request: web.Request) -> Filestore:

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from gateway.model import errors
-from gateway.model.errors import Failure, GatewayError, RangeMalformed
+from gateway.model.errors import Failure, GatewayError, RangeMalformed, Refusal
 from gateway.web.dialect import RenderedError
 from gateway.web.errors import MissingField
 from gateway.web.rendering import status_of
@@ -31,7 +31,8 @@ _CODES: Final = {401: "unauthorized", 403: "access_denied", 404: "not_found"}
 def render_error(error: GatewayError) -> RenderedError:
     """The error as the table has it."""
     status = status_of(error, STATUSES)
-    code = "fatal_internal_error" if status >= 500 else _CODES.get(status, "bad_request")
+    ours = status >= 500 and not isinstance(error, Refusal)
+    code = "fatal_internal_error" if ours else _CODES.get(status, "bad_request")
     return RenderedError(orjson.dumps({"code": code, "message": _message(error)}))
 
 

@@ -22,11 +22,15 @@ TYPES: Final[Mapping[int, str]] = {
     409: "Conflict",
     412: "PreconditionFailed",
     413: "PayloadTooLarge",
+    414: "Validation",
     415: "UnsupportedMediaType",
     416: "RangeNotSatisfiable",
     417: "ExpectationFailed",
     429: "TooManyRequests",
+    431: "Validation",
+    501: "NotImplemented",
     503: "ServiceUnavailable",
+    505: "Validation",
     507: "InsufficientStorage",
 }
 

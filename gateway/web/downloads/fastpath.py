@@ -29,7 +29,7 @@ from gateway.web.downloads.decide import PARTIAL
 from gateway.web.downloads.deliver.response import partial_lines
 from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
-from gateway.web.server.exchange import RequestHead, Sent
+from gateway.web.server.exchange import RequestHead, Sent, request_id_line
 from gateway.web.server.response import rendered_head
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ class _RangeResponse:
     resolved: ResolvedRead
     file: Descriptor
     span: ByteRange
+    identifier: str
 
     @property
     def head(self) -> bytes:
         """The response's head."""
         span, version = self.span, self.resolved.version
         lines = partial_lines(span, version.blob.size, version.lines)
-        return rendered_head(PARTIAL, span.length, lines)
+        return rendered_head(PARTIAL, span.length, lines + request_id_line(self.identifier))
 
 
 class FastPath:
@@ -104,7 +105,8 @@ class FastPath:
             span = None if file is None else self._span(wanted, resolved)
             if file is None or span is None:
                 return None
-            response = _RangeResponse(message, peer, started, resolved, file, span)
+            identifier = self._middleware.next_identifier()
+            response = _RangeResponse(message, peer, started, resolved, file, span, identifier)
             if span.length > ONE_WRITE_BYTES:
                 return self._send_file(response, transport)
             return self._send_bytes(response, transport)
@@ -190,6 +192,7 @@ class FastPath:
             response.peer,
             response.resolved.access.principal,
             response.span.length if status == PARTIAL else 0,
+            response.identifier,
         )
 
 

@@ -27,8 +27,10 @@ class Connection(RespondingConnection):
         super().data_received(data)
         self._waiter = idle
         if self._messages:
-            self._correct_newest()
+            self._correct_newest(data)
             self._take_next()
+        else:
+            self._keep_beginning(data)
         if self._unfinished_body is not None:
             self._end_if_reset()
             if self._options.past_parser:

@@ -17,7 +17,7 @@ What we correct:
    body would never end. So the socket is asked, while a body is unfinished.
 4. A connection that ends fails the body even if its handler has not begun.
 5. A request under way has its time once when the server stops, not twice.
-6. What never reaches a handler is refused in our words.
+6. What never reaches a handler is refused in our words, for which its beginning is kept.
 
 Knows aiohttp's ``RequestHandler`` from the inside (``inside`` lists what). Does not know what is
 served.
@@ -34,17 +34,19 @@ from aiohttp.web import Server
 from gateway.web.server.bodies import length_of_body
 from gateway.web.server.options import Options
 from gateway.web.server.plain import DocumentedConnection
+from gateway.web.server.unparsed import LOOKED_AT_BYTES
 
 
 class CorrectedConnection(DocumentedConnection):
     """The corrections; ``newest`` is the last request whose head has come."""
 
-    __slots__ = ("_newest_body", "_newest_length")
+    __slots__ = ("_beginning", "_newest_body", "_newest_length")
 
     def __init__(self, server: Server, options: Options) -> None:
         super().__init__(server, options)
         self._newest_body: StreamReader | None = None
         self._newest_length: int | None = None
+        self._beginning = b""  # of a head that has not come whole
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """As aiohttp does, but a request under way has ``timeout`` seconds once, not twice.
@@ -70,14 +72,23 @@ class CorrectedConnection(DocumentedConnection):
         if self._unfinished_body is not None:
             self._unfinished_body.set_exception(exc or ConnectionResetError("the client left"))
 
-    def _correct_newest(self) -> None:
+    def _keep_beginning(self, data: bytes) -> None:
+        """More of a head came, but not its end."""
+        if self._unfinished_body is None:
+            self._beginning += data[: LOOKED_AT_BYTES - len(self._beginning)]
+
+    def _correct_newest(self, data: bytes) -> None:
+        """``data`` is what has just come."""
         newest, body = self._messages[-1]
+        before, self._beginning = self._beginning, b""
         if isinstance(newest, RawRequestMessage):
             self._newest_body, self._newest_length = body, length_of_body(newest)
             if newest.upgrade:
                 self._messages[-1] = (newest._replace(should_close=True), body)
         elif self._unfinished_body is not None:
             self._unfinished_body.set_exception(newest.exc)
+        elif data:  # without, it is what the parser held back
+            self._unparsed = before + data[: LOOKED_AT_BYTES - len(before)]
 
     @property
     def _unfinished_body(self) -> StreamReader | None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
     from yarl import URL
 
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+"""What a request is called in the log and in its response."""
+
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HTTP_1_1: Final = (1, 1)
 
@@ -158,6 +161,11 @@ def read_ahead(request: web.Request, count: int) -> None:
 def fail_body(request: web.Request, error: Exception) -> None:
     """Have whoever reads the body get ``error``."""
     request.content.set_exception(error)
+
+
+def request_id_line(identifier: str) -> bytes:
+    """The header that names the request in its response; the id is free of line breaks already."""
+    return b"X-Request-Id: %b\r\n" % identifier.encode("ascii")
 
 
 def header_lines(headers: Mapping[str, str]) -> bytes:

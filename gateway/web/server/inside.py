@@ -120,7 +120,7 @@ async def _unasked(_: web.BaseRequest) -> web.StreamResponse:
 
 
 def _connection() -> web.RequestHandler:
-    options = Options(lambda _: web.Response(), _TRIED_SECONDS)
+    options = Options(lambda *_: web.Response(), _TRIED_SECONDS)
     loop = asyncio.get_running_loop()
     return web.RequestHandler(web.Server(_unasked), loop=loop, **handler_options(options))
 

@@ -10,11 +10,13 @@ from aiohttp import web
 
 from gateway.model.errors import GatewayError
 from gateway.web.server.exchange import SendAtOnce
+from gateway.web.server.unparsed import RequestLine
 
 LINGERING_SECONDS: Final = 2.0
 READ_BUFFER_BYTES: Final = 64 * 1024
 
-RenderError = Callable[[GatewayError], web.StreamResponse]
+RenderError = Callable[[GatewayError, RequestLine | None, str | None], web.Response]
+"""Words an error, for whoever sent that line, if there was one, from that address."""
 
 
 def _unobserved(_peer: str, _by: int) -> None:

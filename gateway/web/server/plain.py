@@ -16,24 +16,28 @@ import inspect
 import socket
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.model.errors import Failure, Malformed
+from gateway.model.errors import Failure, GatewayError
 from gateway.web.server.options import LINGERING_SECONDS, READ_BUFFER_BYTES, Options
 from gateway.web.server.receipts import TellingConnection
+from gateway.web.server.unparsed import LOOKED_AT_BYTES, WrittenResponse, line_of, refusal_of
 
 _SERVER_FAULT: Final = 500
+_CLIENTS_DOING: Final = (OSError, HttpProcessingError, ClientError, GatewayError)
 
 
 class DocumentedConnection(TellingConnection):
     """What both kinds have. What never reaches a handler is refused in our words."""
 
-    __slots__ = ("_address", "_options")
+    __slots__ = ("_address", "_options", "_unparsed")
 
     def __init__(self, server: web.Server, options: Options) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **handler_options(options))
         self._options = options
         self._address = ""
+        self._unparsed = b""  # with what the request begins that could not be parsed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As aiohttp does, and it is counted."""
@@ -59,14 +63,29 @@ class DocumentedConnection(TellingConnection):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The response to a request that could not be parsed; the connection ends with it."""
-        del exc, message
+        """The response to a request that could not be parsed; the connection ends with it.
+
+        Raises ``ConnectionError`` if there is nobody, or no way, to respond to any more.
+        """
+        del message
+        if isinstance(exc, ConnectionError):
+            raise exc
         if getattr(request.writer, "output_size", 1) > 0:
             raise ConnectionError("failed after the response had begun")
-        failed = status >= _SERVER_FAULT
-        response = self._options.render_error(Failure() if failed else Malformed())
-        response.force_close()
-        return response
+        line, failed = line_of(self._unparsed), status >= _SERVER_FAULT
+        if failed:
+            self.log_exception("a request failed outside of its handler", exc_info=exc)
+        error = Failure() if failed else refusal_of(exc, line)
+        return WrittenResponse(self._options.render_error(error, line, request.remote), line)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """As aiohttp does, unless it was the client's doing, of which no line is made.
+
+        The rest of a body that was refused is read for a moment, and thrown away: what becomes of
+        that is nobody's fault here.
+        """
+        if not isinstance(kw.get("exc_info"), _CLIENTS_DOING):
+            super().log_exception(*args, **kw)
 
     def _end_if_reset(self) -> None:
         """End the connection if its socket has an error that nobody has been told of.
@@ -87,6 +106,7 @@ class PlainConnection(DocumentedConnection):
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp does. Whether a body goes on is not ours to see: it is asked always."""
+        self._unparsed = data[:LOOKED_AT_BYTES]
         super().data_received(data)
         self._end_if_reset()
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.web.server.exchange import OwnConnection
+from gateway.web.server.exchange import REQUEST_ID, OwnConnection, request_id_line
 
 if TYPE_CHECKING:
     from aiofastnet import Transport
@@ -45,7 +45,7 @@ class RawResponse(web.StreamResponse):
     """A response of exactly ``length`` bytes.
 
     ``lines`` are its header lines as they are sent, each with its line end, but for
-    Content-Length, Date, Server and Connection.
+    Content-Length, Date, Server, Connection and X-Request-Id.
     """
 
     def __init__(self, status: int, length: int, lines: bytes) -> None:
@@ -90,6 +90,8 @@ class RawResponse(web.StreamResponse):
         lines, keep_alive = self._lines, request.keep_alive
         if keep_alive != first:
             lines = (_KEEP_ALIVE if keep_alive else _CLOSE) + lines
+        if (identifier := request.get(REQUEST_ID)) is not None:
+            lines += request_id_line(identifier)
         return rendered_head(self.status, self._length, lines, minor=int(first))
 
 

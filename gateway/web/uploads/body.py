@@ -25,7 +25,7 @@ from gateway.web import metrics
 from gateway.web.authentication import guard_credential
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
 from gateway.web.server.exchange import fail_body, invite_body, received_ahead
-from gateway.web.uploads.context import UPLOADS, Limits
+from gateway.web.uploads.context import UPLOADS, Limits, too_large
 
 
 async def expect_later(_: web.Request) -> None:
@@ -44,18 +44,26 @@ def check_expectation(request: web.Request) -> None:
 class Body:
     """One request's body, read as it comes, at most ``limit_bytes`` of it.
 
-    Making it reads nothing, but raises ``TooLarge`` if the body says that it is, and
-    ``UnsupportedMedia`` if it is coded.
+    ``sentence`` is what is said of one that has more, unless it is just that. Making it reads
+    nothing, but raises ``TooLarge`` if the body says that it is, and ``UnsupportedMedia`` if it
+    is coded.
     """
 
-    def __init__(self, request: web.Request, limits: Limits, *, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        limits: Limits,
+        *,
+        limit_bytes: int,
+        sentence: str | None = None,
+    ) -> None:
         self.declared = request.content_length  # ``None`` if it is chunked
-        if self.declared is not None and self.declared > limit_bytes:
-            raise TooLarge()
+        self._limit_bytes = limit_bytes
+        self._sentence = sentence
+        self._check_size(self.declared or 0)
         _check_coding(request)
         self._request = request
         self._limits = limits
-        self._limit_bytes = limit_bytes
         self._received = 0
         self._deadline = 0.0
         self._is_invited = False
@@ -83,9 +91,12 @@ class Body:
         chunk = await _next_chunk(self._request, self.declared, self._received)
         self._received += len(chunk)
         self._rate.received += len(chunk)
-        if self._received > self._limit_bytes:
-            raise TooLarge()
+        self._check_size(self._received)
         return chunk
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limit_bytes:
+            raise TooLarge(self._sentence or too_large("the body", self._limit_bytes))
 
 
 async def read_all(request: web.Request, limits: Limits, *, limit_bytes: int) -> bytes:

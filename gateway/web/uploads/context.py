@@ -16,6 +16,13 @@ from gateway.model.file import Scope
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.web.uploads.underway import UploadsUnderWay
 
+FILE_SETTING: Final = "GATEWAY_MAX_FILE_BYTES"
+
+
+def too_large(what: str, most: int, setting: str | None = None) -> str:
+    """The sentence for what is more than ``most`` bytes, and which ``setting`` says so."""
+    return f"{what} is larger than {most} bytes" + (f" ({setting})" if setting else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

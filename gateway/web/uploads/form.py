@@ -42,11 +42,11 @@ from gateway.model.digest import claims_of, parse_sha256_text
 from gateway.model.disposition import parse_disposition
 from gateway.model.errors import Malformed, TooLarge
 from gateway.model.file import Scope
-from gateway.model.media import check_content_type, guess_content_type
+from gateway.model.media import guess_content_type, stored_content_type
 from gateway.web import metrics
 from gateway.web.errors import MissingField, UnsupportedMedia
 from gateway.web.uploads.body import Body
-from gateway.web.uploads.context import UPLOADS, Upload, Uploads
+from gateway.web.uploads.context import FILE_SETTING, UPLOADS, Upload, Uploads, too_large
 from gateway.web.uploads.multipart import (
     Event,
     FramingLimits,
@@ -77,7 +77,8 @@ class FormLimits:
     """How much a route's form may hold; what is more is ``TooLarge``. Sizes in bytes.
 
     ``fields_bytes`` are those of all names and values together, ``field_bytes`` those of one
-    value. ``parts`` counts the file, ``outside_bytes`` what is in no part.
+    value. ``parts`` counts the file, ``outside_bytes`` what is in no part. ``setting`` is the
+    one that says ``file_bytes``.
     """
 
     file_bytes: int
@@ -87,6 +88,12 @@ class FormLimits:
     part_headers: int = 16
     part_header_bytes: int = 8 * 1024
     outside_bytes: int = 8 * 1024
+    setting: str | None = FILE_SETTING
+
+    @property
+    def sentence(self) -> str:
+        """What is said of a file that is too large."""
+        return too_large("the file", self.file_bytes, self.setting)
 
     @property
     def body_bytes(self) -> int:
@@ -150,7 +157,7 @@ class FilePart:
         declared = self.one("content-type")
         if declared in ("", _ANY_BYTES):
             return guess_content_type(self.filename)
-        return check_content_type(declared)
+        return stored_content_type(declared)
 
     @property
     def length(self) -> int | None:
@@ -182,7 +189,9 @@ class Form:
         self.reserves_late = False
         self.file_is_last = False
         self._parser = MultipartParser(_boundary(request), limits.framing)
-        self._body = Body(request, uploads.limits, limit_bytes=limits.body_bytes)
+        self._body = Body(
+            request, uploads.limits, limit_bytes=limits.body_bytes, sentence=limits.sentence
+        )
         self._claims = Claims(*claims_of(request.headers.items()))
         self._request = request
         self._uploads = uploads
@@ -253,10 +262,7 @@ class Form:
 
     async def _read_field(self, part: FilePart) -> None:
         left = self._limits.fields_bytes - self._fields_bytes - len(part.name.encode())
-        text, counter = (
-            bytearray(),
-            _Counter(part, min(left, self._limits.field_bytes), _LARGE_FIELD),
-        )
+        text, counter = bytearray(), self._field_counter(part, left)
         async for piece in self._content(counter):
             text += piece
         if part.name in self._fields:
@@ -271,11 +277,22 @@ class Form:
         if part.name == SHA256_FIELD and text.strip():  # empty: a page that shows it, unfilled
             self._claims.add(parse_sha256_text(self._fields[part.name]))
 
+    def _field_counter(self, part: FilePart, left: int) -> _Counter:
+        most, of_all = self._limits.field_bytes, self._limits.fields_bytes
+        if left < most:
+            return _Counter(part, left, f"the form's fields are larger than {of_all} bytes")
+        return _Counter(part, most, too_large("a form field", most))
+
+    def _file_counter(self, part: FilePart, limit_bytes: int | None) -> _Counter:
+        most = self._limits.file_bytes
+        if limit_bytes is None or limit_bytes >= most:
+            return _Counter(part, most, self._limits.sentence)
+        return _Counter(part, limit_bytes, too_large("the file", limit_bytes))
+
     async def _read_file(
         self, part: FilePart, scope: Scope, limit_bytes: int | None, tap: Tap | None
     ) -> Upload:
-        limit = self._limits.file_bytes
-        counter = _Counter(part, limit if limit_bytes is None else min(limit, limit_bytes), _LARGE)
+        counter = self._file_counter(part, limit_bytes)
         content_type, head = part.content_type, _Head(tap)
         writer = await self._stack.enter_async_context(
             self._uploads.stage(scope, self._claims, self._body.declared)
@@ -311,10 +328,6 @@ class Form:
             self._claims.absorb(chunk)
             self._parser.receive(chunk)
         return event
-
-
-_LARGE: Final = "a part of the form is too large"
-_LARGE_FIELD: Final = "a form field is too large"
 
 
 class _Counter:

@@ -32,6 +32,7 @@ from gateway.model.errors import Malformed, TooLarge
 _CRLF: Final = b"\r\n"
 _PADDING: Final = re.compile(rb"[ \t]*+")
 _LINE_BREAK: Final = re.compile(rb"[\r\n]")
+_LINE_ENDS: Final = (b"\r", b"\n")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -160,7 +161,7 @@ class MultipartParser:
             raise _too_much_outside()
         line_break = self._data[padding.end() : padding.end() + 2]
         if last != b"-" and not _CRLF.startswith(line_break):
-            raise _broken()
+            raise _broken_line() if line_break[:1] in _LINE_ENDS else _broken()
         if line_break != _CRLF:
             return None
         self._at, self._step = padding.end() + 2, self._in_headers
@@ -171,7 +172,7 @@ class MultipartParser:
         self._headers.clear()
         self._parts += 1
         if self._parts > self._limits.parts:
-            raise _too_large()
+            raise TooLarge(f"the form has more than {self._limits.parts} parts")
 
     def _in_headers(self) -> Step:
         """One header line, or the empty one behind them."""
@@ -191,18 +192,18 @@ class MultipartParser:
         found = _LINE_BREAK.search(self._data, self._at, most + 1)
         if found is None:
             if len(self._data) > most:
-                raise _too_large()
+                raise self._long_header()
             return None
         line_break = self._data[found.start() : found.start() + 2]
         if not _CRLF.startswith(line_break):
-            raise _broken()
+            raise _broken_line()
         return found.start() if line_break == _CRLF else None
 
     def _take_header(self, line: bytes) -> None:
         if line[:1] in {b" ", b"\t"}:
             line = self._unfolded(line)
         if len(self._headers) >= self._limits.part_headers:
-            raise _too_large()
+            raise TooLarge(f"a part has more than {self._limits.part_headers} headers")
         try:
             name, colon, value = line.decode().partition(":")
         except UnicodeDecodeError as exc:
@@ -218,8 +219,12 @@ class MultipartParser:
         name, value = self._headers.pop()
         whole = f"{name}:{value} ".encode() + line.lstrip(b" \t")
         if len(whole) > self._limits.part_header_bytes:
-            raise _too_large()
+            raise self._long_header()
         return whole
+
+    def _long_header(self) -> TooLarge:
+        most = self._limits.part_header_bytes
+        return TooLarge(f"a header of a part is larger than {most} bytes")
 
     def _in_epilogue(self) -> Step:
         self._count_outside(len(self._data) - self._at)
@@ -236,8 +241,8 @@ def _broken() -> Malformed:
     return Malformed("malformed multipart form")
 
 
-def _too_large() -> TooLarge:
-    return TooLarge("a part of the form is too large")
+def _broken_line() -> Malformed:
+    return Malformed("malformed multipart form: its lines end with CR LF, both")
 
 
 def _too_much_outside() -> Malformed:

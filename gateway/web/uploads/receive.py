@@ -13,11 +13,11 @@ from aiohttp import web
 from gateway.model.claims import Claims
 from gateway.model.digest import claims_of
 from gateway.model.file import Scope
-from gateway.model.media import check_content_type
+from gateway.model.media import stored_content_type
 from gateway.web import metrics
 from gateway.web.errors import MissingField
 from gateway.web.uploads.body import Body
-from gateway.web.uploads.context import UPLOADS, Upload
+from gateway.web.uploads.context import FILE_SETTING, UPLOADS, Upload, too_large
 from gateway.web.uploads.reserving import reserved
 
 
@@ -35,10 +35,12 @@ async def receive_raw(
     declared_type = request.headers.get("Content-Type") or default_type
     if not declared_type:
         raise MissingField("header", "Content-Type")
-    content_type, claims = check_content_type(declared_type), Claims()
+    content_type, claims = stored_content_type(declared_type), Claims()
     claims.add(*claims_of(request.headers.items()))
     with reserved(request, uploads):
-        body = Body(request, uploads.limits, limit_bytes=uploads.limits.file_bytes)
+        most = uploads.limits.file_bytes
+        sentence = too_large("the file", most, FILE_SETTING)
+        body = Body(request, uploads.limits, limit_bytes=most, sentence=sentence)
         async with uploads.stage(scope, claims, body.declared) as writer:
             with body.paced():
                 while chunk := await body.next_chunk():

@@ -121,6 +121,9 @@ async def taken(gateway: InsideGateway) -> AsyncIterator[None]:
     yield
 
 
+TOO_LARGE = "the file is larger than 100000 bytes (GATEWAY_MAX_FILE_BYTES)"
+
+
 @pytest.mark.parametrize(("method", "path", "headers", "status", "code", "message"), TABLE)
 async def test_a_line_of_the_table(
     hasura: Hasura,
@@ -249,14 +252,12 @@ async def test_a_method_that_is_not_there_is_named_with_those_that_are(
 @pytest.mark.parametrize(
     ("headers", "body", "status", "message"),
     [
-        pytest.param(
-            (OCTETS, ("Content-Length", "100001")), b"", 413, "the body is too large", id="declared"
-        ),
+        pytest.param((OCTETS, ("Content-Length", "100001")), b"", 413, TOO_LARGE, id="declared"),
         pytest.param(
             (OCTETS, ("Transfer-Encoding", "chunked")),
             b"186a1\r\n" + bytes(100_001) + b"\r\n0\r\n\r\n",
             413,
-            "the body is too large",
+            TOO_LARGE,
             id="undeclared",
         ),
         pytest.param(
@@ -265,13 +266,6 @@ async def test_a_method_that_is_not_there_is_named_with_those_that_are(
             415,
             "content encodings are not accepted",
             id="compressed",
-        ),
-        pytest.param(
-            (("Content-Type", "no media type"),),
-            b"content",
-            400,
-            "malformed content type",
-            id="type",
         ),
         pytest.param(
             (OCTETS, ("Content-Digest", f"sha-256=:{43 * 'A'}=:")),

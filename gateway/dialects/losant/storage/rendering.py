@@ -10,6 +10,7 @@ from gateway.model import errors
 from gateway.model.errors import GatewayError
 from gateway.web import errors as web_errors
 from gateway.web.dialect import RenderedError
+from gateway.web.server import unparsed
 from gateway.web.signing.refusals import Coded
 
 XML: Final = "application/xml"
@@ -31,6 +32,7 @@ _CODES: Final[Mapping[type[GatewayError], str]] = {
     errors.Conflict: "OperationAborted",
     errors.PreconditionFailed: "PreconditionFailed",
     web_errors.WrongMethod: "MethodNotAllowed",
+    unparsed.MethodUnknown: "NotImplemented",
     errors.Failure: "InternalError",
     errors.StorageFull: "InsufficientStorage",
     errors.CatalogueUnavailable: "ServiceUnavailable",

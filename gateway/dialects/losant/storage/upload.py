@@ -38,7 +38,7 @@ from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action
 from gateway.model.errors import Conflict, Malformed, NotFound, PreconditionFailed, TooLarge
 from gateway.model.file import Draft, FileRecord, Scope
-from gateway.model.media import check_content_type
+from gateway.model.media import stored_content_type
 from gateway.web.addresses import absolute_url
 from gateway.web.authentication import CALLERS
 from gateway.web.context import FILES
@@ -144,7 +144,7 @@ async def _completed(
     draft = Draft(
         record.scope,
         record.name,
-        check_content_type(declared) if declared else awaited.content_type,
+        stored_content_type(declared) if declared else awaited.content_type,
         awaited.attributes(upload.writer.size),
         record.id,
     )
