@@ -34,6 +34,7 @@ REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="")
 _UNSAFE: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _LONGEST_TEXT: Final = 512
 _LONGEST_TRACEBACK: Final = 8192
+_LONGEST_PATH: Final = 1024  # a name of 255 bytes, each of them escaped, is whole
 _WRITTEN_EACH_SECOND: Final = 20
 _KINDS: Final = 1000
 _DEEPEST: Final = 6
@@ -168,8 +169,9 @@ def _add_request_id(
 
 def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     written = _plain(event)
-    if "exception" in event and isinstance(written, dict):
-        written["exception"] = _text(event["exception"], _LONGEST_TRACEBACK)
+    for name, longest in (("exception", _LONGEST_TRACEBACK), ("path", _LONGEST_PATH)):
+        if isinstance(written, dict) and isinstance(event.get(name), str):
+            written[name] = _text(event[name], longest)
     return orjson.dumps(written).decode().translate(_UNSAFE)
 
 
@@ -205,11 +207,12 @@ def _plain(value: object, depth: int = 0) -> object:
 
 
 def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
-    """Its text, cut to ``longest`` characters; of a traceback the end says what happened."""
+    """Its text, cut to ``longest`` characters: of a traceback the end says what happened."""
     try:
         text = str(value)
     except Exception:  # noqa: BLE001 - whatever an object's __str__ does, the line is written
         text = f"<{type(value).__name__}>"
     if len(text) > longest:
-        text = f"…{text[1 - longest :]}" if longest > _LONGEST_TEXT else f"{text[: longest - 1]}…"
+        end = longest == _LONGEST_TRACEBACK
+        text = f"…{text[1 - longest :]}" if end else f"{text[: longest - 1]}…"
     return text.encode("utf-8", "backslashreplace").decode()

@@ -53,9 +53,6 @@ REQUEST_ID_HEADER: Final = "X-Request-Id"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}")  # devices hold few bytes of headers
 
 _READING: Final = frozenset({"GET", "HEAD"})
-_LONGEST_FIELD: Final = 512
-_LONGEST_PATH: Final = 1024  # a name of 255 bytes, each of them escaped, is whole
-
 CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to respond to any more."""
 
@@ -291,11 +288,6 @@ def _log_failure(error: Failure) -> None:
             _log.error("request failed", exc_info=error, extra=named)
 
 
-def _short(value: str | None) -> str | None:
-    """What a client says of itself must not fill our disk."""
-    return None if value is None else value[:_LONGEST_FIELD]
-
-
 def _log_request(
     dialect: str,
     request: web.Request | RequestHead,
@@ -311,15 +303,15 @@ def _log_request(
             extra={
                 "dialect": dialect,
                 "method": request.method,
-                "path": path[:_LONGEST_PATH],
+                "path": path,
                 "status": status,
                 "seconds": round(seconds, 6),
                 "bytes": count,
                 "peer": who.peer,
                 "client": who.client,
                 "principal": who.principal,
-                "range": _short(request.headers.get("Range")),
-                "user_agent": _short(request.headers.get("User-Agent")),
+                "range": request.headers.get("Range"),
+                "user_agent": request.headers.get("User-Agent"),
             },
         )
 

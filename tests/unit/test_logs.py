@@ -71,6 +71,40 @@ def test_nothing_that_a_client_sends_can_forge_a_line(stream: io.StringIO, hosti
     assert len(text) < 70_000
 
 
+@pytest.mark.parametrize(
+    ("name", "most"), [("user_agent", 512), ("event", 512), ("path", 1024), ("exception", 8192)]
+)
+def test_no_value_is_longer_than_its_line_can_do_with(
+    stream: io.StringIO, name: str, most: int
+) -> None:
+    said = "x" * 20_000
+    if name == "event":
+        LOG.info(said)
+    elif name == "exception":
+        LOG.error("failed", exc_info=ValueError(said))
+    else:
+        LOG.info("request", extra={name: said})
+    (line,) = lines(stream)
+    assert most == len(line[name])
+
+
+def test_of_warnings_of_one_kind_some_are_written_and_the_rest_is_counted(
+    stream: io.StringIO,
+) -> None:
+    """Whatever their values; lines that are no warnings are not counted."""
+    for second in (1000.0, 1001.0):
+        for number in range(50):
+            for level in (logging.INFO, logging.ERROR):
+                record = LOG.makeRecord(LOG.name, level, "", 0, "broke: %s", (number,), None)
+                record.created = second
+                LOG.handle(record)
+    written = lines(stream)
+    assert 100 == sum(line["level"] == "info" for line in written)
+    errors = [line for line in written if line["level"] == "error"]
+    assert ["broke: 0", "broke: 19", "broke: 0"] == [errors[n]["event"] for n in (0, 19, 20)]
+    assert [40, 30] == [len(errors), errors[20]["suppressed"]]
+
+
 class Unspeakable:
     def __str__(self) -> str:
         raise RuntimeError

@@ -51,11 +51,6 @@ class DocumentedConnection(TellingConnection):
         super().connection_lost(exc)
         self._options.on_change(self._address, -1)
 
-    def log_exception(self, *args: Any, **named: Any) -> None:
-        """As aiohttp does, but that a client left is no fault of ours, however it is found out."""
-        if not isinstance(named.get("exc_info"), ConnectionError):
-            super().log_exception(*args, **named)
-
     def handle_error(
         self,
         request: web.BaseRequest,
