@@ -25,7 +25,7 @@ import uvloop
 
 from gateway import __version__, app
 from gateway.banner import banner
-from gateway.commands import accounts, maintenance, secret
+from gateway.commands import accounts, maintenance, quotas, secret
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, database
 from gateway.commands.fleet import add_arguments, fleet
@@ -156,6 +156,13 @@ def _offer_accounts(add: Add) -> None:
         ("unlock", accounts.unlock, "its credentials prove again what they did"),
     ):
         _report(verbs.add_parser, name, run, what).add_argument("email")
+    quota = _report(verbs.add_parser, "quota", quotas.quota, "what an account may have, and has")
+    quota.add_argument("account", help="an e-mail, or users/<id>, things/<id>, groups/<id> ...")
+    quota.add_argument("--set", metavar="bytes=10GiB,keys=5", help="limits; or =unlimited")
+    quota.add_argument("--default", metavar="files,keys", help="for these the default again")
+    quota.add_argument(
+        "--trust", action="store_true", help="who registered by themselves is a newcomer no more"
+    )
 
 
 def _offer_secret(add: Add) -> None:

@@ -34,7 +34,7 @@ from gateway.upkeep.sweep import SweepReport
 from gateway.web import metrics
 from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS, REACHES, RouteReach
-from gateway.web.context import FILES, MESSAGING, ROOM
+from gateway.web.context import FILES, MESSAGING, QUOTAS, ROOM
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
@@ -140,6 +140,7 @@ def build_app(
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
+    app[QUOTAS] = services.quotas
     app[MIDDLEWARE], app[PREFIX], app[REACHES] = middleware, prefix, {}
     app[health.BUILD] = build
     app.on_response_prepare.append(services.downloads.cors.add)

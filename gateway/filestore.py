@@ -14,13 +14,13 @@ import contextlib
 import logging
 from collections.abc import (
     AsyncGenerator,
+    AsyncIterator,
     Callable,
     Collection,
     Coroutine,
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -42,6 +42,8 @@ from gateway.model.errors import (
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
 from gateway.model.guard import Guard, guarding
 from gateway.model.paging import Page
+from gateway.quotas.metered import Metered
+from gateway.quotas.port import Boundless, Promises
 
 T = TypeVar("T")
 
@@ -91,19 +93,33 @@ class Filestore:
         ledger: BlobLedger,
         hook: AuthHook,
         listener: ChangeListener,
+        room: Promises | None = None,
     ) -> None:
         self._blobs = blobs
         self._files = files
         self._ledger = ledger
         self._hook = hook
         self._listener = listener
+        self._room = room or Boundless()
         self._commits: set[asyncio.Task[Any]] = set()
 
-    def stage(
+    @contextlib.asynccontextmanager
+    async def stage(
         self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
-    ) -> AbstractAsyncContextManager[BlobWriter]:
-        """Begin an upload; what is not deposited by the end of the block leaves no trace."""
-        return self._blobs.stage(scope, algorithms=algorithms, expected_bytes=expected_bytes)
+    ) -> AsyncIterator[BlobWriter]:
+        """Begin an upload; what is not deposited by the end of the block leaves no trace.
+
+        Room for it is reserved, of what is expected at once. Raises ``OverQuota``.
+        """
+        staging = self._blobs.stage(scope, algorithms=algorithms, expected_bytes=expected_bytes)
+        async with staging as writer:
+            metered = Metered(writer, self._room, scope)
+            try:
+                await metered.expect(expected_bytes or 0)
+                yield metered
+            finally:
+                if metered.is_held:
+                    await self._uncancelled(metered.release())
 
     async def deposit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:
         """Check, seal, ask the hook, commit under the guard: then all survives a power cut.

@@ -30,6 +30,9 @@ from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.messaging.targets import TargetRules
 from gateway.model.change import ChangeListeners
+from gateway.model.quota import Resource
+from gateway.quotas.reservations import open_reservations
+from gateway.quotas.service import Quotas
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
@@ -90,6 +93,7 @@ class Stores:
     ledger: PostgresBlobLedger
     registry: Registry
     messaging: Messaging
+    quotas: Quotas
 
 
 @asynccontextmanager
@@ -131,7 +135,8 @@ async def open_stores(
             dead_letter_days=settings.webhook_dead_letter_days,
             rules=target_rules(settings),
         )
-        yield Stores(blobs, files, PostgresBlobLedger(database), registry, messaging)
+        ledger = PostgresBlobLedger(database)
+        yield Stores(blobs, files, ledger, registry, messaging, Quotas(database))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ class Services:
     downloads: Downloads
     messaging: Messaging
     room: Room
+    quotas: Quotas
 
 
 @asynccontextmanager
@@ -156,13 +162,17 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         seconds=seconds_of(settings, FastWay.CREDENTIAL_CACHE), entries=entries
     )
     listeners = ChangeListeners(reads, credentials)
-    async with open_hook(
-        settings.hook_url,
-        timeout_seconds=settings.hook_timeout_seconds,
-        cache_seconds=settings.hook_cache_seconds,
-        watch=metrics.hook_answered,
-    ) as hook:
-        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners)
+    await stores.quotas.set_defaults(default_quotas(settings))
+    async with (
+        open_reservations(stores.messaging.database) as reservations,
+        open_hook(
+            settings.hook_url,
+            timeout_seconds=settings.hook_timeout_seconds,
+            cache_seconds=settings.hook_cache_seconds,
+            watch=metrics.hook_answered,
+        ) as hook,
+    ):
+        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners, reservations)
         downloads = Downloads(
             files=files,
             reads=reads,
@@ -180,7 +190,9 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
         async with uploads.under_way.cutting():
-            yield Services(callers, files, uploads, downloads, stores.messaging, room)
+            yield Services(
+                callers, files, uploads, downloads, stores.messaging, room, stores.quotas
+            )
 
 
 @asynccontextmanager
@@ -257,6 +269,21 @@ def cors_policy(deployment: Deployment) -> CorsPolicy:
     """What pages of other origins may do."""
     headers = (name for dialect in deployment.dialects for name in dialect.request_headers)
     return CorsPolicy(deployment.settings.cors_origins, headers)
+
+
+def default_quotas(settings: Settings) -> dict[str, dict[Resource, int]]:
+    """What everybody may have of whom nothing else was set, by class."""
+    written = {
+        "users": settings.quota_users,
+        "newcomers": settings.quota_newcomers,
+        "things": settings.quota_things,
+        "groups": settings.quota_groups,
+        "orgs": settings.quota_orgs,
+    }
+    return {
+        name: {Resource(most.resource): most.amount for most in quotas if most.amount is not None}
+        for name, quotas in written.items()
+    }
 
 
 def bandwidth_limits(settings: Settings) -> Bandwidth | None:

@@ -16,7 +16,7 @@ GATEWAY = Path(__file__).parent.parent / "gateway"
 FLOORS = [
     {"model", "settings", "process", "fleet"},
     {"database", "traffic", "http_client", "resolvers"},
-    {"blobs", "catalogue", "identity", "messaging"},
+    {"blobs", "catalogue", "identity", "messaging", "quotas"},
     {"filestore", "upkeep"},
     {"web/server"},
     {"web"},

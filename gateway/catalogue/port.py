@@ -63,11 +63,15 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Miscount:
-    """A scope whose kept totals are wrong: files and bytes, as kept and as counted."""
+    """A scope whose kept totals are wrong: files, bytes, and bytes that are condemned.
+
+    ``of_account``: what a user or an org has in all of its scopes, condemned bytes with the others.
+    """
 
     scope: Scope
-    kept: tuple[int, int]
-    counted: tuple[int, int]
+    kept: tuple[int, int, int]
+    counted: tuple[int, int, int]
+    of_account: bool = False
 
 
 class FileLookups(Protocol):
@@ -234,8 +238,8 @@ class BlobLedger(Protocol):
     def miscounts(self) -> AsyncGenerator[Miscount, None]:
         """Scopes whose kept totals are not those of their files, for the checker."""
 
-    async def recount(self, scope: Scope) -> None:
-        """Count the files and bytes of the scope again; changes to its files wait for it."""
+    async def recount(self, miscount: Miscount) -> None:
+        """Count what was miscounted again; changes to its files wait for it."""
 
     async def expire(self) -> None:
         """Drop what only mattered for a moment."""

@@ -17,6 +17,13 @@ from gateway.model.file import Blob, FileRecord, Scope
 
 _TOMBSTONE_SECONDS: Final = 7 * 86400.0
 _SCOPES_AT_A_TIME: Final = 200
+_EXPIRING: Final = (
+    "drop_old_vacancies",
+    "forget_reservations",
+    "forget_days",
+    "forget_ended_usage",
+    "forget_ended_payers",
+)
 
 
 class PostgresBlobLedger:
@@ -44,7 +51,9 @@ class PostgresBlobLedger:
 
     async def purge(self, blob_ids: Sequence[UUID]) -> None:
         """The bytes of these condemned blobs are gone."""
-        await self._database.run("purge_blobs", list(blob_ids))
+        async with self._database.transaction() as session:
+            await session.rows("share_charged_scopes", list(blob_ids))
+            await session.run("purge_blobs", list(blob_ids))
 
     async def blobs_after(self, after: UUID, limit: int) -> Sequence[Blob]:
         """Live blobs in order of id."""
@@ -57,24 +66,34 @@ class PostgresBlobLedger:
         return frozenset(row["id"] for row in rows)
 
     async def miscounts(self) -> AsyncGenerator[Miscount, None]:
-        """Scopes whose kept totals are not those of their files, a page of scopes at a time."""
-        kind = owner = ""
-        while page := await self._database.rows("count_scopes", kind, owner, _SCOPES_AT_A_TIME):
-            for miscount in map(_miscount_of, page):
-                if miscount.kept != miscount.counted:
-                    yield miscount
-            kind, owner = page[-1]["kind"], page[-1]["owner"]
+        """Scopes whose kept totals are not those of their files, a page of scopes at a time.
 
-    async def recount(self, scope: Scope) -> None:
-        """Count the files and bytes of the scope again."""
+        Then the users and orgs whose totals are not those of their scopes.
+        """
+        for statement, read in (("count_scopes", _miscount_of), ("count_accounts", _shortfall_of)):
+            kind = owner = ""
+            while page := await self._database.rows(statement, kind, owner, _SCOPES_AT_A_TIME):
+                for miscount in map(read, page):
+                    if miscount.kept != miscount.counted:
+                        yield miscount
+                kind, owner = page[-1]["kind"], page[-1]["owner"]
+
+    async def recount(self, miscount: Miscount) -> None:
+        """Count again what was found to be miscounted."""
+        scope = miscount.scope
         async with self._database.transaction() as session:
+            await session.row("recounting")
+            if miscount.of_account:
+                await session.row("recount_account", scope.kind, scope.owner)
+                return
             await session.row("close_scope", scope.kind, scope.owner)
             await session.run("forget_usage", scope.kind, scope.owner)
             await session.run("count_usage", scope.kind, scope.owner)
 
     async def expire(self) -> None:
         """Drop what only mattered for a moment."""
-        await self._database.run("drop_old_vacancies")
+        for statement in _EXPIRING:
+            await self._database.run(statement)
 
     async def probe(self) -> None:
         """Raise ``CatalogueUnavailable`` unless the database answers and can be written."""
@@ -85,6 +104,15 @@ class PostgresBlobLedger:
 def _miscount_of(row: Row) -> Miscount:
     return Miscount(
         Scope(row["kind"], row["owner"]),
-        kept=(row["kept_files"], row["kept_bytes"]),
-        counted=(row["files"], row["bytes"]),
+        kept=(row["kept_files"], row["kept_bytes"], row["kept_condemned"]),
+        counted=(row["files"], row["bytes"], row["condemned"]),
+    )
+
+
+def _shortfall_of(row: Row) -> Miscount:
+    return Miscount(
+        Scope(row["kind"], row["owner"]),
+        kept=(row["kept_files"], row["kept_bytes"], 0),
+        counted=(row["files"], row["bytes"], 0),
+        of_account=True,
     )

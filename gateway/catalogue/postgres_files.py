@@ -167,6 +167,8 @@ class PostgresFiles:
             if attributes is not None:
                 await session.run("amend_file", file_id, dict(attributes), actor)
             if to != old.at:
+                if to.scope != old.at.scope:
+                    await session.run("uncount_file", file_id, _slice())
                 with _uniqueness_worded():
                     await session.run(
                         "transfer_file", file_id, scope.kind, scope.owner, to.name, actor, _slice()

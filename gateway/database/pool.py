@@ -31,13 +31,23 @@ import asyncpg
 import orjson
 
 from gateway.database.statements import SqlFolder, read_statements
-from gateway.model.errors import CatalogueUnavailable, CommitUnknown, Conflict, NotFound
+from gateway.model.errors import (
+    CatalogueUnavailable,
+    CommitUnknown,
+    Conflict,
+    NotFound,
+    OverDay,
+    OverQuota,
+    OverStorage,
+)
 from gateway.model.guard import Guard, due_guard, unguarded
 from gateway.process.holder import HOLDER, Holder
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
+_OVER_QUOTA: Final = "FQ001"  # as refuse_quota raises it
+_STORED: Final = frozenset({"bytes", "files"})
 _PREFETCHED: Final = 500  # rows of a stream that are in memory at a time
 
 # What looks at many rows to answer a question gives its connection back sooner than a change does.
@@ -130,12 +140,29 @@ def database_errors() -> Iterator[None]:
     """asyncpg's exceptions, in our words."""
     try:
         yield
+    except asyncpg.UnknownPostgresError as exc:
+        raise _own_refusal(exc) from exc
     except asyncpg.UniqueViolationError as exc:
         raise Taken(exc.constraint_name or "") from exc
     except asyncpg.ForeignKeyViolationError as exc:
         raise Unrelated(exc.constraint_name or "") from exc
     except _UNAVAILABLE as exc:
         raise CatalogueUnavailable() from exc
+
+
+def _own_refusal(exc: asyncpg.PostgresError) -> Exception:
+    """What one of our own functions refused, in our words; else the exception itself."""
+    if exc.sqlstate != _OVER_QUOTA:
+        return exc
+    said = orjson.loads(exc.detail or "{}")
+    account, resource = f"{said['kind']}/{said['owner']}", said["resource"]
+    limit, used, wanted = said["limit"], said["used"], said["wanted"]
+    if (tomorrow := said["seconds"]) is not None:
+        return OverDay(
+            account, resource, limit=limit, used=used, wanted=wanted, retry_after_seconds=tomorrow
+        )
+    kind = OverStorage if resource in _STORED else OverQuota
+    return kind(account, resource, limit=limit, used=used, wanted=wanted)
 
 
 @contextlib.contextmanager

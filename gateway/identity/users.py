@@ -86,7 +86,8 @@ class Users:
         """A new account. Raises ``Conflict`` if the e-mail has one already.
 
         With an ``invitation``, the token of one, for whom that is made; else as ``check_creator``
-        says, and, where nobody makes it, for the e-mails that are let in. Raises ``Forbidden``.
+        says, and, where nobody makes it, for the e-mails that are let in. Whom nobody asked is a
+        newcomer, with the quotas of those. Raises ``Forbidden``.
         """
         address = check_email(email)
         if not invitation:
@@ -95,10 +96,13 @@ class Users:
                 self._check_domain(address)
         hashed = await self._passwords.hash(self.checked(password, address))
         sure = creator is not None or bool(invitation) or self._rules.trial
+        newcomer = not invitation and (creator is None or not may_make_accounts(creator))
         async with self._database.transaction() as session:
             if invitation and not await take_to_account(session, invitation, address):
                 raise Forbidden("the invitation does not hold")
-            user = await rows.add_user(session, uuid4(), address, hashed, metadata, verified=sure)
+            user = await rows.add_user(
+                session, uuid4(), address, hashed, metadata, verified=sure, newcomer=newcomer
+            )
             detail = {"email": address, "verified": sure, "invited": bool(invitation)}
             actor = creator.id if creator else str(user.id)
             await note(session, "registered", SCOPE_KIND, user.id, actor=actor, detail=detail)
@@ -110,7 +114,7 @@ class Users:
             return
         if creator is None:
             raise Unauthenticated()
-        if not creator.is_admin and REGISTRAR_ROLE not in creator.allowed_roles:
+        if not may_make_accounts(creator):
             raise Forbidden()
 
     def checked(self, password: object, email: str) -> str:
@@ -329,6 +333,11 @@ class Users:
                 return None
             await _appoint(session, address, hashed)
         return NewAdmin(address, None if password else secret)
+
+
+def may_make_accounts(creator: Principal) -> bool:
+    """Whether the caller may make accounts for others, wherever registration is closed."""
+    return creator.is_admin or REGISTRAR_ROLE in creator.allowed_roles
 
 
 def principal_of(user: User) -> Principal:

@@ -11,7 +11,7 @@ is ``StartupFailed``, which is no member of this family: an operator reads it, n
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class GatewayError(Exception):
@@ -122,6 +122,62 @@ class NotFound(Refusal):
     """Absent, or not the caller's to see: the two look alike."""
 
     sentence = "entity not found"
+
+
+class OverQuota(Refusal):
+    """An account may not have more of something; nothing was changed.
+
+    ``account`` is whose, as ``kind/owner``; ``used`` is what it has, reserved room included.
+    """
+
+    sentence = "over quota"
+
+    def __init__(self, account: str, resource: str, *, limit: int, used: int, wanted: int) -> None:
+        kind = account.partition("/")[0]
+        whose = _ACCOUNTS.get(kind, "the owner")
+        left = max(0, limit - used)
+        super().__init__(
+            f"over quota: {whose} may have {limit} {resource}{self.when}, "
+            f"{left} are left, and this takes {wanted}{self.advice}"
+        )
+        self.account, self.resource = account, resource
+        self.limit, self.used, self.wanted = limit, used, wanted
+
+    when: ClassVar[str] = ""
+    advice: ClassVar[str] = ""
+
+
+class OverStorage(OverQuota):
+    """Of bytes or files."""
+
+    advice = "; bytes of what was replaced or removed count until they are swept"
+
+
+class OverDay(OverQuota):
+    """Of what begins anew every day, in ``retry_after_seconds``."""
+
+    when = " a day"
+
+    def __init__(
+        self,
+        account: str,
+        resource: str,
+        *,
+        limit: int,
+        used: int,
+        wanted: int,
+        retry_after_seconds: int,
+    ) -> None:
+        super().__init__(account, resource, limit=limit, used=used, wanted=wanted)
+        self.retry_after_seconds = retry_after_seconds
+
+
+_ACCOUNTS: Final = {
+    "users": "the user",
+    "things": "the thing",
+    "groups": "the group",
+    "orgs": "the org",
+}
 
 
 class Conflict(Refusal):

@@ -18,6 +18,13 @@ from typing import Final, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 
 from gateway.settings.fastways import ALL_WAYS, FastWays, written_ways
+from gateway.settings.quotas import (
+    NEWCOMERS,
+    GroupQuotas,
+    OrgQuotas,
+    ThingQuotas,
+    UserQuotas,
+)
 from gateway.settings.sources import (
     SettingsGroup,
     source_problems,
@@ -202,6 +209,19 @@ class Settings(SettingsGroup):
         description="Where anybody may create a user, only with an e-mail of one of these domains, "
         "a comma list such as `example.com`; unset: of any.",
     )
+    quota_newcomers: UserQuotas = Field(
+        NEWCOMERS,
+        description="Most that somebody has who registered without being asked to, until an "
+        "administrator says otherwise; empty: no limits.",
+    )
+    quota_users: UserQuotas = Field(
+        (),
+        description="Most that any other user has who is no administrator, such as "
+        "`bytes=100GiB,things=5000`; empty: no limits.",
+    )
+    quota_things: ThingQuotas = Field((), description="Most that any one thing has.")
+    quota_groups: GroupQuotas = Field((), description="Most that any one group has.")
+    quota_orgs: OrgQuotas = Field((), description="Most that any one org has.")
     token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
     max_key_seconds: SecondsOrZero = Field(
         0.0,

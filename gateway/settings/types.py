@@ -146,7 +146,7 @@ def _check_rate(value: int) -> int:
     return value
 
 
-def _size(value: object) -> object:
+def read_size(value: object) -> object:
     """Bytes, or with a unit: ``2GB`` is 2,000,000,000 and ``2GiB`` is 2,147,483,648."""
     if not isinstance(value, str) or value.strip().isdigit():
         return value
@@ -177,11 +177,11 @@ def _extension(value: str) -> str:
     return value.removeprefix(".").lower()
 
 
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-BytesAtLeastOne = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Bytes = Annotated[int, BeforeValidator(read_size), Field(ge=0)]
+BytesAtLeastOne = Annotated[int, BeforeValidator(read_size), Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
-Rate = Annotated[int, BeforeValidator(_size), Field(ge=0), AfterValidator(_check_rate)]
+Rate = Annotated[int, BeforeValidator(read_size), Field(ge=0), AfterValidator(_check_rate)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]

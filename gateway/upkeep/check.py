@@ -151,9 +151,8 @@ async def repair(
         await blobs.inventory.clear_incoming(older_than_seconds=grace.incoming_seconds)
         orphans = old_orphans(blobs.inventory, ledger, grace.orphan_seconds)
         await remove_orphans(orphans, blobs, ledger)
-    for finding in report.findings:
-        if finding.what is What.MISCOUNTED and finding.scope is not None:
-            await ledger.recount(finding.scope)
+    for miscount in [found async for found in ledger.miscounts()]:
+        await ledger.recount(miscount)
     after = await check(blobs, ledger, grace)
     after.repaired = [f for f in report.findings if f.what in MENDED and f not in after.findings]
     return after
@@ -186,7 +185,10 @@ def _misfit(blob: Blob, size: int | None) -> tuple[What, str]:
 
 
 def _miscounted(found: Miscount) -> Finding:
-    detail = f"{found.kept} files and bytes are kept as the total, {found.counted} are there"
+    whose = "of all its scopes" if found.of_account else "as the total"
+    detail = (
+        f"{found.kept} files, bytes and condemned bytes are kept {whose}, {found.counted} are there"
+    )
     return Finding(What.MISCOUNTED, found.scope, None, None, None, detail)
 
 

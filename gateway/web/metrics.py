@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from gateway.model.quota import Resource
 from gateway.web.dialect import Handler
 
 _FLUSH_SECONDS: Final = 1.0
@@ -134,6 +135,9 @@ database_connections: Final = Gauge(
     ("state",),
     multiprocess_mode="livesum",
 )
+_over_quota: Final = Counter(
+    "gateway_quota_refusals_total", "Requests refused because of a quota.", ("resource",)
+)
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
 uploads_cut: Final = Counter(
     "gateway_uploads_cut_total", "Uploads cut because the right to them had ended."
@@ -187,6 +191,11 @@ def processor_time(seconds: float) -> None:
     _cpu.inc(seconds)
 
 
+def over_quota(resource: str) -> None:
+    """Somebody would have had too much of this."""
+    _over_quota.labels(resource).inc()
+
+
 def begin(version: str, commit: str) -> None:
     """Name what runs here, and have every series from the start: a rate needs its zero."""
     _build.labels(version, commit).set(1)
@@ -196,6 +205,8 @@ def begin(version: str, commit: str) -> None:
         _nginx_responses.labels(status)
     for what in _SWEPT:
         _swept.labels(what)
+    for resource in Resource:
+        _over_quota.labels(resource)
 
 
 class _Pending:

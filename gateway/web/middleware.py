@@ -30,6 +30,7 @@ from gateway.model.errors import (
     GatewayError,
     HookUnavailable,
     Interrupted,
+    OverQuota,
     StorageFailed,
     StorageFull,
 )
@@ -226,6 +227,8 @@ class RequestMiddleware:
     ) -> web.StreamResponse:
         if isinstance(error, Failure):
             _log_failure(error)
+        elif isinstance(error, OverQuota):
+            metrics.over_quota(error.resource)
         if isinstance(error, BlobMissing | StorageFailed) and request.method in _READING:
             metrics.damage_met()
         asked_by_edge = edge.is_asked(request)

@@ -28,6 +28,9 @@ STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.TooMany: 429,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.OverQuota: 403,
+    errors.OverStorage: 507,
+    errors.OverDay: 429,
     errors.NotFound: 404,
     web_errors.WrongMethod: 405,
     errors.Conflict: 409,
@@ -102,7 +105,7 @@ def _add_standard_headers(response: web.Response, error: GatewayError, dialect: 
         response.headers["Content-Range"] = f"bytes */{error.size}"
     elif isinstance(error, web_errors.WrongMethod):
         response.headers["Allow"] = ", ".join(error.allowed)
-    elif isinstance(error, errors.TooMany):
+    elif isinstance(error, errors.TooMany | errors.OverDay):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, errors.Unauthenticated):
         for challenge in dialect.challenges:  # a line for each: not every client reads lists

@@ -36,6 +36,8 @@ with scope as (
 ), blob as (
     insert into blobs (id, kind, owner, size, sha256, md5)
     select $5::uuid, $9::text, $10::text, $6::bigint, $7::bytea, $8::text where $5::uuid is not null
+), settled as (
+    delete from reservations where id = $5
 ), counted as (
     insert into usage (kind, owner, slice, files, bytes)
     values ($2, $3, $14, 1, coalesce($6, 0))
@@ -88,13 +90,18 @@ where id = any ($1::uuid[]) order by id for update;
 with blob as (
     insert into blobs (id, kind, owner, size, sha256, md5)
     values ($5, $9, $10, $6, $7, $8)
+), settled as (
+    delete from reservations where id = $5
 ), condemned as (
-    update blobs set condemned_until = now() + make_interval(secs => $16)
+    update blobs set condemned_until = now() + make_interval(secs => $16),
+        charged_kind = $2, charged_owner = $3
     where id = $15 returning size
 ), counted as (
-    insert into usage (kind, owner, slice, files, bytes)
-    values ($2, $3, $14, 0, $6 - coalesce((select size from condemned), 0))
-    on conflict (kind, owner, slice) do update set bytes = usage.bytes + excluded.bytes
+    insert into usage (kind, owner, slice, files, bytes, condemned)
+    select $2, $3, $14, 0, $6 - old.size, old.size
+    from (select coalesce(sum(size), 0)::bigint as size from condemned) old
+    on conflict (kind, owner, slice) do update set
+        bytes = usage.bytes + excluded.bytes, condemned = usage.condemned + excluded.condemned
 ), noted as (
     insert into audit (event, kind, owner, name, blob_id, actor)
     values (case when $15::uuid is null then 'filled' else 'replaced' end, $2, $3, $4, $5, $13)
@@ -121,8 +128,18 @@ with amended as (
 )
 select pg_notify('gateway_changes', jsonb_build_array(kind, owner, name)::text) from amended;
 
+-- name: uncount_file
+-- What is about to leave its scope; before transfer_file, so that an account that both scopes have
+-- in common is not asked for the same room twice. $1 id  $2 usage slice
+insert into usage (kind, owner, slice, files, bytes)
+select f.kind, f.owner, $2, -1, -coalesce(b.size, 0)
+from files f left join blobs b on b.id = f.blob_id where f.id = $1
+on conflict (kind, owner, slice)
+do update set files = usage.files + excluded.files, bytes = usage.bytes + excluded.bytes;
+
 -- name: transfer_file
--- The row is locked already, and both scopes are shared. To those who listen to the one scope the
+-- The row is locked already, and both scopes are shared; uncount_file took it off the scope that it
+-- leaves, unless it stays there. To those who listen to the one scope the
 -- file is gone, to those of the other it is new; its date is that of its coming.
 -- $1 id  $2 kind, $3 owner and $4 name of where it goes  $5 actor  $6 usage slice
 with old as (
@@ -130,13 +147,7 @@ with old as (
     from files f left join blobs b on b.id = f.blob_id where f.id = $1
 ), counted as (
     insert into usage (kind, owner, slice, files, bytes)
-    select kind, owner, $6, sum(files), sum(bytes)
-    from (
-        select kind, owner, -1 as files, -coalesce(size, 0) as bytes from old
-        union all
-        select $2, $3, 1, coalesce(size, 0) from old
-    ) moved
-    group by kind, owner having sum(files) <> 0 order by kind, owner
+    select $2, $3, $6, 1, coalesce(size, 0) from old where (kind, owner) <> ($2, $3)
     on conflict (kind, owner, slice)
     do update set files = usage.files + excluded.files, bytes = usage.bytes + excluded.bytes
 ), vacating as (
@@ -167,15 +178,18 @@ with gone as (
     delete from files where id = any ($1::uuid[])
     returning kind, owner, name, blob_id, modified_at
 ), condemned as (
-    update blobs set condemned_until = now() + make_interval(secs => $2)
+    update blobs set condemned_until = now() + make_interval(secs => $2),
+        charged_kind = gone.kind, charged_owner = gone.owner
     from gone where blobs.id = gone.blob_id returning blobs.id, blobs.size
 ), counted as (
-    insert into usage (kind, owner, slice, files, bytes)
-    select gone.kind, gone.owner, $4, -count(*), -coalesce(sum(condemned.size), 0)
+    insert into usage (kind, owner, slice, files, bytes, condemned)
+    select gone.kind, gone.owner, $4, -count(*), -coalesce(sum(condemned.size), 0),
+           coalesce(sum(condemned.size), 0)
     from gone left join condemned on condemned.id = gone.blob_id
     group by gone.kind, gone.owner order by gone.kind, gone.owner
-    on conflict (kind, owner, slice)
-    do update set files = usage.files + excluded.files, bytes = usage.bytes + excluded.bytes
+    on conflict (kind, owner, slice) do update set
+        files = usage.files + excluded.files, bytes = usage.bytes + excluded.bytes,
+        condemned = usage.condemned + excluded.condemned
 ), vacating as (
     insert into vacated (kind, owner, name, modified_at)
     select kind, owner, name, modified_at from gone

@@ -33,11 +33,19 @@ delete from scopes where kind = $1 and owner = $2;
 -- files that moved away live on. Only after close_scope and hold_scope: what committed while that waited must
 -- be condemned as well; and before remove_scope, which takes the rows.
 -- $1 kind  $2 owner  $3 grace in seconds
-update blobs
-   set condemned_until = now() + make_interval(secs => $3)
-  from files
- where files.kind = $1 and files.owner = $2 and blobs.id = files.blob_id
-   and blobs.condemned_until is null;
+with condemned as (
+    update blobs
+       set condemned_until = now() + make_interval(secs => $3),
+           charged_kind = $1, charged_owner = $2
+      from files
+     where files.kind = $1 and files.owner = $2 and blobs.id = files.blob_id
+       and blobs.condemned_until is null
+    returning size
+)
+insert into usage (kind, owner, slice, files, bytes, condemned)
+select $1, $2, 0, 0, -sum(size), sum(size) from condemned having count(*) > 0
+on conflict (kind, owner, slice) do update
+   set bytes = usage.bytes + excluded.bytes, condemned = usage.condemned + excluded.condemned;
 
 -- name: note_scope
 -- $1 event  $2 kind  $3 owner  $4 actor

@@ -2,7 +2,9 @@
 
 -- name: add_user
 -- $1 id  $2 email  $3 password_hash  $4 metadata  $5 whether the e-mail is known to be theirs
-insert into users (id, email, password_hash, metadata, verified) values ($1, $2, $3, $4, $5)
+-- $6 whether nobody asked for the account
+insert into users (id, email, password_hash, metadata, verified, newcomer)
+values ($1, $2, $3, $4, $5, $6)
 returning id, number, email, metadata, admin, member, registrar, locked, password_hash, tokens_valid_from;
 
 -- name: user_by_id

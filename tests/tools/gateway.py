@@ -158,6 +158,7 @@ async def running_gateway(
         "data_dir": gateway.data_dir,
         "admin_email": ADMIN_EMAIL,
         "admin_password": ADMIN_PASSWORD,
+        "quota_newcomers": "",
     }
     if WAYS in os.environ:
         chosen["fast_ways"] = os.environ[WAYS]

@@ -43,7 +43,12 @@ async def open_application(
     """An application over this folder and this migrated database. ``settings`` are named as their
     variables without ``GATEWAY_``.
     """
-    chosen = {"data_dir": data_dir, "secret": SecretStr("s" * 32), "access_log": False} | settings
+    chosen = {
+        "data_dir": data_dir,
+        "secret": SecretStr("s" * 32),
+        "access_log": False,
+        "quota_newcomers": "",
+    } | settings
     deployment = deployment_of(**chosen)
     async with (
         open_stores(deployment, database_url, cost=CHEAP) as stores,

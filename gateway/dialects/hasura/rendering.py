@@ -21,6 +21,8 @@ from gateway.web.rendering import status_of
 STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Conflict: 400,
     errors.RangeUnsatisfiable: 400,
+    errors.OverQuota: 403,
+    errors.OverStorage: 403,
     errors.StorageFull: 500,
     errors.CatalogueUnavailable: 500,
 }

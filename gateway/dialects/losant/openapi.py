@@ -310,7 +310,7 @@ DESCRIPTION: Final = Description(
                     "Make a directory, or a file that waits for its bytes",
                     (201, "LosantFileToUpload"),
                     body="LosantFilePost",
-                    refusals=(409,),
+                    refusals=(409, 507),
                 ),
                 f"GET {_ONE}": _operation(
                     "privateFile.get",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from aiohttp import web
@@ -23,9 +24,9 @@ from gateway.dialects.mainflux.fields import (
 )
 from gateway.identity.records.users import User
 from gateway.identity.rights import check_admin
-from gateway.identity.users import Users
+from gateway.identity.users import Users, may_make_accounts
 from gateway.model.access import Principal
-from gateway.model.errors import Malformed
+from gateway.model.errors import Malformed, Unauthenticated
 from gateway.web.authentication import CALLERS, bearer, logging_in
 from gateway.web.dialect import Route
 from gateway.web.responses import empty_reply, json_reply
@@ -55,12 +56,17 @@ async def register(request: web.Request) -> web.StreamResponse:
 
 
 async def _creator(request: web.Request) -> Principal | None:
-    """Who makes the account; ``None`` where anybody may, and for who shows no credential.
+    """Who makes the account for another; ``None`` for who shows no credential.
 
-    Raises ``Forbidden`` for who may not.
+    And, where anybody may register, for who may not make accounts; else that is ``Forbidden``.
     """
     users = _users(request)
-    if users.open_registration or "Authorization" not in request.headers:
+    if "Authorization" not in request.headers:
+        return None
+    if users.open_registration:
+        with contextlib.suppress(Unauthenticated):
+            creator = await bearer(request)
+            return creator if may_make_accounts(creator) else None
         return None
     creator = await bearer(request)
     users.check_creator(creator)

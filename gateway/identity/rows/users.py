@@ -22,9 +22,13 @@ async def add_user(
     metadata: Mapping[str, Any],
     *,
     verified: bool = True,
+    newcomer: bool = False,
 ) -> User:
-    """A new user, whose e-mail is known to be theirs or not. Raises ``Taken`` if it is there."""
-    row = await queries.row("add_user", user_id, email, password_hash, metadata, verified)
+    """A new user, whose e-mail is known to be theirs or not. Raises ``Taken`` if it is there.
+
+    A ``newcomer`` registered without being asked to.
+    """
+    row = await queries.row("add_user", user_id, email, password_hash, metadata, verified, newcomer)
     return user_of(cast(Row, row))
 
 

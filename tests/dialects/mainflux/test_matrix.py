@@ -28,6 +28,7 @@ from gateway.dialects.mainflux import (
     messages,
     orgs,
     policies,
+    quotas,
     things,
     users,
     webhooks,
@@ -61,6 +62,7 @@ WHO_REMOVES = (401, 404, 403, 403, 204, 401, 204, 401, 204)
 ONLY_THINGS = (401, 401, 401, 401, 401, 202, 401, 401, 401)
 WHO_ADMINISTERS = (401, 403, 403, 403, 403, 401, 403, 401, 204)
 NOBODYS = (403, 403, 403, 403, 403, 403, 403, 403, 403)
+WHO_LIMITS = (401, 404, 403, 403, 403, 401, 403, 401, 200)
 ONESELF = (401, 404, 404, 404, 200, 401, 200, 401, 200)
 
 # The route, its body if it takes one, and the status for each of WHO.
@@ -130,6 +132,13 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("GET /keys", "", ANY_USER),
     ("GET /keys/{key}", "", ONESELF),
     ("DELETE /keys/{key}", "", (401, 404, 404, 404, 204, 401, 204, 401, 204)),
+    ("GET /quota", "", (401, 200, 200, 200, 200, 200, 200, 401, 200)),
+    ("GET /users/{owner}/quota", "", ONESELF),
+    ("PUT /users/{owner}/quota", "{}", (401, 404, 404, 404, 403, 401, 403, 401, 200)),
+    ("PATCH /users/{owner}/quota", "{}", (401, 404, 404, 404, 403, 401, 403, 401, 200)),
+    *((f"GET /{kind}s/{{{kind}}}/quota", "", WHO_OWNS) for kind in ("thing", "group", "org")),
+    *((f"PUT /{kind}s/{{{kind}}}/quota", "{}", WHO_LIMITS) for kind in ("thing", "group", "org")),
+    *((f"PATCH /{kind}s/{{{kind}}}/quota", "{}", WHO_LIMITS) for kind in ("thing", "group", "org")),
     ("POST /http/channels/{channel}/messages", '[{"n": "x", "v": 1}]', ONLY_THINGS),
     ("POST /http/channels/{channel}/messages/{subtopic}", '[{"n": "x", "v": 1}]', ONLY_THINGS),
     ("GET /channels/{channel}/messages", "", (401, 404, 200, 200, 200, 200, 200, 401, 200)),
@@ -233,7 +242,7 @@ async def test_who_may(people: People, route: str, body: str, statuses: Statuses
 
 def test_no_route_is_left_out() -> None:
     identity = (users, things, channels, connections, identify, groups, orgs, policies, keys)
-    modules = (*identity, invitations, audit, messages, webhooks)
+    modules = (*identity, invitations, audit, quotas, messages, webhooks)
     routes = [f"{route.method} {route.path}" for module in modules for route in module.ROUTES]
     served = {route.replace("{subtopic:.*}", "{subtopic}") for route in routes}
     assert served == {_as_routed(route) for route, _, _ in MATRIX}

@@ -17,6 +17,8 @@ XML: Final = "application/xml"
 STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.TooLarge: 400,
     errors.Unauthenticated: 403,
+    errors.OverQuota: 403,
+    errors.OverStorage: 403,
 }
 _CODES: Final[Mapping[type[GatewayError], str]] = {
     errors.Refusal: "InvalidRequest",
@@ -28,6 +30,7 @@ _CODES: Final[Mapping[type[GatewayError], str]] = {
     errors.TooMany: "SlowDown",
     errors.Unauthenticated: "AccessDenied",
     errors.Forbidden: "AccessDenied",
+    errors.OverQuota: "QuotaExceeded",
     errors.NotFound: "NoSuchKey",
     errors.Conflict: "OperationAborted",
     errors.PreconditionFailed: "PreconditionFailed",

@@ -144,7 +144,7 @@ CHAPTER: Final = Chapter(
         "POST /orgs/{id}/groups": Operation(
             "Assign groups, all or none",
             responses={200: EMPTY},
-            refusals=(401, 403, 404, 409),
+            refusals=(401, 403, 404, 409, 507),
             credentials=USER,
             body={JSON: named("OrgGroupIds")},
         ),

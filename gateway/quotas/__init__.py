@@ -1,0 +1,1 @@
+"""Quotas: room for uploads under way, and what everybody may have and has."""
