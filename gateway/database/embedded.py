@@ -41,6 +41,7 @@ _WATCH_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _START_ATTEMPTS: Final = 8
 _LONGEST_SOCKET_PATH: Final = 107
+_NOBODY: Final = "nobody"
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./-]+")
 # Nothing of our own environment: a PGHOST or a locale of the caller's would change the server.
@@ -185,7 +186,8 @@ class _Server:
     def dsn(self) -> str:
         """Everything is said, so that no ``PG*`` variable of the environment is asked."""
         host = quote(str(self._sockets()), safe="")
-        return f"postgresql://postgres@/postgres?host={host}&port=5432&target_session_attrs=any"
+        said = "target_session_attrs=any&sslmode=disable&sslnegotiation=postgres&gsslib=gssapi"
+        return f"postgresql://postgres@/postgres?host={host}&port=5432&{said}"
 
     def ensure_running(self, leaving: threading.Event | None = None) -> None:
         """Create the server if it is new, start it if it is down, wait until it answers.
@@ -240,9 +242,17 @@ class _Server:
         )
         self._write("postgresql.conf", configuration)
         self._write("pg_hba.conf", "local all all peer map=gateway\n")
-        self._write("pg_ident.conf", f'gateway "{_name_of(os.geteuid())}" postgres\n')
+        self._write("pg_ident.conf", self._let_in())
         options = ["-D", ".", "-w", "-t", str(int(_START_SECONDS)), "-l", self._log().name]
         self._must("pg_ctl", [*options, "start"], _owner(self.home), self.home)
+
+    def _let_in(self) -> str:
+        """Whoever starts it, the data's owner, and root, who looks after a service of another user.
+
+        All of them, whoever starts it: the next one may find it running.
+        """
+        users = {os.geteuid(), _owner(self.home).uid, 0}
+        return "".join(f'gateway "{_name_of(uid)}" postgres\n' for uid in sorted(users))
 
     def _write(self, name: str, text: str) -> None:
         path = self.home / name
@@ -279,7 +289,12 @@ class _Server:
         if fits and _PLAIN_PATH.fullmatch(str(self.home)):
             return self.home
         digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
-        return Path(f"/tmp/filestore-gateway-{os.geteuid()}-{digest}")  # noqa: S108 - owner checked
+        return Path(f"/tmp/filestore-gateway-{self._user()}-{digest}")  # noqa: S108 - owner checked
+
+    def _user(self) -> int:
+        """Of the service: root for whom the server runs as nobody, else the data's owner."""
+        owner = _owner(self.home)
+        return 0 if os.geteuid() == 0 and owner.name == _NOBODY else owner.uid
 
     def _prepare_sockets(self) -> None:
         """Make the folder; in a public place it must be ours, or a stranger could answer."""
@@ -360,7 +375,7 @@ def _owner(folder: Path) -> _Owner:
         if uid != os.geteuid():
             raise EmbeddedFailed(f"{folder} belongs to user {uid}, and this is {os.geteuid()}")
         return _Owner(uid, os.getegid(), _name_of(uid))
-    entry = _entry_of(uid) if uid else pwd.getpwnam("nobody")
+    entry = _entry_of(uid) if uid else pwd.getpwnam(_NOBODY)
     return _Owner(entry.pw_uid, entry.pw_gid, entry.pw_name)
 
 

@@ -173,7 +173,7 @@ def connecting(dsn: str) -> Iterator[None]:
     """
     try:
         yield
-    except (asyncpg.PostgresError, *_UNAVAILABLE) as exc:
+    except (asyncpg.PostgresError, ValueError, *_UNAVAILABLE) as exc:  # of a PG* variable, too
         raise CatalogueUnavailable(f"{place_of(dsn)}: {_words_of(exc)}") from exc
 
 

@@ -325,14 +325,35 @@ def test_a_living_server_that_cannot_be_looked_at_is_not_taken_for_dead(used_dir
         assert "True" == seen.stdout.strip()
 
 
+async def test_root_and_the_owner_may_join_whoever_started_it(used_dir: Path) -> None:
+    """Root runs ``check`` beside a service of another user, or that user's service behind it."""
+    async with embedded_postgres(used_dir):
+        let_in = (used_dir / "postgres/pg_ident.conf").read_text()
+    for uid in (0, os.geteuid(), (used_dir / "postgres").stat().st_uid):
+        assert f'gateway "{pwd.getpwuid(uid).pw_name}" postgres\n' in let_in
+
+
+FOREIGN = {
+    "PGPORT": "6543",
+    "PGHOST": "elsewhere.test",
+    "PGDATABASE": "other",
+    "PGUSER": "other",
+    "PGPASSWORD": "secret",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/nonexistent.crt",
+    "PGSSLNEGOTIATION": "direct",
+    "PGGSSLIB": "none",
+    "PGSERVICE": "none",
+    "PGSERVICEFILE": "/nonexistent.conf",
+}
+
+
 async def test_variables_for_another_postgresql_are_not_asked(
     used_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PGPORT", "6543")
-    monkeypatch.setenv("PGHOST", "elsewhere.test")
-    monkeypatch.setenv("PGDATABASE", "other")
-    monkeypatch.setenv("PGUSER", "other")
-    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
     async with embedded_postgres(used_dir) as dsn:
         assert 1 == await ask(dsn, "select 1")
 
