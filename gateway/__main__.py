@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import aiofastnet
@@ -25,9 +26,9 @@ import uvloop
 
 from gateway import __version__, app
 from gateway.banner import banner
-from gateway.commands import accounts, maintenance, quotas, secret
+from gateway.commands import accounts, backup, maintenance, quotas, secret
 from gateway.commands.doctor.command import doctor
-from gateway.commands.existing import check_own_database, database
+from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
 from gateway.database.migrations import migrate
 from gateway.dialects import DIALECTS
@@ -62,8 +63,14 @@ def main(
     ``module`` is what workers are started as, with ``python -m``: it calls this in turn.
     """
     share_arenas()
-    arguments = _parser().parse_args(argv)
+    arguments = command_line().parse_args(argv)
     arguments.module = module
+    signal.signal(signal.SIGTERM, _leave)
+    return run(arguments, dialects)
+
+
+def run(arguments: argparse.Namespace, dialects: Sequence[Dialect]) -> int:
+    """Run the command that was parsed; its exit status."""
     try:
         if arguments.installed and (file := adopt_installed_file()):
             sys.stderr.write(f"filestore-gateway: settings of {file}\n")
@@ -72,7 +79,6 @@ def main(
             return apart(dialects, arguments)
         deployment = read_deployment(dialects)
         configure_logs(deployment.settings.log_level)
-        signal.signal(signal.SIGTERM, _leave)
         status: int = arguments.run(deployment, arguments)
     except BadSettings as exc:
         sys.stderr.writelines(f"filestore-gateway: {problem}\n" for problem in exc.problems)
@@ -91,7 +97,8 @@ def _leave(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(
         prog="filestore-gateway",
         description="Publish a firmware image once; every device gets exactly those bytes.",
@@ -110,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _report(add, "sweep", maintenance.sweep, "remove leftovers, orphans and condemned blobs")
     _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
+    _offer_backup(add)
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
     _offer_secret(add)
@@ -178,6 +186,25 @@ def _offer_secret(add: Add) -> None:
     )
 
 
+def _offer_backup(add: Add) -> None:
+    """``verify`` needs no deployment: it may run where the backups are."""
+    made = _report(add, "backup", backup.backup, "add a backup of everything to a folder")
+    made.add_argument("--keep", type=int, default=0, help="remove all but this many backups")
+    verified = _report(add, "verify", _config, "hash all that a backup consists of")
+    verified.set_defaults(apart=lambda _, arguments: backup.verify(arguments), installed=False)
+    restored = _report(add, "restore", backup.restore, "make a deployment of a backup")
+    for parser in (made, verified, restored):
+        parser.add_argument("folder", type=Path, help="where the backups are")
+    for parser in (verified, restored):
+        parser.add_argument("--moment", help="of which backup (default: the newest)")
+    for parser in (made, restored):
+        parser.add_argument(
+            "--passphrase-stdin",
+            action="store_true",
+            help="the first line of stdin seals the secret in the backup",
+        )
+
+
 def _offer_doctor(add: Add) -> None:
     """Not run as the others are: it has something to say of settings that cannot be read."""
     text = "say what is wrong with settings, database, disk, port, proxy, and what to do"
@@ -202,6 +229,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     for name in deployment.configuration.unknown:
         likely = deployment.configuration.likely(name)
         LOG.warning("unknown setting ignored", extra={"variable": name, "did_you_mean": likely})
+    check_restored(settings)
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     with bind(settings.host, settings.port) as sock, database(settings) as dsn:
         _migrate_patiently(deployment, dsn)

@@ -18,6 +18,7 @@ FLOORS = [
     {"database", "traffic", "http_client", "resolvers"},
     {"blobs", "catalogue", "identity", "messaging", "quotas"},
     {"filestore", "upkeep"},
+    {"backup"},
     {"web/server"},
     {"web"},
     {"dialects"},
@@ -35,6 +36,7 @@ DATABASE_ROOMS = (
     "database/pool.py",
     "database/migrations.py",
     "database/changes.py",
+    "database/dump.py",
     "database/facts.py",
     "database/statements.py",
 )
@@ -62,8 +64,17 @@ INSIDE_NAMES = {
 LOOP_ROOMS = (INSIDE_ROOM, "__main__.py")
 
 # Beside the blob store, what the process itself needs at start: its settings, its secret, its
-# database server, its workers' socket, its log. The fleet is a client, with a file of its own.
-FILE_ROOMS = ("blobs/disk/", "settings/", "database/embedded.py", "process/", "fleet/")
+# database server, its workers' socket, its log. The fleet is a client, with a file of its own;
+# backups are a folder elsewhere.
+FILE_ROOMS = (
+    "backup/vault.py",
+    "blobs/disk/",
+    "settings/",
+    "database/dump.py",
+    "database/embedded.py",
+    "process/",
+    "fleet/",
+)
 # Who may be handed the service's settings; everybody else gets values.
 SETTINGS_ROOMS = ("settings/", "wiring.py", "app.py", "commands/", "__main__.py")
 ENVIRONMENT_ROOMS = ("settings/sources.py",)

@@ -84,12 +84,17 @@ class MemoryWriter:
     """One upload, hashed as it comes."""
 
     def __init__(
-        self, kept: Kept, room: Capacity, scope: Scope, algorithms: Collection[str]
+        self,
+        kept: Kept,
+        room: Capacity,
+        scope: Scope,
+        algorithms: Collection[str],
+        blob_id: UUID,
     ) -> None:
         self._kept = kept
         self._room = room
         self._scope = scope
-        self._id = uuid4()
+        self._id = blob_id
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._pieces: list[bytes] = []
         self._newest = bytearray()
@@ -134,6 +139,8 @@ class MemoryWriter:
 
     async def seal(self) -> Blob:
         """Keep the bytes under their permanent id, for as long as the process lives."""
+        if (self._scope, self._id) in self._kept:
+            raise StorageFailed()
         if not self._reserved:  # it was discarded: what is left would not be what was hashed
             raise StorageFailed()
         computed = await self.measure()
@@ -206,10 +213,15 @@ class MemoryBlobStore:
 
     @contextlib.asynccontextmanager
     async def stage(
-        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+        self,
+        scope: Scope,
+        *,
+        algorithms: Collection[str] = (),
+        expected_bytes: int | None = None,
+        blob_id: UUID | None = None,
     ) -> AsyncIterator[MemoryWriter]:
         """Begin an upload; what is not sealed by the end of the block is discarded."""
-        writer = MemoryWriter(self._kept, self._room, scope, algorithms)
+        writer = MemoryWriter(self._kept, self._room, scope, algorithms, blob_id or uuid4())
         try:
             writer.reserve(expected_bytes or 0)
             yield writer

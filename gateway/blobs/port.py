@@ -120,12 +120,19 @@ class BlobStore(Protocol):
         """The list of all that is stored, if it can be had."""
 
     def stage(
-        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+        self,
+        scope: Scope,
+        *,
+        algorithms: Collection[str] = (),
+        expected_bytes: int | None = None,
+        blob_id: UUID | None = None,
     ) -> AbstractAsyncContextManager[BlobWriter]:
         """Begin an upload; what is not sealed by the end of the block is discarded.
 
         SHA-256 is always computed; ``algorithms`` names further ones as ``hashlib``
-        does. Raises ``StorageFull`` at once if ``expected_bytes`` cannot fit.
+        does. ``blob_id`` is that of a blob that comes back from elsewhere; sealing one that is
+        there already raises ``StorageFailed`` and changes nothing. Raises ``StorageFull`` at once
+        if ``expected_bytes`` cannot fit.
         """
 
     async def open(self, blob: Blob) -> BlobReader:

@@ -17,7 +17,7 @@ from gateway.database.embedded import embedded_server
 from gateway.database.migrations import missing_migrations
 from gateway.model.errors import StartupFailed
 from gateway.settings.core import BadSettings, Settings
-from gateway.settings.deployed import has_own_database, is_deployed
+from gateway.settings.deployed import has_own_database, is_deployed, restoring
 from gateway.wiring import Deployment, Stores, open_stores
 
 _ADVICE: Final = "set GATEWAY_ENV_FILE to its environment file, or GATEWAY_DATA_DIR"
@@ -31,6 +31,7 @@ def existing_database(deployment: Deployment) -> Iterator[str]:
     be migrated first, ``CatalogueUnavailable`` if the database does not answer.
     """
     settings = deployment.settings
+    check_restored(settings)
     _check_deployed(settings)
     with database(settings) as dsn:
         _check_schema(asyncio.run(missing_migrations(dsn, deployment.sql)))
@@ -52,6 +53,15 @@ def database(settings: Settings) -> Iterator[str]:
         return
     with embedded_server(settings.data_dir) as dsn:
         yield dsn
+
+
+def check_restored(settings: Settings) -> None:
+    """Raise ``StartupFailed`` if a restore began here and has not ended well."""
+    with _looking(settings):
+        moment = restoring(settings)
+    if moment:
+        place = settings.data_dir
+        raise StartupFailed(f"the restore of {moment} into {place} was cut: repeat it")
 
 
 def check_own_database(settings: Settings) -> None:

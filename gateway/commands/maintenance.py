@@ -90,8 +90,8 @@ def _print_for_a_program(command: str, report: Report) -> None:
             "blobs": report.blobs,
             "listed": report.listed,
             "sound": not report.findings,
-            "findings": [_named(finding) for finding in report.findings],
-            "repaired": [_named(finding) for finding in report.repaired],
+            "findings": [named(finding) for finding in report.findings],
+            "repaired": [named(finding) for finding in report.repaired],
         }
     )
 
@@ -106,7 +106,8 @@ def _print_for_a_person(command: str, report: Report) -> None:
         sys.stdout.write(f"  {remedy}\n")
 
 
-def _named(finding: Finding) -> dict[str, str | None]:
+def named(finding: Finding) -> dict[str, str | None]:
+    """A finding for a program."""
     return {
         "what": finding.what,
         "scope": _text(finding.scope),
@@ -119,9 +120,9 @@ def _named(finding: Finding) -> dict[str, str | None]:
 
 
 def _row(finding: Finding, state: str) -> list[str]:
-    named = _named(finding)
-    scope = named["scope"] or _text(finding.place)
-    cells = (scope, named["name"], named["blob"], finding.detail)
+    known = named(finding)
+    scope = known["scope"] or _text(finding.place)
+    cells = (scope, known["name"], known["blob"], finding.detail)
     return [state, finding.what, *("-" if cell is None else cell for cell in cells)]
 
 

@@ -1,8 +1,12 @@
-"""Whether there is a deployment where the settings point to; looks, and makes nothing."""
+"""Whether there is a deployment where the settings point to, or one that is half restored."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.settings.core import Settings
+
+_MARK: Final = "restore.unfinished"
 
 
 def is_deployed(settings: Settings) -> bool:
@@ -20,3 +24,22 @@ def is_deployed(settings: Settings) -> bool:
 def has_own_database(settings: Settings) -> bool:
     """Whether there is an embedded PostgreSQL under the data directory."""
     return (settings.data_dir / "postgres").is_dir()
+
+
+def restoring(settings: Settings) -> str | None:
+    """Which backup is being restored here: a restore of it began and has not ended well."""
+    try:
+        return (settings.data_dir / _MARK).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+
+
+def begin_restore(settings: Settings, moment: str) -> None:
+    """From now on there is no deployment, whatever there is, until ``end_restore``."""
+    settings.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    (settings.data_dir / _MARK).write_text(f"{moment}\n", encoding="ascii")
+
+
+def end_restore(settings: Settings) -> None:
+    """What is here is whole."""
+    (settings.data_dir / _MARK).unlink()

@@ -73,7 +73,7 @@ def rotate_secret(settings: Settings) -> Path:
             raise BadSettings((f"{previous} is still there: `secret reseal --forget` first",))
         previous.unlink(missing_ok=True)
         os.link(secret, previous)  # before its name has another: whatever happens, none is lost
-        draft = _draft(secret)
+        draft = _draft(secret, _new_secret())
         draft.rename(secret)
         _sync_directory(secret.parent)
     return previous
@@ -87,6 +87,19 @@ def forget_previous(settings: Settings) -> bool:
         file.unlink(missing_ok=True)
         _sync_directory(file.parent)
     return was_there
+
+
+def adopt_secrets(settings: Settings, present: str, *previous: str) -> None:
+    """Make the secrets of a backup this deployment's, unless it has them already.
+
+    Raises ``BadSettings`` if it has another.
+    """
+    with _readable():
+        for name, secret in zip((_FILE, _PREVIOUS_FILE), (present, *previous), strict=False):
+            if not (settings.data_dir / name).exists():
+                _create(settings.data_dir / name, secret)
+    if load_secret(settings) != present:
+        raise BadSettings((f"{settings.data_dir / _FILE}: is not the secret of the backup",))
 
 
 @contextmanager
@@ -117,7 +130,7 @@ def secret_problem(settings: Settings) -> str | None:
 
 def _stored_secret(path: Path) -> str:
     if not path.exists():
-        _create(path)
+        _create(path, _new_secret())
     return _read(path)
 
 
@@ -128,10 +141,10 @@ def _read(path: Path) -> str:
     return secret
 
 
-def _create(path: Path) -> None:
-    """Give ``path`` a new secret, durably, unless another process is first."""
+def _create(path: Path, secret: str) -> None:
+    """Put ``secret`` into ``path``, durably, unless another process is first."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    draft = _draft(path)
+    draft = _draft(path, secret)
     try:
         with suppress(FileExistsError):
             os.link(draft, path)
@@ -140,15 +153,19 @@ def _create(path: Path) -> None:
     _sync_directory(path.parent)
 
 
-def _draft(path: Path) -> Path:
-    """A new secret in a file beside ``path``, synced.
+def _new_secret() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def _draft(path: Path, secret: str) -> Path:
+    """A secret in a file beside ``path``, synced.
 
     What it guards is stored in PostgreSQL and would be lost with it.
     """
     draft = path.with_name(f".secret.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(48) + "\n")
+        file.write(secret + "\n")
         file.flush()
         os.fsync(file.fileno())
     return draft

@@ -10,8 +10,11 @@ on conflict (id) do update set condemned_until = excluded.condemned_until
 where blobs.sha256 is null;
 
 -- name: due_garbage
+-- None while a backup holds them: its copy of the rows may be older than their end.
 -- $1 limit
-select id, kind, owner from blobs where condemned_until < now()
+select id, kind, owner from blobs
+where condemned_until < now()
+  and (select pg_try_advisory_xact_lock_shared(hashtextextended('held garbage', 0)))
 order by condemned_until limit $1;
 
 -- name: share_charged_scopes
@@ -21,6 +24,10 @@ from (
     select distinct charged_kind || '/' || charged_owner as scope from blobs
     where id = any($1::uuid[]) and charged_kind is not null order by 1
 ) scopes;
+
+-- name: hold_garbage
+-- For as long as the session lasts. False if another backup holds it.
+select pg_try_advisory_lock(hashtextextended('held garbage', 0));
 
 -- name: purge_blobs
 -- Only now do they count no more. Only after share_charged_scopes. $1 blob ids
@@ -38,6 +45,9 @@ on conflict (kind, owner, slice) do update set condemned = usage.condemned + exc
 -- $1 blob id  $2 limit
 select id, kind, owner, size, sha256, md5 from blobs
 where id > $1 and condemned_until is null order by id limit $2;
+
+-- name: live_blobs
+select id, kind, owner, size, sha256, md5 from blobs where condemned_until is null order by id;
 
 -- name: existing_blobs
 -- Tombstones of orphans, which have no digest, do not count: their bytes belong to nobody.
@@ -119,3 +129,7 @@ delete from vacated where modified_at < now() - interval '1 hour';
 
 -- name: probe_catalogue
 select pg_is_in_recovery();
+
+-- name: any_table
+select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = 'public' and c.relkind in ('r', 'p'));

@@ -78,7 +78,12 @@ class Liar:
 
     @asynccontextmanager
     async def stage(
-        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+        self,
+        scope: Scope,
+        *,
+        algorithms: Collection[str] = (),
+        expected_bytes: int | None = None,
+        blob_id: UUID | None = None,
     ) -> AsyncIterator[BlobWriter]:
         async with self._store.stage(scope, algorithms=algorithms) as writer:
             yield writer

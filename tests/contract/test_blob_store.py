@@ -170,3 +170,18 @@ async def test_uploads_at_once_do_not_mix(store: BlobStore) -> None:
 
 async def test_a_healthy_store_says_so(store: BlobStore) -> None:
     await store.probe()
+
+
+async def test_a_blob_that_comes_back_has_its_own_id_and_never_another_ones_bytes(
+    store: BlobStore,
+) -> None:
+    came = uuid4()
+    async with store.stage(SCOPE, blob_id=came) as writer:
+        await writer.write(b"these bytes")
+        blob = await writer.seal()
+    assert (came, b"these bytes") == (blob.id, await content_of(store, blob))
+    async with store.stage(SCOPE, blob_id=came) as writer:
+        await writer.write(b"other bytes")
+        with pytest.raises(StorageFailed):
+            await writer.seal()
+    assert b"these bytes" == await content_of(store, blob)

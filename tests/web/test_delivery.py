@@ -115,10 +115,15 @@ class Store:
 
     @asynccontextmanager
     async def stage(
-        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+        self,
+        scope: Scope,
+        *,
+        algorithms: Collection[str] = (),
+        expected_bytes: int | None = None,
+        blob_id: UUID | None = None,
     ) -> AsyncIterator[BlobWriter]:
         async with self._store.stage(
-            scope, algorithms=algorithms, expected_bytes=expected_bytes
+            scope, algorithms=algorithms, expected_bytes=expected_bytes, blob_id=blob_id
         ) as writer:
             yield writer
 

@@ -61,10 +61,15 @@ class DiskBlobStore:
 
     @contextlib.asynccontextmanager
     async def stage(
-        self, scope: Scope, *, algorithms: Collection[str] = (), expected_bytes: int | None = None
+        self,
+        scope: Scope,
+        *,
+        algorithms: Collection[str] = (),
+        expected_bytes: int | None = None,
+        blob_id: UUID | None = None,
     ) -> AsyncIterator[DiskWriter]:
         """Begin an upload; what is not sealed by the end of the block is discarded."""
-        writer = DiskWriter(self._disk, self._writers, self._publisher, scope, algorithms)
+        writer = DiskWriter(self._disk, self._writers, self._publisher, scope, algorithms, blob_id)
         self._disk.writers += 1
         try:
             if not self._goes_in_one(expected_bytes):

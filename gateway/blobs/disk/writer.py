@@ -40,13 +40,15 @@ class DiskWriter:
         publisher: Publisher,
         scope: Scope,
         algorithms: Collection[str],
+        blob_id: UUID | None = None,
     ) -> None:
         self._disk = disk
         self._pool = pool
         self._publisher = publisher
         self._scope = scope
-        self._id = uuid4()
-        self._part = f"{self._id}.part"
+        self._id = blob_id or uuid4()
+        # An id that comes again may have left a part of an attempt that was cut.
+        self._part = f"{self._id if blob_id is None else uuid4()}.part"
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._share = Share(disk.space)
         self._descriptor: int | None = None
