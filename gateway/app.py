@@ -252,7 +252,12 @@ async def serve(
         readiness = health.Readiness({"database": stores.ledger.probe, "disk": stores.blobs.probe})
         async with (
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
-            delivering(stores.messaging.database, delivery_policy(settings)) as deliverer,
+            delivering(
+                stores.messaging.database,
+                delivery_policy(settings),
+                stores.messaging.secrets,
+                observe=metrics.attempted,
+            ) as deliverer,
             listening(
                 dsn,
                 ChangeListeners(app[CALLERS].listeners, deliverer, app[UPLOADS].under_way),

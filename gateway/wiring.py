@@ -22,13 +22,14 @@ from gateway.filestore import Filestore
 from gateway.identity import groups
 from gateway.identity.decisions import open_hook
 from gateway.identity.registry import Registry, open_registry
-from gateway.identity.secrets import RECOMMENDED, PasswordCost
+from gateway.identity.secrets import RECOMMENDED, PasswordCost, webhook_seal
 from gateway.identity.tokens import ISSUER
 from gateway.identity.users import RegistrationRules
 from gateway.messaging.delivery import DeliveryPolicy
 from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.messaging.targets import TargetRules
+from gateway.messaging.webhooks import WebhookPolicy
 from gateway.model.change import ChangeListeners
 from gateway.model.quota import Resource
 from gateway.quotas.reservations import open_reservations
@@ -131,9 +132,10 @@ async def open_stores(
         files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
         messaging = messaging_on(
             database,
+            webhook_seal(*(secret.encode() for secret in load_secrets(settings))),
             retention_days=settings.message_retention_days,
             dead_letter_days=settings.webhook_dead_letter_days,
-            rules=target_rules(settings),
+            policy=WebhookPolicy(target_rules(settings), settings.hosts_confirm),
         )
         ledger = PostgresBlobLedger(database)
         yield Stores(blobs, files, ledger, registry, messaging, Quotas(database))
@@ -231,6 +233,7 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
         concurrency=settings.webhook_concurrency,
         rules=target_rules(settings),
         nameservers=settings.webhook_nameservers,
+        bytes_per_hour=settings.webhook_bytes_per_hour,
         retries=RetryPolicy(
             attempts=settings.webhook_attempts,
             give_up_seconds=settings.webhook_give_up_seconds,

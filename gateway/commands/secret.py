@@ -12,7 +12,9 @@ import sys
 from gateway.commands.existing import existing_database, existing_stores
 from gateway.database.pool import open_database
 from gateway.identity.reseal import Resealed, reseal
-from gateway.identity.secrets import Keyring
+from gateway.identity.secrets import Keyring, webhook_seal
+from gateway.messaging.reseal import reseal_webhooks
+from gateway.messaging.signing import WebhookSecrets
 from gateway.process.terminal import print_json, wants_json
 from gateway.settings.core import BadSettings
 from gateway.settings.deployed import is_deployed
@@ -36,34 +38,40 @@ def rotate(deployment: Deployment, _: argparse.Namespace) -> int:
 def seal_again(deployment: Deployment, arguments: argparse.Namespace) -> int:
     """Keep under the present secret what is kept under the previous one. Status 1 for conflicts."""
     with existing_database(deployment) as dsn:
-        done = asyncio.run(_reseal(deployment, dsn))
+        done, webhooks = asyncio.run(_reseal(deployment, dsn))
     forgotten = not done.conflicts and arguments.forget and forget_previous(deployment.settings)
-    _tell(done, as_json=arguments.json, forgotten=forgotten)
+    _tell(done, webhooks, as_json=arguments.json, forgotten=forgotten)
     return 1 if done.conflicts else 0
 
 
-async def _reseal(deployment: Deployment, dsn: str) -> Resealed:
-    keyring = Keyring(*(secret.encode() for secret in load_secrets(deployment.settings)))
+async def _reseal(deployment: Deployment, dsn: str) -> tuple[Resealed, int]:
+    """Things, and webhooks: how many. Those come first, for things settle it."""
+    known = [secret.encode() for secret in load_secrets(deployment.settings)]
+    keyring, webhooks = Keyring(*known), WebhookSecrets(webhook_seal(*known))
     async with (
         existing_stores(deployment, dsn),  # it refuses a database of another deployment
         open_database(dsn, deployment.sql, connections=2) as database,
     ):
-        return await reseal(database, keyring)
+        count = await reseal_webhooks(database, webhooks)
+        return await reseal(database, keyring), count
 
 
-def _tell(done: Resealed, *, as_json: bool, forgotten: bool) -> None:
+def _tell(done: Resealed, webhooks: int, *, as_json: bool, forgotten: bool) -> None:
     conflicts = [str(thing) for thing in done.conflicts]
     if wants_json(forced=as_json):
         print_json(
             {
                 "things": done.things,
+                "webhooks": webhooks,
                 "conflicts": conflicts,
                 "api_keys_of_previous": done.api_keys,
                 "forgotten": forgotten,
             }
         )
         return
-    sys.stdout.write(f"{done.things} things have their keys under the present secret now.\n")
+    sys.stdout.write(
+        f"{done.things} things and {webhooks} webhooks have theirs under the present secret now.\n"
+    )
     for thing in conflicts:
         sys.stdout.write(f"Not thing {thing}: another thing has its key. Give it another one.\n")
     if done.api_keys:

@@ -119,6 +119,34 @@ class _SubKeys:
         return hmac.digest(self._lookup_key, thing_key.encode(), "sha256")
 
 
+class RowSeal:
+    """Encrypts small secrets for their rows. The first of ``keys`` seals, any of them opens."""
+
+    def __init__(self, *keys: bytes) -> None:
+        self._ciphers: Final = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: key for key in keys}
+        self.mark: Final = next(iter(self._ciphers))
+        """What is sealed with the first key begins with."""
+
+    def seal(self, secret: bytes, bound_to: bytes) -> bytes:
+        """8 bytes of mark, 12 of nonce, text, 16 of tag; opened only with the same ``bound_to``."""
+        nonce, cipher = os.urandom(_NONCE_BYTES), ChaCha20Poly1305(self._ciphers[self.mark])
+        return self.mark + nonce + cipher.encrypt(nonce, secret, bound_to)
+
+    def open(self, sealed: bytes, bound_to: bytes) -> bytes:
+        """What was sealed. Raises ``Failure`` if it was not, for this, with one of the keys."""
+        mark, body = sealed[:_KEY_ID_BYTES], sealed[_KEY_ID_BYTES:]
+        try:
+            cipher = ChaCha20Poly1305(self._ciphers[mark])
+            return cipher.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], bound_to)
+        except (KeyError, InvalidTag, ValueError) as exc:
+            raise Failure("a secret was not sealed under this deployment's secret") from exc
+
+
+def webhook_seal(secret: bytes, *previous: bytes) -> RowSeal:
+    """What the secrets of webhooks are sealed with, by those of the deployment."""
+    return RowSeal(*(_derive(each, b"webhook sealing") for each in (secret, *previous)))
+
+
 def dialect_key(secret: bytes, dialect: str, purpose: str) -> bytes:
     """A sub-key of the deployment's secret that no other dialect and no other purpose has."""
     return _derive(secret, f"dialect {dialect} {purpose}".encode())

@@ -14,16 +14,18 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.database.pool import Database
-from gateway.messaging.posting import Failed, Poster, open_poster
-from gateway.messaging.records import Delivery
+from gateway.messaging.budget import Budget
+from gateway.messaging.posting import AttemptOutcome, Failed, Letter, Poster, open_poster
+from gateway.messaging.records import Delivery, Disabled
 from gateway.messaging.rows import outbox
 from gateway.messaging.rows.outbox import LeasedWebhook, RetryPolicy
+from gateway.messaging.signing import WebhookSecrets
 from gateway.messaging.targets import PUBLIC_ONLY, TargetRules
 from gateway.model.change import Change, DeliveriesWaiting
 from gateway.model.errors import CatalogueUnavailable
@@ -35,18 +37,26 @@ _PER_HOST: Final = 4
 # A quarter of the places is kept for users who have less than an eighth, as with uploads.
 _RESERVE: Final = 4
 _SHARE: Final = 8
+Observe = Callable[[AttemptOutcome], None]
 _ATTEMPTS_IF_REFUSED: Final = 5
+_ATTEMPTS_TO_CONFIRM: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How deliveries are made. ``timeout_seconds`` bounds one attempt as a whole."""
+    """How deliveries are made. ``timeout_seconds`` bounds one attempt as a whole.
+
+    ``bytes_per_hour`` is what is sent for one user; 0 is no limit. Without news the outbox is
+    looked at every ``poll_seconds``.
+    """
 
     timeout_seconds: float
     concurrency: int
     retries: RetryPolicy
     rules: TargetRules = PUBLIC_ONLY
     nameservers: tuple[str, ...] = ()
+    bytes_per_hour: int = 0
+    poll_seconds: float = _POLL_SECONDS
 
     @property
     def lease_seconds(self) -> float:
@@ -93,10 +103,14 @@ class _Places:
 class Deliverer:
     """Delivers for as long as it runs; an ``ChangeListener``, because a change may be its work."""
 
-    def __init__(self, database: Database, poster: Poster, policy: DeliveryPolicy) -> None:
+    def __init__(
+        self, database: Database, poster: Poster, policy: DeliveryPolicy, observe: Observe
+    ) -> None:
         self._database = database
         self._poster = poster
         self._policy = policy
+        self._observe = observe
+        self._budget = Budget(database, policy.bytes_per_hour)
         self._wake = asyncio.Event()
         self._serving: dict[asyncio.Task[None], LeasedWebhook] = {}
 
@@ -119,7 +133,7 @@ class Deliverer:
                 self._wake.clear()
                 await self._claim()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):
+                    async with asyncio.timeout(self._policy.poll_seconds):
                         await self._wake.wait()
         finally:
             await self._let_go()
@@ -159,14 +173,39 @@ class Deliverer:
         with _database_may_be_away():
             lease = self._policy.lease_seconds
             while delivery := await outbox.next_delivery(self._database, leased, lease):
-                failed = await self._poster.post(delivery)
+                failed = await self._attempt(leased, delivery)
+                self._observe(failed.outcome if failed else AttemptOutcome.DELIVERED)
                 if failed is not None:
-                    await self._fail(leased, delivery, failed)
+                    await self._end_turn(leased, delivery, failed)
                     return
                 await outbox.finish(self._database, delivery)
             await outbox.release(self._database, leased)
 
-    async def _fail(self, leased: LeasedWebhook, delivery: Delivery, failed: Failed) -> None:
+    async def _attempt(self, leased: LeasedWebhook, delivery: Delivery) -> Failed | None:
+        if delivery.unconfirmed and (failed := await self._confirm(leased, delivery)):
+            return failed
+        letter = await self._poster.letter(delivery)
+        if isinstance(letter, Failed):
+            return letter
+        return await self._pay(leased, letter) or await self._poster.send(letter)
+
+    async def _confirm(self, leased: LeasedWebhook, delivery: Delivery) -> Failed | None:
+        """Ask the receiver first; ``None`` if it wants to hear of us."""
+        question, challenge = self._poster.question(delivery)
+        if failed := await self._pay(leased, question):
+            return failed
+        if failed := await self._poster.ask(question, challenge):
+            kept = failed.outcome is AttemptOutcome.GONE
+            return failed if kept else replace(failed, outcome=AttemptOutcome.UNCONFIRMED)
+        await outbox.confirm(self._database, leased)
+        return None
+
+    async def _pay(self, leased: LeasedWebhook, letter: Letter) -> Failed | None:
+        seconds = await self._budget.take(leased.owner_id, letter.size)
+        return Failed("over budget", AttemptOutcome.POSTPONED, seconds) if seconds else None
+
+    async def _end_turn(self, leased: LeasedWebhook, delivery: Delivery, failed: Failed) -> None:
+        """The webhook rests, or is at its end."""
         _log.info(
             "a delivery failed",
             extra={
@@ -176,11 +215,30 @@ class Deliverer:
                 "reason": failed.reason,
             },
         )
+        last_question = delivery.failures + 1 >= _ATTEMPTS_TO_CONFIRM
+        if failed.outcome is AttemptOutcome.GONE:
+            await outbox.end(self._database, leased, Disabled.GONE, failed.reason)
+        elif failed.outcome is AttemptOutcome.UNCONFIRMED and last_question:
+            await outbox.end(self._database, leased, Disabled.UNCONFIRMED, failed.reason)
+        elif failed.outcome is AttemptOutcome.POSTPONED:
+            retries, seconds = self._policy.retries, failed.rest_seconds
+            await outbox.postpone(self._database, leased, seconds, retries)
+        else:
+            await self._retry_later(leased, delivery, failed)
+
+    async def _retry_later(self, leased: LeasedWebhook, delivery: Delivery, failed: Failed) -> None:
         retries = self._policy.retries
-        if failed.refused:
+        if failed.outcome is AttemptOutcome.REFUSED:
             least = min(retries.attempts, _ATTEMPTS_IF_REFUSED)
             retries = replace(retries, attempts=least)
-        await outbox.fail(self._database, leased, delivery, failed.reason, retries)
+        await outbox.fail(
+            self._database,
+            leased,
+            delivery,
+            failed.reason,
+            retries,
+            rest_seconds=failed.rest_seconds,
+        )
 
     async def _let_go(self) -> None:
         held = dict(self._serving)
@@ -193,15 +251,22 @@ class Deliverer:
 
 
 @contextlib.asynccontextmanager
-async def delivering(database: Database, policy: DeliveryPolicy) -> AsyncIterator[Deliverer]:
-    """A deliverer that runs for as long as the block does."""
+async def delivering(
+    database: Database,
+    policy: DeliveryPolicy,
+    secrets: WebhookSecrets | None = None,
+    *,
+    observe: Observe = lambda _: None,
+) -> AsyncIterator[Deliverer]:
+    """A deliverer that runs for as long as the block does. ``observe`` hears of every attempt."""
     async with open_poster(
         policy.rules,
+        secrets,
         connections=policy.concurrency,
         timeout_seconds=policy.timeout_seconds,
         nameservers=policy.nameservers,
     ) as poster:
-        deliverer = Deliverer(database, poster, policy)
+        deliverer = Deliverer(database, poster, policy, observe)
         async with running(deliverer.run()):
             yield deliverer
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -95,6 +95,13 @@ class Format(StrEnum):
     RESOLVED = "resolved"
 
 
+class Disabled(StrEnum):
+    """Why a webhook is told nothing any more: its receiver said 410, or never confirmed."""
+
+    GONE = "gone"
+    UNCONFIRMED = "unconfirmed"
+
+
 class Event(StrEnum):
     """What a webhook can be told of."""
 
@@ -104,12 +111,17 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookDraft:
-    """What a webhook should be; ``events`` has at least one."""
+    """What a webhook should be; ``events`` has at least one.
+
+    ``headers`` are sent with each delivery. A ``signed`` one is made with a secret.
+    """
 
     name: str
     target: Target
     format: Format = Format.JSON
     events: frozenset[Event] = frozenset({Event.MESSAGES})
+    headers: Mapping[str, str] = field(default_factory=dict)
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,8 @@ class Webhook:
     """Somebody who is told what a thing says and does.
 
     ``failures`` is how many attempts in a row failed; ``waiting`` and ``dead`` are how many
-    deliveries wait and were given up, counted up to 1000.
+    deliveries wait and were given up, counted up to 1000. An ``unconfirmed`` one is asked first
+    whether it wants to hear of us; ``disabled`` says why it is told nothing any more.
     """
 
     id: UUID
@@ -129,11 +142,19 @@ class Webhook:
     failures: int = 0
     waiting: int = 0
     dead: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    signed: bool = False
+    unconfirmed: bool = False
+    disabled: Disabled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing to tell one webhook: a message, or ``body``, JSON as it was queued."""
+    """One thing to tell one webhook: a message, or ``body``, JSON as it was queued.
+
+    ``secrets``, the newest first, and ``headers`` are sealed; ``failures`` are the webhook's in
+    a row.
+    """
 
     id: int
     webhook_id: UUID
@@ -145,6 +166,11 @@ class Delivery:
     attempts: int
     host: str = ""
     message: SentMessage | None = None
+    queued_at: float = 0.0
+    failures: int = 0
+    unconfirmed: bool = False
+    secrets: Sequence[bytes] = ()
+    headers: bytes | None = None
 
     @property
     def size(self) -> int:

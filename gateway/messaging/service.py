@@ -8,10 +8,11 @@ from typing import Final
 from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
 from gateway.messaging.rows import outbox as postgres_outbox
-from gateway.messaging.targets import PUBLIC_ONLY, TargetRules
-from gateway.messaging.webhooks import Webhooks
+from gateway.messaging.signing import Seal, WebhookSecrets
+from gateway.messaging.webhooks import WebhookPolicy, Webhooks
 
 _DAY: Final = 86_400.0
+_DEFAULT: Final = WebhookPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Messaging:
     messages: Messages
     webhooks: Webhooks
     database: Database
+    secrets: WebhookSecrets
     dead_letter_days: int
 
     async def tidy(self) -> None:
@@ -32,15 +34,21 @@ class Messaging:
 
 def messaging_on(
     database: Database,
+    seal: Seal,
     *,
     retention_days: int = 0,
     dead_letter_days: int = 30,
-    rules: TargetRules = PUBLIC_ONLY,
+    policy: WebhookPolicy = _DEFAULT,
 ) -> Messaging:
-    """Messaging on ``database``. Messages are kept for so many days, or for ever with 0."""
+    """Messaging on ``database``. Messages are kept for so many days, or for ever with 0.
+
+    ``seal`` is for what is secret of webhooks.
+    """
+    secrets = WebhookSecrets(seal)
     return Messaging(
         Messages(database, retention_days=retention_days),
-        Webhooks(database, rules),
+        Webhooks(database, policy, secrets),
         database,
+        secrets,
         dead_letter_days,
     )

@@ -53,6 +53,7 @@ from gateway.settings.types import (
     SecondsOrZero,
     Secret,
     SocketPath,
+    WebhookBytes,
     is_loopback,
     written_size,
 )
@@ -282,6 +283,16 @@ class Settings(SettingsGroup):
         description="DNS servers that are asked for webhooks' hosts, such as `10.0.0.53`; "
         "empty: the system's.",
     )
+    webhook_confirmation: Openness = Field(
+        "auto",
+        description="A host that a user's webhooks have not named before is asked first whether it "
+        "wants them. `auto`: where anybody may register from elsewhere.",
+    )
+    webhook_bytes_per_hour: WebhookBytes = Field(
+        1024**3,
+        description="Most that is sent to the webhooks of one user in an hour, attempts included; "
+        "what is more waits. 0: no limit.",
+    )
     webhook_timeout_seconds: Seconds = Field(
         10.0, description="Whole time a receiver has to take one delivery."
     )
@@ -318,6 +329,18 @@ class Settings(SettingsGroup):
         """Whether anybody may create a user."""
         if self.open_registration != "auto":
             return self.open_registration == "true"
+        return self._is_alone
+
+    @property
+    def hosts_confirm(self) -> bool:
+        """Whether hosts of webhooks are asked first."""
+        if self.webhook_confirmation != "auto":
+            return self.webhook_confirmation == "true"
+        return self.registration_is_open and not self._is_alone
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether only this machine can reach the gateway."""
         alone = not self.trusted_proxies and self.trusted_proxy_secret is None
         return alone and is_loopback(self.host)
 

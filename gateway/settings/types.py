@@ -19,6 +19,7 @@ SHORTEST_SECRET: Final = 32
 SLOWEST_RATE: Final = 1024
 LONGEST_SOCKET_PATH: Final = 107
 """What an address of AF_UNIX has room for (unix(7))."""
+LEAST_WEBHOOK_BYTES: Final = 16 * 1024**2
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) *([KMGTkmgt])(i?)B")
@@ -146,6 +147,12 @@ def _check_rate(value: int) -> int:
     return value
 
 
+def _check_webhook_bytes(value: int) -> int:
+    if 0 < value < LEAST_WEBHOOK_BYTES:
+        raise ValueError("must be 0 or at least 16MiB, which one delivery may have")
+    return value
+
+
 def read_size(value: object) -> object:
     """Bytes, or with a unit: ``2GB`` is 2,000,000,000 and ``2GiB`` is 2,147,483,648."""
     if not isinstance(value, str) or value.strip().isdigit():
@@ -182,6 +189,9 @@ BytesAtLeastOne = Annotated[int, BeforeValidator(read_size), Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 Rate = Annotated[int, BeforeValidator(read_size), Field(ge=0), AfterValidator(_check_rate)]
+WebhookBytes = Annotated[
+    int, BeforeValidator(read_size), Field(ge=0), AfterValidator(_check_webhook_bytes)
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Peer = Annotated[IPv4Network | IPv6Network | Literal["unix"], BeforeValidator(_peer)]

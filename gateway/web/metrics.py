@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from gateway.messaging.posting import AttemptOutcome
 from gateway.model.quota import Resource
 from gateway.web.dialect import Handler
 
@@ -129,6 +130,20 @@ resident_bytes: Final = Gauge(
     "gateway_resident_bytes", "Memory of the gateway's processes.", multiprocess_mode="livesum"
 )
 _cpu: Final = Counter("gateway_cpu_seconds_total", "Processor time of the gateway's processes.")
+oldest_delivery: Final = Gauge(
+    "gateway_webhook_oldest_waiting_seconds",
+    "For how long the oldest of the deliveries that wait has waited.",
+    multiprocess_mode="mostrecent",
+)
+disabled_webhooks: Final = Gauge(
+    "gateway_webhooks_disabled",
+    "Webhooks that are told nothing any more; no more than 10,000 are counted.",
+    multiprocess_mode="mostrecent",
+)
+_ATTEMPT_OUTCOMES: Final = tuple(AttemptOutcome)
+_attempts: Final = Counter(
+    "gateway_webhook_attempts_total", "Attempts to deliver, by what came of them.", ("outcome",)
+)
 database_connections: Final = Gauge(
     "gateway_database_connections",
     "Connections to the database, as last looked at.",
@@ -196,11 +211,18 @@ def over_quota(resource: str) -> None:
     _over_quota.labels(resource).inc()
 
 
+def attempted(outcome: str) -> None:
+    """Count one attempt to deliver. ``outcome`` is of a fixed set."""
+    _attempts.labels(outcome).inc()
+
+
 def begin(version: str, commit: str) -> None:
     """Name what runs here, and have every series from the start: a rate needs its zero."""
     _build.labels(version, commit).set(1)
     for outcome in _HOOK_OUTCOMES:
         _hook_requests.labels(outcome)
+    for outcome in _ATTEMPT_OUTCOMES:
+        _attempts.labels(outcome)
     for status in (*sorted(map(str, _NGINX_STATUSES)), "other"):
         _nginx_responses.labels(status)
     for what in _SWEPT:

@@ -88,6 +88,7 @@ async def test_a_secret_is_rotated_while_everything_goes_on(
         assert status == 0
         assert json.loads(said) == {
             "things": 2,
+            "webhooks": 0,
             "conflicts": [],
             "api_keys_of_previous": 1,
             "forgotten": True,

@@ -29,7 +29,7 @@ class Received:
 
 
 class Receiver:
-    """Its port outlives its being down. ``decide`` gives a status, or ``None`` to hang.
+    """Its port outlives its being down. ``decide`` gives a status, a response, or ``None`` to hang.
 
     ``most_at_once`` is how many requests there were at a time.
     """
@@ -42,7 +42,7 @@ class Receiver:
         self.delay_seconds = 0.0
         self.most_at_once = 0
         self._open = 0
-        self.decide: Callable[[Received], int | None] = lambda _: 200
+        self.decide: Callable[[Received], int | web.Response | None] = lambda _: 200
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
 
@@ -76,7 +76,8 @@ class Receiver:
     async def _answer(self, request: web.Request) -> web.Response:
         received = Received(request.path, request.headers.copy(), await request.read())
         await asyncio.sleep(self.delay_seconds)
-        status = self.decide(received)
+        decided = self.decide(received)
+        status = decided.status if isinstance(decided, web.Response) else decided
         self.tried.append(received)
         if status is not None and status < 300:
             self.taken.append(received)
@@ -84,6 +85,8 @@ class Receiver:
             self._changed.notify_all()
         if status is None:
             await asyncio.Event().wait()
+        if isinstance(decided, web.Response):
+            return decided
         assert status is not None
         return web.Response(status=status, headers={"Location": f"{self.url}/elsewhere"})
 

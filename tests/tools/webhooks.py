@@ -17,7 +17,8 @@ PACK: list[dict[str, Any]] = [{"bn": "gate:", "n": "count", "t": 1.6e9, "v": 1}]
 def policy_of(*, attempts: int = 1000, **changes: Any) -> DeliveryPolicy:
     """One that tries again at once and reaches receivers on loopback; ``changes`` are its fields."""
     retries = RetryPolicy(attempts, 3600, 0.02, 0.05)
-    return replace(DeliveryPolicy(2.0, 8, retries, ANYWHERE), **changes)
+    quick = DeliveryPolicy(2.0, 8, retries, ANYWHERE, poll_seconds=0.05)
+    return replace(quick, **changes)
 
 
 @dataclass(frozen=True)

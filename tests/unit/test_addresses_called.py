@@ -12,7 +12,7 @@ import pytest
 
 from gateway.http_client import http_client
 from gateway.identity.hook import HttpHook
-from gateway.messaging.posting import Poster
+from gateway.messaging.posting import Letter, Poster
 from gateway.messaging.records import Delivery, Format
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.file import Scope
@@ -66,7 +66,10 @@ async def test_a_webhook_is_called_as_it_was_given(written: str) -> None:
     async with called() as (line, session):
         url = f"http://127.0.0.1:{line.port}{written}"
         delivery = Delivery(1, uuid4(), uuid4(), url, Format.JSON, "message", "{}", 0)
-        assert await Poster(session).post(delivery) is None
+        poster = Poster(session)
+        letter = await poster.letter(delivery)
+        assert isinstance(letter, Letter)
+        assert await poster.send(letter) is None
     assert [expected(written)] == line.seen
 
 

@@ -342,6 +342,61 @@ def test_registration_is_open_only_alone_on_loopback_unless_it_is_said(
     assert expected == read_configuration().settings.registration_is_open
 
 
+@pytest.mark.parametrize(
+    ("expected", "variables"),
+    [
+        pytest.param(False, {}, id="as it is tried out"),
+        pytest.param(False, {"OPEN_REGISTRATION": "true"}, id="open, on this machine alone"),
+        pytest.param(False, {"HOST": "0.0.0.0"}, id="users are let in"),
+        pytest.param(True, {"HOST": "0.0.0.0", "OPEN_REGISTRATION": "true"}, id="anybody"),
+        pytest.param(
+            True, {"TRUSTED_PROXIES": "unix", "OPEN_REGISTRATION": "1"}, id="anybody, by a proxy"
+        ),
+        pytest.param(True, {"WEBHOOK_CONFIRMATION": "yes"}, id="it is wanted"),
+        pytest.param(
+            False,
+            {"HOST": "::", "OPEN_REGISTRATION": "true", "WEBHOOK_CONFIRMATION": "no"},
+            id="it is not",
+        ),
+    ],
+)
+def test_hosts_of_webhooks_confirm_where_anybody_may_come_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, expected: bool, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GATEWAY_{name}", value)
+    assert expected == read_configuration().settings.hosts_confirm
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[
+            ("WEBHOOK_HOSTS", value)
+            for value in ("http://a.test", "a.test/", "*", "*a.test", "a b")
+        ],
+        *[
+            ("WEBHOOK_NAMESERVERS", value)
+            for value in ("dns.test", "1.2.3", "10.0.0.1:x", "[a]:53")
+        ],
+        *[("WEBHOOK_BYTES_PER_HOUR", value) for value in ("1", "15MiB", "-1")],
+    ],
+)
+def test_what_is_wrong_about_webhooks_is_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    [problem] = refused(monkeypatch, **{f"GATEWAY_{name}": value})
+    assert problem.startswith(f"GATEWAY_{name}")
+
+
+def test_hosts_and_nameservers_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_WEBHOOK_HOSTS", "ERP.example.com, *.example.org,8.8.8.8")
+    monkeypatch.setenv("GATEWAY_WEBHOOK_NAMESERVERS", "10.0.0.53,10.0.0.54:5353,[fd00::53]:53")
+    settings = read_configuration().settings
+    assert ("erp.example.com", "*.example.org", "8.8.8.8") == settings.webhook_hosts
+    assert ("10.0.0.53", "10.0.0.54:5353", "[fd00::53]:53") == settings.webhook_nameservers
+
+
 def test_openness_is_one_of_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
     [problem] = refused(monkeypatch, GATEWAY_OPEN_REGISTRATION="perhaps")
     assert problem.startswith("GATEWAY_OPEN_REGISTRATION: ")

@@ -18,9 +18,10 @@ from gateway.dialects.mainflux.fields import (
     read_object,
 )
 from gateway.identity.things import may_see_key
+from gateway.messaging.headers import check_headers
 from gateway.messaging.records import Event, Format, Webhook, WebhookDraft
 from gateway.messaging.targets import parse_target
-from gateway.messaging.webhooks import Webhooks
+from gateway.messaging.webhooks import LONGEST_OVERLAP_SECONDS, Webhooks
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.label import check_label
@@ -31,18 +32,28 @@ from gateway.web.responses import empty_reply, json_reply
 from gateway.web.uploads.body import read_json
 
 E = TypeVar("E", bound=StrEnum)
+_DAY_SECONDS: Final = 86_400
+_NEVER_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """``POST /webhooks/{id of a thing}``: one or several, all or none, 201."""
+    """``POST /webhooks/{id of a thing}``: one or several, all or none, 201 without a body.
+
+    If one of them is signed, 200 with all of them and, this once, the secrets.
+    """
     thing_id = path_id(request)
     await _check_owner(request, await bearer(request), thing_id)
     body = await read_json(request)
     if isinstance(body, dict):
         body = body.get("webhooks", [body])
     drafts = [_draft(as_object(item, "a webhook")) for item in as_list(body, "the body")]
-    await _webhooks(request).create(thing_id, drafts)
-    return empty_reply(201)
+    made = await _webhooks(request).create(thing_id, drafts)
+    if not any(made.values()):
+        return empty_reply(201)
+    shown = [shown_webhook(w) for w in await _webhooks(request).of_thing(thing_id) if w.id in made]
+    secrets = {str(webhook_id): {"secret": secret} for webhook_id, secret in made.items() if secret}
+    told = [{**webhook, **secrets.get(str(webhook["id"]), {})} for webhook in shown]
+    return json_reply({"webhooks": told}, headers=_NEVER_KEPT)
 
 
 async def view(request: web.Request) -> web.StreamResponse:
@@ -62,8 +73,22 @@ async def update(request: web.Request) -> web.StreamResponse:
     webhook = await _own(request, await bearer(request), path_id(request))
     body = await read_object(request)
     present = {name: value for name, value in body.items() if value is not None}
-    await _webhooks(request).amend(webhook.id, _draft({**_fields(webhook), **present}))
+    draft = _draft({**_fields(webhook), **present}, webhook.headers)
+    await _webhooks(request).amend(webhook.id, draft)
     return empty_reply(200)
+
+
+async def rotate(request: web.Request) -> web.StreamResponse:
+    """``POST /webhooks/{id}/secret``: a new secret, shown this once, 201.
+
+    The one until now signs as well for ``overlap_seconds``, a day unless the body says otherwise.
+    """
+    webhook = await _own(request, await bearer(request), path_id(request))
+    body = await read_object(request) if request.body_exists else {}
+    overlap = _overlap(body.get("overlap_seconds"))
+    secret = await _webhooks(request).rotate(webhook.id, overlap_seconds=overlap)
+    shown = {"secret": secret, "overlap_seconds": overlap if webhook.signed else 0}
+    return json_reply(shown, status=201, headers=_NEVER_KEPT)
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
@@ -92,15 +117,21 @@ def shown_webhook(webhook: Webhook) -> Shown:
         "failures": webhook.failures,
         "waiting": webhook.waiting,
         "dead": webhook.dead,
+        **({"signed": True} if webhook.signed else {}),
+        **({"unconfirmed": True} if webhook.unconfirmed else {}),
+        **({"disabled": webhook.disabled} if webhook.disabled else {}),
     }
 
 
 def _fields(webhook: Webhook) -> dict[str, object]:
+    """What can be given as well. Of headers no value is shown: ``null`` leaves one as it is."""
+    own = {"headers": dict.fromkeys(webhook.headers)} if webhook.headers else {}
     return {
         "name": webhook.name,
         "format": webhook.format,
         "url": webhook.url,
         "events": sorted(webhook.events),
+        **own,
     }
 
 
@@ -122,7 +153,8 @@ async def _own(request: web.Request, caller: Principal, webhook_id: UUID) -> Web
     return webhook
 
 
-def _draft(body: Mapping[str, Any]) -> WebhookDraft:
+def _draft(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> WebhookDraft:
+    """What the body says. ``headers`` are those that the webhook has."""
     events = body.get("events")
     if events is None:
         events = [Event.MESSAGES]
@@ -131,7 +163,25 @@ def _draft(body: Mapping[str, Any]) -> WebhookDraft:
         target=parse_target(body.get("url")),
         format=_word(Format, body.get("format") or Format.JSON, "format"),
         events=frozenset(_word(Event, event, "events") for event in as_list(events, "events")),
+        headers=check_headers(body.get("headers") or {}, headers or {}),
+        signed=_flag(body, "signed"),
     )
+
+
+def _flag(body: Mapping[str, Any], field: str) -> bool:
+    value = body.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise Malformed(f"{field} is neither true nor false")
+    return bool(value)
+
+
+def _overlap(value: object) -> int:
+    seconds = _DAY_SECONDS if value is None else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise Malformed("overlap_seconds is not a whole number")
+    if not 0 <= seconds <= LONGEST_OVERLAP_SECONDS:
+        raise Malformed(f"overlap_seconds is not 0 to {LONGEST_OVERLAP_SECONDS}")
+    return seconds
 
 
 def _word(words: type[E], value: object, field: str) -> E:
@@ -149,6 +199,7 @@ ROUTES: Final = (
     Route("POST", "/webhooks/{id}", create),
     Route("GET", "/webhooks/{id}", view),
     Route("PUT", "/webhooks/{id}", update),
+    Route("POST", "/webhooks/{id}/secret", rotate),
     Route("DELETE", "/webhooks/{id}", remove),
     Route("PATCH", "/webhooks", remove_several, needs_room=False),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.database.pool import Queries, Row
-from gateway.messaging.records import Delivery, Format, Origin, SentMessage
+from gateway.messaging.records import Delivery, Disabled, Format, Origin, SentMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ def _delivery(row: Row) -> Delivery:
         body=row["body"],
         attempts=row["attempts"],
         message=_sent(row) if row["sent"] is not None else None,
+        queued_at=row["queued_at"],
+        failures=row["failures"],
+        unconfirmed=row["unconfirmed"],
+        secrets=[secret for secret in (row["secret"], row["previous"]) if secret is not None],
+        headers=row["headers"],
     )
 
 
@@ -78,9 +83,18 @@ async def finish(queries: Queries, delivery: Delivery) -> None:
 
 
 async def fail(
-    queries: Queries, leased: LeasedWebhook, delivery: Delivery, error: str, retries: RetryPolicy
+    queries: Queries,
+    leased: LeasedWebhook,
+    delivery: Delivery,
+    error: str,
+    retries: RetryPolicy,
+    *,
+    rest_seconds: float = 0.0,
 ) -> None:
-    """It did not: the webhook rests, its lease ends, and what ran out of time is given up."""
+    """It did not: the webhook rests, its lease ends, and what ran out of time is given up.
+
+    It rests for ``rest_seconds`` at least.
+    """
     await queries.run(
         "fail_delivery",
         delivery.id,
@@ -91,7 +105,34 @@ async def fail(
         retries.give_up_seconds,
         retries.first_pause_seconds,
         retries.longest_pause_seconds,
+        rest_seconds,
     )
+
+
+async def postpone(
+    queries: Queries, leased: LeasedWebhook, seconds: float, retries: RetryPolicy
+) -> None:
+    """Nothing was tried: the webhook rests, its lease ends, what waited too long is given up."""
+    await queries.run(
+        "postpone_webhook", leased.webhook_id, leased.lease, seconds, retries.give_up_seconds
+    )
+
+
+async def end(queries: Queries, leased: LeasedWebhook, why: Disabled, error: str) -> None:
+    """Its receiver does not want it: what waits is given up, and nothing is queued any more."""
+    await queries.run("end_webhook", leased.webhook_id, leased.lease, why, error)
+
+
+async def confirm(queries: Queries, leased: LeasedWebhook) -> None:
+    """Its receiver wants to hear of us."""
+    await queries.run("confirm_webhook", leased.webhook_id)
+
+
+async def reserve(queries: Queries, owner: UUID, size: int, most: int) -> tuple[bool, float]:
+    """Whether ``size`` more bytes are within the user's hour; the seconds that are left of it."""
+    row = await queries.row("reserve_webhook_bytes", owner, size, most)
+    assert row is not None, "a select without from has one row"
+    return row["granted"], row["seconds"]
 
 
 async def release(queries: Queries, leased: LeasedWebhook) -> None:
@@ -109,8 +150,18 @@ async def remove_sent(queries: Queries) -> None:
     await queries.run("remove_sent_messages")
 
 
-async def count_deliveries(queries: Queries) -> tuple[int, int]:
-    """How many wait and how many are dead letters, 10,000 of each at most."""
-    row = await queries.row("count_deliveries")
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """What waits and what ended, 10,000 of each at most; seconds that the oldest has waited."""
+
+    waiting: int
+    dead: int
+    disabled: int
+    oldest_seconds: float
+
+
+async def outbox_state(queries: Queries) -> OutboxState:
+    """How it is now."""
+    row = await queries.row("outbox_state")
     assert row is not None, "a select without from has one row"
-    return row["waiting"], row["dead"]
+    return OutboxState(row["waiting"], row["dead"], row["disabled"], row["oldest"])

@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.blobs.port import BlobStore
 from gateway.database.pool import Database
-from gateway.messaging.rows.outbox import count_deliveries
+from gateway.messaging.rows.outbox import outbox_state
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
 from gateway.process.usage import resident_bytes
@@ -49,13 +49,15 @@ async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: 
 
 async def _look_at_database(database: Database) -> None:
     try:
-        waiting, dead = await count_deliveries(database)
+        outbox = await outbox_state(database)
     except GatewayError:
         metrics.database_up.set(0)
     else:
         metrics.database_up.set(1)
-        metrics.deliveries.labels("waiting").set(waiting)
-        metrics.deliveries.labels("dead").set(dead)
+        metrics.deliveries.labels("waiting").set(outbox.waiting)
+        metrics.deliveries.labels("dead").set(outbox.dead)
+        metrics.disabled_webhooks.set(outbox.disabled)
+        metrics.oldest_delivery.set(outbox.oldest_seconds)
     in_use, idle = database.connections
     metrics.database_connections.labels("in_use").set(in_use)
     metrics.database_connections.labels("idle").set(idle)

@@ -145,6 +145,7 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("POST /webhooks/{thing}", '[{"name": "x", "url": "https://8.8.8.8/"}]', (401, 404, 403, 403, 201, 401, 201, 401, 201)),
     ("GET /webhooks/{thing}", "", WHO_OWNS),
     ("PUT /webhooks/{webhook}", '{"name": "x"}', WHO_OWNS),
+    ("POST /webhooks/{webhook}/secret", "", (401, 404, 403, 403, 201, 401, 201, 401, 201)),
     ("DELETE /webhooks/{webhook}", "", WHO_REMOVES),
     ("PATCH /webhooks", '{"webhook_ids": ["{webhook}"]}', WHO_REMOVES),
 ]  # fmt: skip

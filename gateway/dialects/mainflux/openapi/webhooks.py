@@ -33,23 +33,59 @@ _CHANGE: Final[Mapping[str, Schema]] = {
     "url": {"type": ["string", "null"], "maxLength": 2048},
     "format": {"enum": [*_FORMATS, "", None], "description": "`json` unless it is given."},
     "events": {**_EVENTS, "type": ["array", "null"], "minItems": 1, "default": ["messages"]},
+    "headers": {
+        "type": ["object", "null"],
+        "maxProperties": 16,
+        "additionalProperties": {"type": ["string", "null"], "maxLength": 1024},
+        "description": "Sent with each delivery. Values are not shown again; `null` leaves one as "
+        "it is.",
+    },
+}
+_SIGNED: Final[Schema] = {
+    "type": ["boolean", "null"],
+    "description": "Made with a secret, which is shown in this response and never again.",
+}
+_SECRET: Final[Schema] = {"type": "string", "pattern": "^whsec_[A-Za-z0-9+/]{43}=$"}
+_OVERLAP: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2_592_000}
+_WEBHOOK: Final[Mapping[str, Schema]] = {
+    **dict.fromkeys(("id", "thing_id"), UUID),
+    "name": TEXT,
+    "format": _FORMAT,
+    "url": TEXT,
+    "events": _EVENTS,
+    "failures": {**COUNT, "description": "Attempts in a row that failed."},
+    "waiting": {**COUNT, "description": "Deliveries that wait, counted up to 1000."},
+    "dead": {**COUNT, "description": "Deliveries given up, counted up to 1000."},
+}
+_WEBHOOK_MORE: Final[Mapping[str, Schema]] = {
+    "headers": {
+        "type": "object",
+        "additionalProperties": {"type": "null"},
+        "description": "Names of its own headers.",
+    },
+    "signed": {"type": "boolean", "description": "It has a secret."},
+    "unconfirmed": {
+        "type": "boolean",
+        "description": "The host is asked first whether it wants to hear of us.",
+    },
+    "disabled": {
+        "enum": ["gone", "unconfirmed"],
+        "description": "Nothing is delivered any more: the receiver said 410, or never confirmed.",
+    },
 }
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
-    "Webhook": record(
-        {
-            **dict.fromkeys(("id", "thing_id"), UUID),
-            "name": TEXT,
-            "format": _FORMAT,
-            "url": TEXT,
-            "events": _EVENTS,
-            "failures": {**COUNT, "description": "Attempts in a row that failed."},
-            "waiting": {**COUNT, "description": "Deliveries that wait, counted up to 1000."},
-            "dead": {**COUNT, "description": "Deliveries given up, counted up to 1000."},
-        }
+    "Webhook": record(_WEBHOOK, _WEBHOOK_MORE),
+    "WebhookMade": record(_WEBHOOK, {**_WEBHOOK_MORE, "secret": _SECRET}),
+    "WebhooksMade": record({"webhooks": array(named("WebhookMade"))}),
+    "WebhookSecret": record({"secret": _SECRET, "overlap_seconds": _OVERLAP}),
+    "WebhookRotation": record(
+        {}, {"overlap_seconds": {**_OVERLAP, "type": ["integer", "null"], "default": 86_400}}
     ),
     "Webhooks": record({"webhooks": array(named("Webhook"))}),
-    "WebhookDraft": record({"name": TEXT, "url": TEXT}, {**_CHANGE, "name": TEXT, "url": TEXT}),
+    "WebhookDraft": record(
+        {"name": TEXT, "url": TEXT}, {**_CHANGE, "name": TEXT, "url": TEXT, "signed": _SIGNED}
+    ),
     "WebhookDrafts": {**array(named("WebhookDraft")), "minItems": 1, "maxItems": 20},
     "WebhookChange": record({}, _CHANGE),
 }
@@ -60,7 +96,10 @@ CHAPTER: Final = Chapter(
     {
         "POST /webhooks/{id}": Operation(
             "Create one webhook or several for a thing, all or none",
-            responses={201: EMPTY},
+            responses={
+                200: json_response("If one is signed: they, with secrets", named("WebhooksMade")),
+                201: EMPTY,
+            },
             refusals=(401, 403, 404),
             credentials=USER,
             body={
@@ -73,7 +112,7 @@ CHAPTER: Final = Chapter(
                 }
             },
             description="Each message of the thing is posted to the URL, in its format, until "
-            "the receiver answers 2xx, in order, at least once.",
+            "the receiver answers 2xx, in order, at least once. 410 ends the webhook.",
         ),
         "GET /webhooks/{id}": Operation(
             "List the webhooks of a thing, or see one by its own id",
@@ -89,6 +128,16 @@ CHAPTER: Final = Chapter(
             refusals=(401, 403, 404),
             credentials=USER,
             body={JSON: named("WebhookChange")},
+        ),
+        "POST /webhooks/{id}/secret": Operation(
+            "Give a webhook a new secret, shown this once",
+            responses={201: json_response("The secret", named("WebhookSecret"))},
+            refusals=(401, 403, 404),
+            credentials=USER,
+            body={JSON: named("WebhookRotation")},
+            body_required=False,
+            description="Deliveries are signed by Standard Webhooks. The secret until now signs as "
+            "well for `overlap_seconds`, a day unless the body says otherwise.",
         ),
         "DELETE /webhooks/{id}": Operation(
             "Remove a webhook and what it was not told",
