@@ -25,6 +25,7 @@ ISSUER: Final = "filestore-gateway"
 LOGIN: Final = 0
 _ALGORITHM: Final = "HS256"
 _LEEWAY_SECONDS: Final = 5
+_AHEAD_SECONDS: Final = 60  # another gateway's clock may be, when it makes a token
 _TOKEN_CHARACTERS: Final = 4096
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -138,7 +139,7 @@ class Tokens:
         if "exp" not in payload and "key_id" not in payload:
             raise Unauthenticated()
         end = payload.get("exp", math.inf)
-        if now >= end + _LEEWAY_SECONDS or now < payload["iat"] - _LEEWAY_SECONDS:
+        if now >= end + _LEEWAY_SECONDS or now < payload["iat"] - _AHEAD_SECONDS:
             raise Unauthenticated()
 
 

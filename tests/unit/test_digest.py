@@ -12,6 +12,7 @@ from gateway.model.digest import (
     Claim,
     Digest,
     check_claims,
+    claims_of,
     parse_digest_field,
     parse_sha256_text,
 )
@@ -76,6 +77,42 @@ def test_a_digest_field_is_read_as(field: str, expected: tuple[Claim, ...]) -> N
 def test_a_digest_field_that_cannot_be_understood_is_malformed(field: str) -> None:
     with pytest.raises(Malformed):
         parse_digest_field(field)
+
+
+MD5 = Claim("md5", hashlib.md5(CONTENT, usedforsecurity=False).digest())
+OLD256, OLD_MD5 = (base64.b64encode(claim.value).decode() for claim in (CLAIM256, MD5))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        pytest.param("Digest", f"SHA-256={OLD256}", (CLAIM256,), id="RFC 3230"),
+        pytest.param("digest", f"sha-256={OLD256},MD5={OLD_MD5}", (CLAIM256, MD5), id="two"),
+        pytest.param("Digest", f"UNIXsum=30637, md5={OLD_MD5}", (MD5,), id="one not known"),
+        pytest.param("Digest", "sha=x, adler32=03da0195", (), id="none known"),
+        pytest.param("Content-MD5", f" {OLD_MD5} ", (MD5,), id="RFC 1864"),
+        pytest.param("Repr-Digest", SHA256, (CLAIM256,), id="RFC 9530"),
+        pytest.param("Content-Type", OLD_MD5, (), id="another header"),
+    ],
+)
+def test_older_headers_promise_too(name: str, value: str, expected: tuple[Claim, ...]) -> None:
+    assert expected == claims_of([(name, value)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("Digest", "SHA-256=abc", id="no base64"),
+        pytest.param("Digest", f"SHA-256={OLD_MD5}", id="of another length"),
+        pytest.param("Digest", "MD5", id="no value"),
+        pytest.param("Digest", "x=1," * 2000, id="very long"),
+        pytest.param("Content-MD5", hashlib.md5(CONTENT).hexdigest(), id="hexadecimal"),
+        pytest.param("Content-MD5", "", id="empty"),
+    ],
+)
+def test_what_an_older_header_cannot_mean_is_malformed(name: str, value: str) -> None:
+    with pytest.raises(Malformed):
+        claims_of([(name, value)])
 
 
 def test_the_text_form_is_hexadecimal_in_either_case() -> None:
