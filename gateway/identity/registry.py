@@ -14,18 +14,21 @@ from uuid import UUID
 from gateway.database.pool import Database
 from gateway.identity import things
 from gateway.identity.audit import Audit
+from gateway.identity.certificates import Certificates
 from gateway.identity.channels import Channels
 from gateway.identity.groups import Groups
 from gateway.identity.invitations import Invitations
 from gateway.identity.keys import Keys, with_key
 from gateway.identity.orgs import Orgs
 from gateway.identity.policies import Policies
+from gateway.identity.records.things import Thing
 from gateway.identity.recovery import Recovery
 from gateway.identity.secrets import RECOMMENDED, Keyring, PasswordCost, Passwords
 from gateway.identity.things import Things
 from gateway.identity.tokens import ISSUER, Tokens, utc_now
 from gateway.identity.users import RegistrationRules, Users
 from gateway.model.access import GroupRole, Principal
+from gateway.model.certificate import Certificate
 from gateway.model.errors import Forbidden, StartupFailed, Unauthenticated
 
 
@@ -45,6 +48,7 @@ class Registry:
         invitations: Invitations,
         recovery: Recovery,
         audit: Audit,
+        certificates: Certificates,
     ) -> None:
         self.users = users
         self.things = things
@@ -56,11 +60,33 @@ class Registry:
         self.invitations = invitations
         self.recovery = recovery
         self.audit = audit
+        self.certificates = certificates
         self._tokens = tokens
 
-    async def thing_by_key(self, key: str) -> Principal:
-        """The thing whose key this is. Raises ``Forbidden`` for an unknown key."""
-        thing = await self.things.find_by_key(key)
+    async def thing_by_key(self, key: str, certificate: Certificate | None = None) -> Principal:
+        """The thing whose key this is. Raises ``Forbidden`` for an unknown key.
+
+        Also for one that is nothing without a certificate of the thing's.
+        """
+        thing = await self.find_thing_by_key(key, certificate)
+        if thing is None:
+            raise Forbidden()
+        return things.principal_of(thing)
+
+    async def find_thing_by_key(
+        self, key: str, certificate: Certificate | None = None
+    ) -> Thing | None:
+        """The same as a thing, or ``None``."""
+        found = await self.things.find_by_key(key)
+        if found is None:
+            return None
+        thing, certified = found
+        known = certificate is not None and await self.certificates.belongs(thing, certificate)
+        return thing if known or not certified else None
+
+    async def thing_by_certificate(self, certificate: Certificate) -> Principal:
+        """The thing that the certificate is enough for. Raises ``Forbidden``."""
+        thing = await self.certificates.find_thing(certificate)
         if thing is None:
             raise Forbidden()
         return things.principal_of(thing)
@@ -157,6 +183,7 @@ async def open_registry(
             Invitations(database, clock=clock),
             Recovery(database, users, passwords, audit, clock=clock),
             audit,
+            Certificates(database),
         )
     finally:
         passwords.close()

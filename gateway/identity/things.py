@@ -96,8 +96,11 @@ class Things:
                 session, scope_of(thing_id), actor=caller.id, grace_seconds=self._grace_seconds
             )
 
-    async def find_by_key(self, key: str) -> Thing | None:
-        """The thing whose key this is, or ``None``."""
+    async def find_by_key(self, key: str) -> tuple[Thing, bool] | None:
+        """The thing whose key this is, or ``None``.
+
+        Beside it: whether the key is nothing without a certificate.
+        """
         try:
             digests = self._keyring.key_digests(check_thing_key(key))
         except Malformed:

@@ -33,11 +33,13 @@ from aiohttp import web
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
 from gateway.model.access import FRESH_SECONDS, Access, Principal
+from gateway.model.certificate import Certificate
 from gateway.model.change import ChangeListener
 from gateway.model.errors import Forbidden, Unauthenticated
 from gateway.model.guard import Guard, guard_from_now_on
 from gateway.traffic.attempts import Attempts
 from gateway.traffic.credentials import PrincipalCache, Prove
+from gateway.web.certificates import presented_certificate
 from gateway.web.proxies import TrustedPeers, single_header
 from gateway.web.seen import note_principal
 from gateway.web.shares import pass_to
@@ -109,7 +111,12 @@ def credential(request: web.Request, scheme: str) -> str:
 
 
 def has_scheme(request: web.Request, scheme: str) -> bool:
-    """Whether the Authorization header is of that scheme, or has a credential that goes with it."""
+    """Whether the Authorization header is of that scheme, or has a credential that goes with it.
+
+    A certificate instead of one is a thing's.
+    """
+    if scheme == "thing" and "Authorization" not in request.headers:
+        return presented_certificate(request, request.app[CALLERS].proxies) is not None
     given = request.headers.get("Authorization", "").partition(" ")[0].lower()
     if given in _SCHEMES - {"basic"}:
         return given == scheme
@@ -152,11 +159,16 @@ def _is_own_page(request: web.Request) -> bool:
 
 
 async def thing_key(request: web.Request) -> Principal:
-    """The thing of ``Authorization: Thing <key>`` and its like.
+    """The thing of ``Authorization: Thing <key>`` and its like, or else of its certificate.
 
-    Raises ``Unauthenticated``, and ``Forbidden`` for a key that is nobody's.
+    Raises ``Unauthenticated``, and ``Forbidden`` for a key or a certificate that is nobody's.
     """
-    single_header(request, "Authorization")
+    if single_header(request, "Authorization") is None:
+        callers = request.app[CALLERS]
+        certificate = presented_certificate(request, callers.proxies)
+        if certificate is not None:
+            by_certificate = partial(_of_certificate, callers.registry, certificate)
+            return await proved(request, "certificate", certificate.key, by_certificate)
     if has_scheme(request, "bearer"):
         raise Unauthenticated(_NO_KEY)
     return await thing_of(request, secret(request, "thing"))
@@ -168,8 +180,24 @@ async def bearer(request: web.Request) -> Principal:
 
 
 async def thing_of(request: web.Request, key: str) -> Principal:
-    """The thing whose key this is, wherever it stood. Raises ``Forbidden``."""
-    return await proved(request, "thing", key, request.app[CALLERS].registry.thing_by_key)
+    """The thing whose key this is, wherever it stood. Raises ``Forbidden``.
+
+    With a key that is bound to a certificate, that must be shown, too.
+    """
+    callers = request.app[CALLERS]
+    certificate = presented_certificate(request, callers.proxies)
+    if certificate is None:
+        return await proved(request, "thing", key, callers.registry.thing_by_key)
+    both = partial(_of_both, callers.registry, key, certificate)
+    return await proved(request, "thing+certificate", f"{key} {certificate.key}", both)
+
+
+async def _of_certificate(registry: Registry, certificate: Certificate, _: str) -> Principal:
+    return await registry.thing_by_certificate(certificate)
+
+
+async def _of_both(registry: Registry, key: str, certificate: Certificate, _: str) -> Principal:
+    return await registry.thing_by_key(key, certificate)
 
 
 async def user_of(request: web.Request, token: str) -> Principal:

@@ -12,8 +12,10 @@ select t.id, $2, t.name, t.digest, t.sealed, t.metadata, now() + t.place * inter
 
 -- name: thing_by_key_digest
 -- Nothing while its owner is locked together with their things.
+-- Whether the key is nothing without a certificate is said beside it.
 -- $1 digests of one key, under each secret that there may be
-select t.id, t.owner_id, t.name, t.key_sealed, t.metadata
+select t.id, t.owner_id, t.name, t.key_sealed, t.metadata,
+       exists (select from thing_certificates c where c.thing_id = t.id and not c.alone) as certified
   from things t join users u on u.id = t.owner_id
  where t.key_digest = any ($1::bytea[]) and not u.things_locked
  limit 1;

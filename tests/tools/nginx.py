@@ -70,6 +70,7 @@ def render(
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
+    tls: str = "",
     log_socket: Path | None = None,
 ) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
@@ -77,6 +78,7 @@ def render(
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
     ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``; with
     ``edge`` the lines are in effect that are marked so, and with ``log_socket`` those of the log.
+    With ``tls``, lines for the server block, it listens for that alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
@@ -119,7 +121,9 @@ def render(
             ),
             "worker_connections 16384;": "worker_connections 2048;",
             _SERVERS_LOG: (f"access_log {folder}/access.log filestore;\n{temporary}"),
-            "        listen 80 default_server ": f"        listen {HOST}:{port} default_server ",
+            "        listen 80 default_server ": (
+                f"{tls}        listen {HOST}:{port} {'ssl ' if tls else ''}default_server "
+            ),
         },
     )
 
@@ -132,6 +136,7 @@ async def running_nginx(
     blobs: Path,
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
+    tls: str = "",
     log_socket: Path | None = None,
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
@@ -143,6 +148,7 @@ async def running_nginx(
         blobs=blobs,
         proxy_changes=proxy_changes,
         edge=edge,
+        tls=tls,
         log_socket=log_socket,
     )
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.database.statements import dialect_folder
 from gateway.dialects.mainflux import (
     audit,
+    certificates,
     channels,
     connections,
     files,
@@ -52,6 +53,7 @@ MAINFLUX: Final = Dialect(
         *files.ROUTES,
         *_altering_rights(users.ROUTES),
         *_altering_rights(things.ROUTES),
+        *_altering_rights(certificates.ROUTES),
         *_altering_rights(groups.ROUTES),
         *channels.ROUTES,
         *connections.ROUTES,

@@ -46,7 +46,7 @@ async def access_by_id(request: web.Request) -> web.StreamResponse:
 async def _identified(request: web.Request) -> Thing:
     key, callers = _key_of(await read_small_object(request)), request.app[CALLERS]
     with callers.attempts.question(callers.proxies.address_of(request)):
-        thing = await callers.registry.things.find_by_key(key)
+        thing = await callers.registry.find_thing_by_key(key)
         if thing is None:
             raise NotFound()
         return thing

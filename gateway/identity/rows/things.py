@@ -44,10 +44,15 @@ async def find_thing(
     return thing_of(row) if row else None
 
 
-async def find_thing_by_digests(queries: Queries, digests: Sequence[bytes]) -> Thing | None:
-    """The thing whose key has one of these digests, or ``None``."""
+async def find_thing_by_digests(
+    queries: Queries, digests: Sequence[bytes]
+) -> tuple[Thing, bool] | None:
+    """The thing whose key has one of these digests, or ``None``.
+
+    Beside it: whether the key is nothing without a certificate.
+    """
     row = await queries.row("thing_by_key_digest", list(digests))
-    return thing_of(row) if row else None
+    return (thing_of(row), row["certified"]) if row else None
 
 
 async def owned_things(

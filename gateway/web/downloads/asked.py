@@ -11,6 +11,8 @@ from aiohttp import web
 from gateway.model.byterange import RangePolicy
 from gateway.model.file import FileRecord
 from gateway.model.precondition import Conditions
+from gateway.web.authentication import CALLERS
+from gateway.web.certificates import shown_beside
 from gateway.web.downloads.decide import UNCONDITIONAL, Asked
 
 PIN_PARAMETER: Final = "sha256"
@@ -27,8 +29,11 @@ ShownName = Callable[[FileRecord], str]
 
 
 def authorization_of(request: web.Request) -> Hashable:
-    """The credential of most dialects: every Authorization header of the request."""
-    return tuple(request.headers.getall("Authorization", ()))
+    """The credential of most dialects: every Authorization header, and a certificate if any."""
+    given = tuple(request.headers.getall("Authorization", ()))
+    certificate = shown_beside(request, request.app[CALLERS].proxies)
+    # Of another form than without one: no header that a client writes is like it.
+    return (given, certificate) if certificate else given
 
 
 def name_of(record: FileRecord) -> str:

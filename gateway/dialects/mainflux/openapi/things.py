@@ -28,6 +28,12 @@ from gateway.web.openapi.vocabulary import (
     record,
 )
 
+_USE: Final[Schema] = {
+    "enum": ["key", "alone"],
+    "description": "Beside the thing's key, which is nothing without it; or enough alone.",
+}
+_USE_OR_NULL: Final[Schema] = {"enum": ["key", "alone", "", None]}
+
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Thing": record({"id": UUID, "name": TEXT}, {"key": TEXT, "metadata": named("Metadata")}),
     "Things": record({"things": array(named("Thing"))}),
@@ -39,6 +45,20 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "metadata": METADATA_OR_NULL,
             "id": {"type": ["string", "null"], "description": "A UUID of version 4."},
             "key": TEXT_OR_NULL,
+        },
+    ),
+    "Certificate": record(
+        {"id": UUID, "thing_id": UUID, "use": _USE, "confirmed": {"type": "boolean"}},
+        {"sha256": TEXT, "subject": TEXT},
+    ),
+    "Certificates": record({"certificates": array(named("Certificate"))}),
+    "CertificateDraft": record(
+        {},
+        {
+            "sha256": TEXT_OR_NULL,
+            "certificate": TEXT_OR_NULL,
+            "subject": TEXT_OR_NULL,
+            "use": _USE_OR_NULL,
         },
     ),
     "ThingChange": record({}, {"name": LABEL, "metadata": METADATA_OR_NULL, "key": TEXT_OR_NULL}),
@@ -84,6 +104,25 @@ CHAPTER: Final = Chapter(
         ),
         "DELETE /things/{id}": Operation(
             "Remove a thing and its files",
+            responses={204: REMOVED},
+            refusals=(401, 403, 404),
+            credentials=USER,
+        ),
+        "POST /things/{id}/certificates": Operation(
+            "Know the thing by a client certificate, beside its key or alone",
+            responses={201: json_response("Bound", named("Certificate"))},
+            refusals=(401, 403, 404, 409),
+            credentials=USER,
+            body={JSON: named("CertificateDraft")},
+        ),
+        "GET /things/{id}/certificates": Operation(
+            "List the certificates that the thing is known by",
+            responses={200: json_response("All", named("Certificates"))},
+            refusals=(401, 403, 404),
+            credentials=USER,
+        ),
+        "DELETE /things/{id}/certificates/{certificate}": Operation(
+            "Know the thing by a certificate no longer",
             responses={204: REMOVED},
             refusals=(401, 403, 404),
             credentials=USER,
