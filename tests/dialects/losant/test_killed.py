@@ -100,12 +100,19 @@ async def plant(tree: Tree) -> None:
         assert 201 == (await tree.ask("POST", "/privateFiles", body))[0]
         parents.append(f"{parent}d{number}/")
     rows = await tree.rows.fetch(PLANT, tree.application, parents, FILES)
+    await tree.rows.execute(SLOWLY)
     folder = tree.gateway.data_dir / "blobs" / "applications" / tree.application
     folder.mkdir(parents=True)
     for row in rows:
         (folder / str(row["blob_id"])).write_bytes(CONTENT)
 
 
+# So that a busy machine has the time to kill it half-way.
+SLOWLY = """
+create function slowly() returns trigger language plpgsql as $$
+begin perform pg_sleep(0.01); return coalesce(new, old); end $$;
+create trigger slowly before update or delete on files for each row execute function slowly();
+"""
 PLANT = """
 with made as (
     select gen_random_uuid() as id, gen_random_uuid() as blob_id, n,
