@@ -28,7 +28,7 @@ from gateway.messaging.rows.outbox import LeasedWebhook, RetryPolicy
 from gateway.messaging.signing import WebhookSecrets
 from gateway.messaging.targets import PUBLIC_ONLY, TargetRules
 from gateway.model.change import Change, DeliveriesWaiting
-from gateway.model.errors import CatalogueUnavailable
+from gateway.model.errors import CatalogueUnavailable, cause_of
 from gateway.process.background import running
 
 _log: Final = logging.getLogger(__name__)
@@ -276,5 +276,5 @@ def _database_may_be_away() -> Any:
     """A lease that cannot be given back runs out; what waits, waits on."""
     try:
         yield
-    except CatalogueUnavailable:
-        _log.warning("deliveries wait for the database", exc_info=True)
+    except CatalogueUnavailable as exc:
+        _log.warning("deliveries wait for the database", extra={"cause": cause_of(exc)})

@@ -246,6 +246,12 @@ class HookUnavailable(Failure):
     sentence = "unexpected status from filestore hook"
 
 
+def cause_of(error: BaseException) -> str:
+    """Why, in one line for the log: what is foreseen needs no traceback, however often it comes."""
+    cause = error.__cause__
+    return repr(error if cause is None else cause)[:200]
+
+
 # Before there is a caller.
 
 

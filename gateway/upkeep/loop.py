@@ -13,7 +13,7 @@ from gateway.catalogue.port import BlobLedger
 from gateway.identity.keys import Keys
 from gateway.identity.registry import Registry
 from gateway.messaging.service import Messaging
-from gateway.model.errors import GatewayError
+from gateway.model.errors import GatewayError, cause_of
 from gateway.process.background import running
 from gateway.upkeep.sweep import GracePeriods, SweepReport, sweep
 
@@ -41,8 +41,8 @@ async def _note_for_ever(keys: Keys, seconds: float) -> None:
 async def _note(keys: Keys) -> None:
     try:
         await keys.write_uses()
-    except GatewayError:
-        _log.warning("when keys were used could not be written", exc_info=True)
+    except GatewayError as exc:
+        _log.warning("when keys were used could not be written", extra={"cause": cause_of(exc)})
 
 
 @contextlib.asynccontextmanager
@@ -92,6 +92,6 @@ async def _sweep_for_ever(
                     "garbage": report.garbage,
                 },
             )
-        except GatewayError:
-            _log.warning("the sweep failed", exc_info=True)
+        except GatewayError as exc:
+            _log.warning("the sweep failed", extra={"cause": cause_of(exc)})
         await asyncio.sleep(interval_seconds)

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from gateway.blobs.port import BlobStore, Inventory, StoredBlob
 from gateway.catalogue.port import BlobLedger
-from gateway.model.errors import StorageFailed
+from gateway.model.errors import StorageFailed, cause_of
 
 _log: Final = logging.getLogger(__name__)
 _PAGE: Final = 500
@@ -114,8 +114,9 @@ def _one_blob(blob_id: UUID) -> Iterator[None]:
     """A blob that cannot be removed does not keep the others from it."""
     try:
         yield
-    except StorageFailed:
-        _log.warning("a blob cannot be removed", exc_info=True, extra={"blob_id": str(blob_id)})
+    except StorageFailed as exc:
+        named = {"blob_id": str(blob_id), "cause": cause_of(exc)}
+        _log.warning("a blob cannot be removed", extra=named)
 
 
 async def _pages(inventory: Inventory) -> AsyncIterator[list[StoredBlob]]:

@@ -33,6 +33,7 @@ from gateway.model.errors import (
     OverQuota,
     StorageFailed,
     StorageFull,
+    cause_of,
 )
 from gateway.process.origin import SENDER
 from gateway.traffic.limits import ConcurrencyLimit
@@ -282,7 +283,7 @@ def _log_failure(error: Failure) -> None:
     named = {
         "error": type(error).__name__,
         "sentence": str(error),
-        "cause": repr(error.__cause__)[:200],
+        "cause": cause_of(error),
     }
     with contextlib.suppress(Exception):  # a failing log sink fails no request
         if isinstance(error, CatalogueUnavailable | StorageFull | HookUnavailable):

@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from gateway.model.errors import GatewayError, cause_of
 from gateway.web.server.stall import StallWatch
 
 _log: Final = logging.getLogger(__name__)
@@ -51,8 +52,10 @@ async def stream_json(
         except Exception as exc:
             if not response.prepared:
                 raise
-            if not isinstance(exc, ConnectionError):  # who leaves is no fault
-                _log.warning("a list broke off", exc_info=True)
+            if isinstance(exc, GatewayError):
+                _log.warning("a list broke off", extra={"cause": cause_of(exc)})
+            elif not isinstance(exc, ConnectionError):  # who leaves is no fault
+                _log.exception("a list broke off")
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import io
@@ -19,6 +20,7 @@ import pytest
 
 from gateway.process.logs import configure_logs, request_logged_as
 
+GATEWAY = Path(__file__).parents[2] / "gateway"
 LOG = logging.getLogger("gateway.test")
 
 
@@ -240,6 +242,20 @@ def test_a_log_whose_reader_has_gone_fails_nobody(pipe: tuple[int, int]) -> None
     reader, writer = pipe
     os.dup2(writer, reader)  # the reading end is closed; the fixture closes this one
     LOG.info("nobody hears this")
+
+
+def test_a_warning_is_one_line_and_a_traceback_is_an_error() -> None:
+    """What is foreseen comes often, and who is woken by level=error shall not be by it."""
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in GATEWAY.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "warning"
+        and any(keyword.arg == "exc_info" for keyword in call.keywords)
+    ]
+    assert [] == found
 
 
 class Terminal(io.StringIO):

@@ -34,6 +34,7 @@ from gateway.dialects.losant.tokens import ApiTokens
 from gateway.filestore import Filestore
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.change import ChangeListener, FileChanged
+from gateway.model.errors import GatewayError, cause_of
 from gateway.model.file import FileName, Scope
 from gateway.process.background import running
 
@@ -112,8 +113,10 @@ class TreeWork:
             self._woken.clear()
             try:
                 await self.work()
+            except GatewayError as exc:
+                _log.warning("directories wait to be moved", extra={"cause": cause_of(exc)})
             except Exception:  # noqa: BLE001 - what one comes to ends the work on no other
-                _log.warning("moving and removing directories failed", exc_info=True)
+                _log.exception("moving and removing directories failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._seconds)
 

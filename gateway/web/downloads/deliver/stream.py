@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.model.errors import GatewayError
+from gateway.model.errors import GatewayError, cause_of
 from gateway.traffic.bandwidth import Schedule
 from gateway.web import metrics
 from gateway.web.downloads.transfer import Transfer
@@ -51,7 +51,7 @@ def _cutting(wire: Wire) -> Iterator[None]:
     except GatewayError as exc:
         wire.cut()
         metrics.damage_met()
-        _log.warning("a download was cut", exc_info=exc)
+        _log.warning("a download was cut", extra={"cause": cause_of(exc)})
         raise ConnectionResetError("the blob could not be read to its end") from exc
     except BaseException:
         wire.cut()
