@@ -23,9 +23,10 @@ from gateway.model.file import Blob, Draft, FileName, Scope
 from gateway.model.quota import Account, Amounts, Quota, Resource
 from gateway.quotas.metered import STEP_BYTES, Metered
 from gateway.quotas.port import UNRESERVED_BYTES
-from gateway.quotas.reservations import Reservations
+from gateway.quotas.reservations import Reservations, open_reservations
 from gateway.quotas.rows import quotas as rows
 from gateway.quotas.service import Quotas
+from tests.tools.waiting import until
 
 MiB = 1024 * 1024
 
@@ -364,6 +365,23 @@ async def _receive(metered: Metered, expected: int) -> None:
     await metered.expect(expected)
     while True:
         await metered.write(bytes(MiB))
+
+
+async def test_what_a_living_gateway_reserved_does_not_lapse(house: House) -> None:
+    """However long the upload takes."""
+    thing, blob = house.things[0], uuid4()
+    await house.limit(user_account(house.users[0]), bytes=100)
+    until_when = "select max(expires_at) from reservations"
+    async with open_reservations(house.database, lease_seconds=0.2) as reservations:
+        await reservations.reserve(blob, thing, 50, 50)
+        first = await house.connection.fetchval(until_when)
+
+        async def is_renewed() -> bool:
+            return bool(await house.connection.fetchval(until_when) > first)
+
+        await until(is_renewed)
+        await reservations.release(blob)
+    assert await house.connection.fetchval(until_when) is None
 
 
 class Nowhere:
