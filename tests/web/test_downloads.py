@@ -23,6 +23,7 @@ from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, sign_in, upload
 from tests.tools.nginx import ACCEL, Nginx, sees_every_line
 from tests.tools.rawhttp import Answer, Head, RawConnection, raw_connection
+from tests.tools.waiting import until
 from tests.web.conftest import Published
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -107,6 +108,39 @@ async def test_the_whole_file(
     assert answer.body == IMAGE.content
     assert answer.head.all("Content-Range") == []
     check_file_headers(answer)
+
+
+async def test_a_request_has_one_id_in_its_answer_and_in_every_log(
+    raw: RawConnection,
+    key: tuple[str, str],
+    published: Published,
+    way: str,
+    gateway: GatewayProcess,
+    nginx: Nginx,
+    edge: Nginx,
+) -> None:
+    """Whoever sends, and whoever refuses: the last one is nginx's own refusal, where there is one.
+
+    Directly the test is a trusted proxy, which may name its requests; of others nginx takes nothing.
+    """
+    chosen = "chosen-by-who-asks"
+    asked = [
+        (published.path, [key, ("X-Request-Id", chosen)]),
+        (published.path, [key, ("Range", "bytes=0-4095")]),
+        (published.path, [key, ("Range", "bytes=9-5")]),
+        ("/filestore/files/none", [key, ("X-Request-Id", "no id, but words")]),
+        ("/filestore/metrics", []),
+    ]
+    seen = [(await raw.ask("GET", path, headers)).head for path, headers in asked]
+    ids = [head.one("X-Request-Id") for head in seen]
+    assert [len(ids), way == "direct"] == [len(set(ids)), chosen in ids]
+    assert "no id, but words" not in ids
+    front = {"nginx": nginx, "edge": edge}.get(way)
+    if front is not None:
+        log = front.folder / "access.log"
+        await until(lambda: all(f'"request_id":"{name}"' in log.read_text() for name in ids))
+    told = {"direct": ids[:4], "nginx": ids[:4], "edge": ids[2:4]}[way]
+    await until(lambda: all(f'"request_id":"{name}"' in gateway.log for name in told))
 
 
 async def test_the_root_has_the_same_file_as_the_prefix(

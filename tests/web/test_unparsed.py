@@ -111,6 +111,8 @@ CASES = [
     pytest.param(get(b"/private-files"), 400, XML, S3, id="S3"),
     pytest.param(b"FOO /v1/file/x HTTP/1.1\r\n" + HOSTED + b"\r\n", 501, JSON,
                  b'{"code":"bad_request","message":"the method is not known"}', id="an unknown method"),
+    pytest.param(b"GET /v1/file HTTP/1.1\r\n" + HOSTED + b"\r\nr--\r\n", 400, JSON, HASURA,
+                 id="what is behind a request, in one go with it"),
     pytest.param(b"get /files HTTP/1.1\r\n" + HOSTED + b"\r\n", 501, JSON,
                  b'{"error":"the method is not known"}', id="a method in small letters"),
     pytest.param(get(b"/files", b"\r\n", b"HTTP/2.0"), 505, JSON,

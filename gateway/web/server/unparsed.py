@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPMethod
 from typing import Final
 
 from aiohttp import web
@@ -34,6 +35,7 @@ _LINE: Final = re.compile(
     rb"[\r\n]*(" + _TOKEN + rb") ([\x21-\xff]+)(?: HTTP/([0-9])\.([0-9])\r?\n)?"
 )
 _COUNT_OF_HEADERS: Final = "Too many headers"
+_METHODS: Final = frozenset(method.value for method in HTTPMethod)
 _BODILESS: Final = "HEAD"
 _RENDERED: Final = frozenset({"content-length", "date", "server", "connection"})
 
@@ -99,7 +101,9 @@ def refusal_of(exc: BaseException | None, line: RequestLine | None) -> GatewayEr
         return Malformed()
     if line.version[0] != MAJOR:
         return VersionUnsupported()
-    return MethodUnknown() if isinstance(exc, BadHttpMethod) else Malformed()
+    # Of what was sent in one go with the request before, the line is that request's.
+    unknown = isinstance(exc, BadHttpMethod) and line.method not in _METHODS
+    return MethodUnknown() if unknown else Malformed()
 
 
 class WrittenResponse(web.Response):
