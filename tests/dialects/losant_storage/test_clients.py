@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,39 @@ import pytest
 from tests.dialects.losant_storage.conftest import CONTENT, Owner
 from tests.tools.clients import run
 from tests.tools.rawhttp import Answer, raw_connection
+
+GET_LINE = r"""
+curl -H 'Content-Type: application/json' \
+-H 'Accept: application/json' \
+-H 'Authorization: Bearer YOUR_API_ACCESS_TOKEN' \
+-X GET \
+https://api.losant.com/applications/APPLICATION_ID/privateFiles
+"""
+POST_LINE = r"""
+curl -H 'Content-Type: application/json' \
+-H 'Accept: application/json' \
+-H 'Authorization: Bearer YOUR_API_ACCESS_TOKEN' \
+-X POST \
+-d '{"name":"file.csv","type":"file","parentDirectory":"/","fileSize":500,"contentType":"text/csv"}' \
+https://api.losant.com/applications/APPLICATION_ID/privateFiles
+"""
+
+
+async def test_the_documents_other_curl_lines(owner: Owner, tmp_path: Path) -> None:
+    """As a shell runs them: only the host, the token and the id are ours."""
+    ours = {
+        "YOUR_API_ACCESS_TOKEN": owner.client.token,
+        "https://api.losant.com": owner.client.url,
+        "APPLICATION_ID": owner.application,
+    }
+    answers = []
+    for written in (POST_LINE, GET_LINE):
+        line = reduce(lambda said, theirs: said.replace(theirs, ours[theirs]), ours, written)
+        answers.append(json.loads((await run("sh", "-c", line, cwd=tmp_path)).stdout))
+    made, listed = answers
+    assert ("file.csv", "pending", 500) == (made["name"], made["status"], made["fileSize"])
+    assert [made["id"]] == [item["id"] for item in listed["items"]]
+    assert {"url", "fields"} <= made["upload"].keys()
 
 
 async def test_the_documents_curl_line_uploads_a_file(owner: Owner, tmp_path: Path) -> None:
