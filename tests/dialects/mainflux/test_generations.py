@@ -195,11 +195,11 @@ GETS = sorted({r.path for r in MAINFLUX.routes if r.method == "GET" and "{" not 
 
 
 @pytest.mark.parametrize("path", [*GETS, "/things/{thing}/groups", "/channels/{channel}/messages"])
-async def test_a_head_and_a_slash_at_the_end(user: Client, nobody: Client, path: str) -> None:
+async def test_a_head_and_a_slash_at_the_end(root: Client, nobody: Client, path: str) -> None:
     """HEAD is GET without its body, and what ends in a word may end in a slash."""
-    channel, thing = await connected(user)
+    channel, thing = await connected(root)
     path = path.format(thing=thing["id"], channel=channel)
-    client = nobody if path == "/files" else user
+    client = nobody if path == "/files" else root
     headers = {"Authorization": f"Thing {thing['key']}"} if client is nobody else {}
     expected = await client.ask("GET", path, **headers)
     assert 200 == expected.status
