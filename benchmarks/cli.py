@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--work", type=Path, default=_HERE / "out", help="disk to measure on")
     run.add_argument("--before", type=_checkout, help="an installed checkout to compare with")
     run.add_argument("--no-install", action="store_true", help="install no missing peer")
+    run.add_argument(
+        "--strict", action="store_true", help="status 2 if a target is not met, or not measured"
+    )
     run.set_defaults(run=_run)
     compare = commands.add_parser("compare", help="two results side by side")
     compare.add_argument("before", type=Path)
@@ -75,9 +78,19 @@ def _run(arguments: argparse.Namespace) -> int:
     result.write_bytes(run_to_json(run))
     _write_report(load_run(result), arguments.output / "report.html")
     terminal.console.print(f"report: {arguments.output / 'report.html'}")
-    wanted = [f for f in run.findings if f.number in arguments.only]
+    return exit_status(run, arguments.only, strict=arguments.strict)
+
+
+def exit_status(run: Run, numbers: Sequence[int], *, strict: bool) -> int:
+    """0 if anything was measured: what a busy machine makes of the targets is in the report.
+
+    1 if nothing was; if ``strict``, 2 unless every target of these rows is met.
+    """
+    wanted = [finding for finding in run.findings if finding.number in numbers]
     verdicts = {check.verdict for finding in wanted for check in finding.checks}
-    return 1 if verdicts & {Verdict.UNMET, Verdict.MISSING} else 0
+    if verdicts <= {Verdict.MISSING}:
+        return 1
+    return 2 if strict and verdicts & {Verdict.UNMET, Verdict.MISSING} else 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

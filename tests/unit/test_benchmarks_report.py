@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench import CannotRun
-from benchmarks.cli import main
+from benchmarks.cli import exit_status, main
 from benchmarks.compare import compared, warnings
 from benchmarks.machine import ROOT
 from benchmarks.report.page import html_report, markdown_table
@@ -173,6 +173,23 @@ def test_two_results_are_set_side_by_side_where_both_measured() -> None:
     assert (20_500.0, 20_500.0) == rows["2. gateway: 4 KiB ranges /s"]
     other = replace(a_run(), machine={"processor": "Q", "cores": "2"}, scale="full")
     assert ["processor: P / Q", "scale: quick / full"] == warnings(a_run(), other)
+
+
+@pytest.mark.parametrize(
+    ("expected", "numbers", "strict"),
+    [
+        pytest.param(0, [2], False, id="met"),
+        pytest.param(0, [2], True, id="met, and asked"),
+        pytest.param(0, [2, 3], False, id="something was measured"),
+        pytest.param(2, [2, 3], True, id="a target is not met, and asked"),
+        pytest.param(1, [3], False, id="nothing was measured"),
+        pytest.param(1, [3], True, id="nothing was measured, and asked"),
+    ],
+)
+def test_the_exit_status_tells_of_targets_only_if_asked(
+    expected: int, numbers: list[int], strict: bool
+) -> None:
+    assert expected == exit_status(a_run(), numbers, strict=strict)
 
 
 def test_the_command_line_writes_the_report_and_the_table_of_a_result(
