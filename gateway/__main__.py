@@ -35,10 +35,15 @@ from gateway.dialects import DIALECTS
 from gateway.model.errors import CatalogueUnavailable, GatewayError, StartupFailed
 from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
-from gateway.process.supervisor import ListenFailed, Supervisor, bind, die_with_parent
+from gateway.process.supervisor import ListenFailed, Supervisor, adopt, bind, die_with_parent
 from gateway.settings.core import BadSettings, Settings, shown
 from gateway.settings.secret import load_secret
-from gateway.settings.sources import adopt_installed_file, child_environment, metrics_directory
+from gateway.settings.sources import (
+    adopt_installed_file,
+    child_environment,
+    handed_socket,
+    metrics_directory,
+)
 from gateway.web.dialect import Dialect
 from gateway.wiring import Deployment, read_deployment
 
@@ -231,7 +236,9 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
         LOG.warning("unknown setting ignored", extra={"variable": name, "did_you_mean": likely})
     check_restored(settings)
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
-    with bind(settings.host, settings.port) as sock, database(settings) as dsn:
+    handed = handed_socket()
+    listening = bind(settings.host, settings.port) if handed is None else adopt(handed)
+    with listening as sock, database(settings) as dsn:
         _migrate_patiently(deployment, dsn)
         _print_banner(deployment, dsn, sock)
         if settings.workers > 1:

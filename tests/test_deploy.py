@@ -193,8 +193,10 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "systemd" / "filestore-gateway.service").read_text(encoding="utf-8")
     here = tmp_path / "filestore-gateway.service"
     here.write_text(text.replace("/opt/filestore-gateway/bin/filestore-gateway", "/bin/true"))
+    held = tmp_path / "filestore-gateway.socket"
+    held.write_text((DEPLOY / "systemd" / "filestore-gateway.socket").read_text("utf-8"))
     said = subprocess.run(
-        ["systemd-analyze", "verify", here], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", here, held], capture_output=True, text=True, check=False
     )
     assert (0, "") == (said.returncode, said.stdout + said.stderr)
     scored = subprocess.run(

@@ -53,6 +53,19 @@ def bind(host: str, port: int) -> socket.socket:
         raise ListenFailed(f"cannot listen on {host} port {port}: {exc.strerror}") from exc
 
 
+def adopt(descriptor: int) -> socket.socket:
+    """A socket that somebody listens on for us. Raises ``ListenFailed`` if it is none."""
+    try:
+        os.set_inheritable(descriptor, False)
+        sock = socket.socket(fileno=descriptor)
+    except OSError as exc:
+        raise ListenFailed(f"descriptor {descriptor} is no socket: {exc.strerror}") from exc
+    if sock.type is not socket.SOCK_STREAM:
+        sock.close()
+        raise ListenFailed(f"descriptor {descriptor} is no socket for connections")
+    return sock
+
+
 def _bind_tcp(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

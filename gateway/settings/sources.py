@@ -27,6 +27,7 @@ ENV_PREFIX: Final = "GATEWAY_"
 ENV_FILE: Final = "GATEWAY_ENV_FILE"
 # Where deploy/systemd/ puts it.
 INSTALLED_FILE: Final = Path("/etc/filestore-gateway/gateway.env")
+_FIRST_HANDED: Final = 3
 _FOR_TESTS: Final = "GATEWAY_TESTS_"
 
 
@@ -183,3 +184,10 @@ def _first_line(path: Path) -> str | None:
         return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, ValueError):
         return None
+
+
+def handed_socket() -> int | None:
+    """The descriptor of the socket that systemd holds for us, if it does (sd_listen_fds(3))."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    return _FIRST_HANDED if os.environ.get("LISTEN_FDS", "0") not in {"", "0"} else None

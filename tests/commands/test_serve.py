@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.tools.gateway import ROOT, environment_of, running_gateway
+from tests.tools.gateway import ROOT, environment_of, new_database, running_gateway
 from tests.tools.mainflux import signed_in
 from tests.tools.ports import HOST, free_port
 
@@ -85,6 +86,57 @@ async def test_a_hangup_is_harmless_and_a_second_interrupt_hurries(
         assert "Traceback" not in gateway.log
         upload.cancel()
     assert [] == list((gateway.data_dir / "incoming").iterdir())
+
+
+async def test_who_comes_during_a_restart_waits_where_another_holds_the_port(
+    tmp_path: Path, postgres_server: str
+) -> None:
+    """As systemd does with a socket unit: sd_listen_fds(3)."""
+    environment = environment_of(
+        {
+            "data_dir": tmp_path,
+            "database_url": await new_database(postgres_server, copied=True),
+            "port": 1,
+            "shutdown_seconds": 5,
+        }
+    )
+    with socket.create_server((HOST, 0)) as held:
+        port = held.getsockname()[1]
+        first = handed(held, environment)
+        assert b"200 OK" in await asyncio.to_thread(health, port)
+        first.terminate()
+        assert 0 == first.wait(30)
+        waiting = asyncio.create_task(asyncio.to_thread(health, port))
+        second = handed(held, environment)
+        assert b"200 OK" in await waiting
+        second.terminate()
+        assert 0 == second.wait(30)
+
+
+HANDED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "gateway", "serve"])
+"""
+
+
+def handed(held: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """``serve`` with that socket as descriptor 3."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HANDED, str(held.fileno())],
+        cwd=ROOT,
+        env=environment,
+        pass_fds=[held.fileno()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def health(port: int) -> bytes:
+    with socket.create_connection((HOST, port), timeout=60) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return connection.recv(65_536)
 
 
 async def slow_upload(url: str, headers: dict[str, str]) -> None:
