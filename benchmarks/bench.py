@@ -132,7 +132,7 @@ class Bench:
 
     def _start_postgres(self) -> str:
         try:
-            return self.stack.enter_context(embedded_server(self.work / "database"))
+            return self.stack.enter_context(embedded_server(self.work / "database", superuser=True))
         except EmbeddedFailed as exc:
             raise CannotRun(str(exc)) from exc
 

@@ -48,6 +48,10 @@ from gateway.web.dialect import Dialect
 from gateway.wiring import Deployment, read_deployment
 
 LOG: Final = logging.getLogger("gateway")
+_NOT_AS_ROOT: Final = (
+    "GATEWAY_ALLOW_ROOT: not as root where others can come: run it as a user of its own "
+    "(deploy/systemd makes one), or set GATEWAY_ALLOW_ROOT=true"
+)
 _LATE_SECONDS: Final = 5.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -235,6 +239,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
         likely = deployment.configuration.likely(name)
         LOG.warning("unknown setting ignored", extra={"variable": name, "did_you_mean": likely})
     check_restored(settings)
+    _check_user(settings)
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
     handed = handed_socket()
     listening = bind(settings.host, settings.port) if handed is None else adopt(handed)
@@ -245,6 +250,15 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
             return _supervise(settings, dsn, sock, arguments.module)
         _complete(app.serve(deployment, dsn, sock))
     return 0
+
+
+def _check_user(settings: Settings) -> None:
+    """Raise ``BadSettings`` for root where that is not allowed; else say what it means."""
+    if os.geteuid() != 0:
+        return
+    if not settings.root_is_allowed:
+        raise BadSettings((_NOT_AS_ROOT,))
+    LOG.warning("serving as root, which may do anything on this machine: use it for a trial only")
 
 
 def _migrate_patiently(deployment: Deployment, dsn: str) -> None:

@@ -29,6 +29,7 @@ from gateway.process.logs import REQUEST_ID
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
+from gateway.settings.types import Network, is_foreign_http
 from gateway.upkeep.loop import noting_uses, sweeping
 from gateway.upkeep.sweep import SweepReport
 from gateway.web import metrics
@@ -43,6 +44,7 @@ from gateway.web.openapi.document import document
 from gateway.web.operations import docs, health, root
 from gateway.web.operations.described import DOCUMENTATION, OPERATIONS
 from gateway.web.operations.nginx_log import count_line
+from gateway.web.operations.operators import EVERYBODY, Operators
 from gateway.web.operations.sampling import sampling
 from gateway.web.server.acceptor import ceiling_of
 from gateway.web.server.listen import HttpServer, listen
@@ -57,12 +59,14 @@ from gateway.wiring import (
     grace_periods,
     open_services,
     open_stores,
+    operators_of,
 )
 
 # aiohttp's own pattern leaves braces out, which names may have.
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _ANY: Final = r"{\1:[^/]+}"
 _log: Final = logging.getLogger(__name__)
+_MANY_PEERS: Final = 2**16
 
 
 @contextlib.asynccontextmanager
@@ -88,6 +92,7 @@ async def open_app(
             log_requests=settings.access_log,
             most_requests=settings.max_concurrent_requests,
             metrics_directory=metrics_directory,
+            operators=operators_of(settings),
         )
         contexts = [_context_of(dialect, app, deployment, stores) for dialect in dialects]
         for dialect, context in zip(dialects, contexts, strict=True):
@@ -123,6 +128,7 @@ def build_app(
     log_requests: bool,
     most_requests: int,
     metrics_directory: str | None,
+    operators: Operators = EVERYBODY,
 ) -> web.Application:
     """The application: every dialect's routes, at the root and under ``prefix``."""
     owners: dict[web.AbstractRoute, Dialect] = {}
@@ -147,13 +153,16 @@ def build_app(
     app.on_response_prepare.append(middleware.complete)
     for dialect in dialects:
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
-    for route in (*root.routes(__version__), *docs.routes(described(dialects, prefix))):
+    for route in root.routes(__version__):
         _mounted(app, route, prefix)
+    for route in docs.routes(described(dialects, prefix)):
+        _mounted(app, replace(route, handler=operators.only(route.handler)), prefix)
     metrics.begin(__version__, build.commit)
     for outer in dict.fromkeys(("", prefix)):
         app.router.add_get(f"{outer}/health", health.health_handler(build))
-        app.router.add_get(f"{outer}/ready", health.ready_handler(readiness))
-        app.router.add_get(f"{outer}/metrics", metrics.metrics_handler(metrics_directory))
+        app.router.add_get(f"{outer}/ready", health.ready_handler(readiness, operators))
+        measured = metrics.metrics_handler(metrics_directory)
+        app.router.add_get(f"{outer}/metrics", operators.only(measured))
     return app
 
 
@@ -277,6 +286,17 @@ def _warn(settings: Settings) -> None:
         _log.warning("blobs are kept in memory: they end with this process")
     if settings.open_registration == "auto" and not settings.registration_is_open:
         _log.info("registration is closed: not alone on loopback, GATEWAY_OPEN_REGISTRATION=auto")
+    for peer in settings.trusted_proxies:
+        if isinstance(peer, Network) and peer.is_loopback:
+            _log.warning(
+                "every process of this machine is believed as a proxy: use a Unix socket, or "
+                "GATEWAY_TRUSTED_PROXY_SECRET instead",
+                extra={"network": str(peer)},
+            )
+        elif isinstance(peer, Network) and peer.num_addresses > _MANY_PEERS:
+            _log.warning("a very large network is believed", extra={"network": str(peer)})
+    if settings.hook_url is not None and is_foreign_http(str(settings.hook_url)):
+        _log.warning("the hook is asked over plain http: it is sent callers' credentials")
     if settings.database_url is None and settings.min_free_bytes < MOST_LOG_BYTES:
         _log.warning("GATEWAY_MIN_FREE_BYTES is less than what the embedded PostgreSQL may need")
 

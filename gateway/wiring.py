@@ -51,6 +51,7 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.downloads.beside import Digests
 from gateway.web.downloads.context import Downloads
+from gateway.web.operations.operators import EVERYBODY, Operators
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.context import Limits, Uploads
@@ -309,6 +310,12 @@ def remembered_downloads(settings: Settings) -> int:
     None beside other workers: who starts again at one of them must not be refused by another.
     """
     return settings.unfinished_entries if settings.workers == 1 else 0
+
+
+def operators_of(settings: Settings) -> Operators:
+    """Who may see how the gateway is."""
+    token = settings.operations_token
+    return EVERYBODY if token is None else Operators(token.get_secret_value())
 
 
 def trusted_peers(settings: Settings) -> TrustedPeers:

@@ -43,7 +43,7 @@ end $$
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of an administrative database on a server that is gone after the run."""
-    with embedded_server(tmp_path_factory.mktemp("postgres")) as dsn:
+    with embedded_server(tmp_path_factory.mktemp("postgres"), superuser=True) as dsn:
         asyncio.run(_execute(dsn, "alter system set fsync = off"))
         asyncio.run(_execute(dsn, "select pg_reload_conf()"))
         asyncio.run(_execute(dsn, f"create database {MIGRATED}"))

@@ -170,6 +170,7 @@ def test_whoever_waits_for_another_waits_longer(no_environment: None) -> None:
     ("directive", "expected"),
     [
         ("User", "filestore"),
+        ("Group", "filestore-blobs"),
         ("NoNewPrivileges", "yes"),
         ("CapabilityBoundingSet", ""),
         ("ProtectSystem", "strict"),
@@ -222,9 +223,9 @@ def test_sysusers_makes_the_user_and_lets_nginx_read(tmp_path: Path) -> None:
         capture_output=True,
         check=True,
     )
-    group = re.search(r"^filestore:x:\d+:(.*)$", (folder / "group").read_text(), re.MULTILINE)
+    group = re.search(r"^filestore-blobs:x:\d+:(.*)$", (folder / "group").read_text(), re.MULTILINE)
     assert group is not None
-    assert "www-data" == group[1]
+    assert {"filestore", "www-data"} == set(group[1].split(","))
     assert ":/var/lib/filestore-gateway:" in (folder / "passwd").read_text()
 
 

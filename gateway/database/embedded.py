@@ -21,6 +21,7 @@ import logging
 import os
 import pwd
 import re
+import secrets
 import shutil
 import stat
 import subprocess
@@ -28,6 +29,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -47,6 +49,11 @@ _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./-]+")
 # Nothing of our own environment: a PGHOST or a locale of the caller's would change the server.
 _CAUSES: Final = ("No space left", "PANIC:", "FATAL:", "error:")
 _DETAIL: Final = "DETAIL:"
+_MOST_TOLD: Final = 1024 * 1024
+_ROLE: Final = "filestore"
+_SUPERUSER: Final = "postgres"
+# Once it is there, nobody but the one who starts the server is let in as its superuser.
+_ROLE_MADE: Final = "filestore.role"
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 MOST_LOG_BYTES: Final = 256 * 1024**2
 """How much room its write-ahead log may take between two checkpoints, and some more."""
@@ -86,13 +93,20 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 
 
 @contextlib.contextmanager
-def embedded_server(data_dir: Path, *, watched: bool = True) -> Iterator[str]:
-    """As ``embedded_postgres``, blocking. Unless ``watched``, a server that dies stays dead."""
+def embedded_server(
+    data_dir: Path, *, watched: bool = True, superuser: bool = False
+) -> Iterator[str]:
+    """As ``embedded_postgres``, blocking. Unless ``watched``, a server that dies stays dead.
+
+    ``superuser`` is for tests, which make databases: others are let in as a role that owns the
+    gateway's tables and no more.
+    """
     data_dir = data_dir.resolve()
     if not str(data_dir).isprintable():
         raise EmbeddedFailed("DATA_DIR has a name that PostgreSQL cannot have: control characters")
     data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    server = _Server(data_dir / "postgres", _find_binaries())
+    _make_enterable(data_dir)
+    server = _Server(data_dir / "postgres", _find_binaries(), superuser=superuser)
     with _locked(data_dir / "postgres.users") as users:
         with _held(data_dir / "postgres.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -181,13 +195,21 @@ class _Server:
 
     home: Path
     binaries: Path
+    superuser: bool = False
 
     @property
     def dsn(self) -> str:
         """Everything is said, so that no ``PG*`` variable of the environment is asked."""
         host = quote(str(self._sockets()), safe="")
         said = "target_session_attrs=any&sslmode=disable&sslnegotiation=postgres&gsslib=gssapi"
-        return f"postgresql://postgres@/postgres?host={host}&port=5432&{said}"
+        return f"postgresql://{self._roles[0]}@/postgres?host={host}&port=5432&{said}"
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """As whom we are let in: as ourselves, and as the superuser until that has made us."""
+        if self.superuser:
+            return _SUPERUSER, _ROLE
+        return (_ROLE,) if self._has_role() else (_ROLE, _SUPERUSER)
 
     def ensure_running(self, leaving: threading.Event | None = None) -> None:
         """Create the server if it is new, start it if it is down, wait until it answers.
@@ -205,6 +227,8 @@ class _Server:
                 time.sleep(0.1)  # it recovers from a crash, or is on its way down
             else:
                 self._start_patiently()
+        if leaving is None and not self.superuser and not self._has_role():
+            self._make_role()
 
     def stop(self) -> None:
         """Stop the server in order; if it will not, at once: WAL recovery is safe."""
@@ -251,13 +275,54 @@ class _Server:
 
         All of them, whoever starts it: the next one may find it running.
         """
-        users = {os.geteuid(), _owner(self.home).uid, 0}
-        return "".join(f'gateway "{_name_of(uid)}" postgres\n' for uid in sorted(users))
+        users = sorted({os.geteuid(), _owner(self.home).uid, 0})
+        pairs = ((_name_of(uid), role) for uid in users for role in self._roles)
+        return "".join(f'gateway "{user}" {role}\n' for user, role in pairs)
+
+    def _has_role(self) -> bool:
+        return (self.home / _ROLE_MADE).exists()
+
+    def _make_role(self) -> None:
+        """A role without further rights, which owns what there is; then only that is let in."""
+        self._write("pg_ident.conf", self._let_in())
+        self._run("pg_ctl", ["-D", ".", "reload"])
+        sql = (resources.files("gateway.sql") / "embedded" / "role.sql").read_bytes()
+        deadline = time.monotonic() + _START_SECONDS
+        while (complaint := self._administer(sql)) is not None:
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(f"the embedded PostgreSQL: {complaint}")
+            time.sleep(0.1)  # the reload takes a moment to be heard
+        self._write(_ROLE_MADE, "")
+        self._write("pg_ident.conf", self._let_in())
+        self._run("pg_ctl", ["-D", ".", "reload"])
+
+    def _administer(self, sql: bytes) -> str | None:
+        """Run this as the server's superuser; what it complains of."""
+        options = ["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-p", "5432", "-f", "-"]
+        who = ["-h", str(self._sockets()), "-U", _SUPERUSER, "-d", "postgres"]
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            [self.binaries / "psql", *options, *who],
+            input=sql,
+            capture_output=True,
+            check=False,
+            env=_ENVIRONMENT,
+        )
+        lines = done.stderr.decode(errors="replace").splitlines()
+        return _cause(lines) if done.returncode else None
 
     def _write(self, name: str, text: str) -> None:
-        path = self.home / name
-        path.write_text(text, encoding="utf-8")
-        _owner(self.home).take(path)
+        """In place of what is there: what somebody else put into this folder is never followed."""
+        owner = _owner(self.home)
+        folder = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            draft = f".{name}.{secrets.token_hex(8)}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(draft, flags, 0o600, dir_fd=folder), "w") as file:
+                file.write(text)
+                owner.take_open(file.fileno())
+            os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def _answers(self) -> bool:
         return self._run("pg_isready", ["-q", "-t", "3", "-h", self._sockets()])
@@ -337,8 +402,10 @@ def _is_postgres(pid: int) -> bool:
 def _lines_after(log: Path, offset: int) -> list[str]:
     """What the server wrote into its log since it had ``offset`` bytes."""
     try:
-        return log.read_bytes()[offset:].decode(errors="replace").splitlines()
-    except FileNotFoundError:
+        with os.fdopen(os.open(log, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            file.seek(offset)
+            return file.read(_MOST_TOLD).decode(errors="replace").splitlines()
+    except OSError:
         return []
 
 
@@ -365,7 +432,12 @@ class _Owner:
     def take(self, path: Path) -> None:
         """Make ``path`` theirs. Only root has to, and may."""
         if os.geteuid() == 0:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def take_open(self, descriptor: int) -> None:
+        """The same for what is open."""
+        if os.geteuid() == 0:
+            os.fchown(descriptor, self.uid, self.gid)
 
 
 def _owner(folder: Path) -> _Owner:
@@ -423,12 +495,23 @@ def _reachable(command: Sequence[str | Path], owner: _Owner) -> bool:
     return all(f.stat().st_uid == owner.uid or f.stat().st_mode & stat.S_IXOTH for f in folders)
 
 
+def _make_enterable(folder: Path) -> None:
+    """Let others pass through our own folder, not look into it: the server is somebody else."""
+    if os.geteuid() == 0:
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & stat.S_IXOTH:
+            folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+
+
 def _reaching_prefix(owner: _Owner) -> list[str]:
-    """Become ``owner`` and still pass closed folders, such as /root, without opening them."""
+    """Become ``owner`` and still pass closed folders above ours, such as /root.
+
+    Only to pass and to read, never to write; and by SQL nobody reads a file: the role may not.
+    """
     setpriv = shutil.which("setpriv", path=_ENVIRONMENT["PATH"])
     if setpriv is None:
         raise EmbeddedFailed(
             f"user {owner.name} cannot reach DATA_DIR: run the gateway as an ordinary user"
         )
     ids = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
-    return [setpriv, *ids, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return [setpriv, *ids, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]

@@ -43,6 +43,7 @@ from gateway.settings.types import (
     HttpUrl,
     Location,
     Nameservers,
+    Network,
     Openness,
     Origins,
     Password,
@@ -223,6 +224,16 @@ class Settings(SettingsGroup):
     quota_things: ThingQuotas = Field((), description="Most that any one thing has.")
     quota_groups: GroupQuotas = Field((), description="Most that any one group has.")
     quota_orgs: OrgQuotas = Field((), description="Most that any one org has.")
+    allow_root: Openness = Field(
+        "auto",
+        description="`serve` may run as root. `auto`: only while the gateway listens on loopback "
+        "and trusts no proxy, and it says so.",
+    )
+    operations_token: SecretStr | None = Field(
+        None,
+        description="`/metrics`, `/docs` and `/openapi.json` are for who sends it as Bearer token, "
+        "and the reasons in `/ready`; unset: for everybody.",
+    )
     token_seconds: Seconds = Field(36_000.0, description="Lifetime of a user's token.")
     max_key_seconds: SecondsOrZero = Field(
         0.0,
@@ -332,6 +343,11 @@ class Settings(SettingsGroup):
         return self._is_alone
 
     @property
+    def root_is_allowed(self) -> bool:
+        """Whether the service may be root."""
+        return self._is_alone if self.allow_root == "auto" else self.allow_root == "true"
+
+    @property
     def hosts_confirm(self) -> bool:
         """Whether hosts of webhooks are asked first."""
         if self.webhook_confirmation != "auto":
@@ -411,6 +427,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "
             "in which nginx may still open the blob"
         )
+    if any(isinstance(peer, Network) and not peer.prefixlen for peer in settings.trusted_proxies):
+        yield "GATEWAY_TRUSTED_PROXIES: everybody would be believed: name the proxy, or a network"
 
 
 def _worded(kind: type[SettingsGroup], location: tuple[int | str, ...], message: str) -> str:

@@ -57,6 +57,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_foreign_http(url: str) -> bool:
+    """Whether what is sent there goes over a network as plain text."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+Network = IPv4Network | IPv6Network
+
+
 def _peer(value: object) -> object:
     try:
         return value if value == "unix" else ip_network(str(value))

@@ -36,7 +36,10 @@ def main() -> int:
     if results.get("commit") != commit:
         results = {"commit": commit, "attacks": {}}
     results |= {"python": platform.python_version(), "cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded_server(Path(folder), superuser=True) as server,
+    ):
         asyncio.run(_attack_all(options, server, results))
     unmet = {n: r["unmet"] for n, r in results["attacks"].items() if r["unmet"]}
     print(f"{len(results['attacks'])} attacks, {len(unmet)} of them not as promised", unmet)

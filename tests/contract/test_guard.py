@@ -35,6 +35,8 @@ insert into groups (id, owner_id, name) values ('{GROUP}', '{USER}', 'g');
 insert into group_things (group_id, thing_id) values ('{GROUP}', '{THING}');
 insert into group_users (group_id, user_id, role) values ('{GROUP}', '{USER}', 2);
 insert into api_keys (id, user_id, type, issued_at) values ('{KEY}', '{USER}', 2, now());
+insert into thing_certificates (id, thing_id, subject, alone, confirmed)
+values ('{KEY}', '{THING}', 'CN=t', true, true);
 insert into orgs (id, owner_id, name) values ('{ORG}', '{USER}', 'o');
 insert into org_users (org_id, user_id, role) values ('{ORG}', '{USER}', 4);
 insert into org_groups (org_id, group_id) values ('{ORG}', '{GROUP}');
@@ -59,6 +61,7 @@ TAKING_AWAY = [
     pytest.param(GROUP, "delete from org_groups", id="a group is taken out of an org"),
     pytest.param(THING, "update things set key_sealed = 'x'", id="another key of a thing"),
     pytest.param(THING, "delete from things", id="a thing goes"),
+    pytest.param(THING, "delete from thing_certificates", id="a certificate is unbound"),
     pytest.param(TOKEN, "update losant_tokens set active = false", id="a token of an application"),
     pytest.param(TOKEN, "delete from losant_applications", id="an application goes"),
     pytest.param(

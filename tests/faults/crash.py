@@ -303,7 +303,7 @@ async def crash(folder: Path, dsn: str, kills: int, seed: int) -> Tally:
 
 
 async def _full(folder: Path, kills: int, seed: int) -> Tally:
-    with embedded_server(folder / "server") as server:
+    with embedded_server(folder / "server", superuser=True) as server:
         dsn = await new_database(server)
         await migrate(dsn, sql_folders())
         return await crash(folder, dsn, kills, seed)

@@ -181,7 +181,10 @@ async def _ask(
 
 
 async def _long_run(result: Path, examples: int) -> int:
-    with tempfile.TemporaryDirectory() as scratch, embedded_server(Path(scratch)) as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        embedded_server(Path(scratch), superuser=True) as server,
+    ):
         reports = Path(scratch) / "reports"
         reports.mkdir()
         async with running_gateway(

@@ -330,7 +330,7 @@ async def test_root_and_the_owner_may_join_whoever_started_it(used_dir: Path) ->
     async with embedded_postgres(used_dir):
         let_in = (used_dir / "postgres/pg_ident.conf").read_text()
     for uid in (0, os.geteuid(), (used_dir / "postgres").stat().st_uid):
-        assert f'gateway "{pwd.getpwuid(uid).pw_name}" postgres\n' in let_in
+        assert f'gateway "{pwd.getpwuid(uid).pw_name}" filestore\n' in let_in
 
 
 FOREIGN = {

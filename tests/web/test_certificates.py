@@ -198,6 +198,26 @@ async def test_only_what_a_trusted_peer_has_verified_is_believed(
         assert (await front.get(way, path, None, of_standard(own, "SUCCESS")))[0] == 401
 
 
+async def test_nginx_limits_who_guesses(front: Front) -> None:
+    """
+    And nobody who only reads.
+    """
+
+    async def statuses(method: str) -> list[int]:
+        url, context = f"https://{HOST}:{front.ports['nginx']}/users", front.authority.client(None)
+        found = []
+        async with aiohttp.ClientSession() as session:
+            for _ in range(70):
+                async with session.request(method, url, ssl=context, json={}) as answer:
+                    found.append(answer.status)
+        return found
+
+    assert set(await statuses("GET")) == {401}
+    guessed = await statuses("POST")
+    assert 429 not in guessed[:50]
+    assert 429 in guessed
+
+
 @pytest.mark.parametrize(
     "said",
     [

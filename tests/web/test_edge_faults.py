@@ -37,7 +37,7 @@ class Postgres:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
-        self.dsn = stack.enter_context(embedded_server(folder, watched=False))
+        self.dsn = stack.enter_context(embedded_server(folder, watched=False, superuser=True))
 
     async def crash(self) -> None:
         """As by a power cut of the database alone: nothing is finished or said."""
@@ -49,7 +49,9 @@ class Postgres:
 
     def start(self) -> None:
         """On the same data, under the same name."""
-        assert self.dsn == self._stack.enter_context(embedded_server(self._folder, watched=False))
+        assert self.dsn == self._stack.enter_context(
+            embedded_server(self._folder, watched=False, superuser=True)
+        )
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from gateway.web.operations import docs, root
 from gateway.web.operations.health import HEALTH_TYPE
 
 _HEALTH: Final[Schema] = record({"status": {"const": "pass"}, "version": TEXT})
-_READY: Final[Schema] = record({"status": {"enum": ["pass", "fail"]}, "faults": {"type": "object"}})
+_READY: Final[Schema] = record(
+    {"status": {"enum": ["pass", "warn", "fail"]}}, {"faults": {"type": "object"}}
+)
 
 OPERATIONS: Final = Description(
     chapters=(
@@ -35,7 +37,7 @@ OPERATIONS: Final = Description(
                 "GET,HEAD /ready": Operation(
                     "Requests can be served now",
                     responses={
-                        200: Response("They can", {HEALTH_TYPE: _READY}),
+                        200: Response("They can; `warn`: reads can", {HEALTH_TYPE: _READY}),
                         503: Response("They cannot; the reasons", {HEALTH_TYPE: _READY}),
                     },
                 ),

@@ -11,11 +11,13 @@ import orjson
 from aiohttp import web
 
 from gateway import __version__
-from gateway.model.errors import GatewayError
+from gateway.model.errors import GatewayError, StorageFull
+from gateway.web.operations.operators import EVERYBODY, Operators
 
 Probe = Callable[[], Awaitable[None]]
 
 HEALTH_TYPE: Final = "application/health+json"
+_ONLY_WRITES: Final = frozenset({StorageFull.__name__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,21 @@ def health_handler(build: Build) -> Callable[[web.Request], Awaitable[web.Respon
     return health
 
 
-def ready_handler(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """``GET /ready``: 200 if requests can be served now, else 503 with the reasons."""
+def ready_handler(
+    readiness: Readiness, operators: Operators = EVERYBODY
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """``GET /ready``: 200 if requests can be served now, else 503; the reasons for operators.
+
+    Where only writing is refused, for want of room, that is ``warn``, and 200: downloads go on, and
+    whoever fills the disk must not have the gateway taken out of service.
+    """
 
     async def ready(request: web.Request) -> web.Response:
-        del request
         faults = await readiness.faults()
-        status = {"status": "fail" if faults else "pass", "faults": faults}
-        return _response(503 if faults else 200, status)
+        failed = any(fault not in _ONLY_WRITES for fault in faults.values())
+        status = {"status": "fail" if failed else "warn" if faults else "pass"}
+        shown = {"faults": faults} if operators.knows(request) else {}
+        return _response(503 if failed else 200, {**status, **shown})
 
     return ready
 

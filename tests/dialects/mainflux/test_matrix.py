@@ -19,6 +19,7 @@ import pytest_asyncio
 
 from gateway.dialects.mainflux import (
     audit,
+    certificates,
     channels,
     connections,
     groups,
@@ -91,6 +92,10 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("PUT /things/{thing}", '{"name": "x"}', WHO_EDITS),
     ("DELETE /things/{thing}", "", WHO_REMOVES),
     ("GET /things/{thing}/groups", "", WHO_SEES),
+    ("POST /things/{thing}/certificates", f'{{"sha256": "{"0" * 64}"}}', (401, 404, 403, 403, 201, 401, 201, 401, 201)),
+    ("GET /things/{thing}/certificates", "", (401, 404, 403, 403, 200, 401, 200, 401, 200)),
+    # One that is not there: that of another is no other (tests/web/test_certificates.py).
+    ("DELETE /things/{thing}/certificates/{certificate}", "", (401, 404, 404, 404, 404, 401, 404, 401, 404)),
     ("GET /things/{thing}/channels", "", WHO_SEES),
     ("POST /channels", '[{"name": "x"}]', ANY_MAKER),
     ("GET /channels", "", ANY_USER),
@@ -243,7 +248,7 @@ async def test_who_may(people: People, route: str, body: str, statuses: Statuses
 
 def test_no_route_is_left_out() -> None:
     identity = (users, things, channels, connections, identify, groups, orgs, policies, keys)
-    modules = (*identity, invitations, audit, quotas, messages, webhooks)
+    modules = (*identity, certificates, invitations, audit, quotas, messages, webhooks)
     routes = [f"{route.method} {route.path}" for module in modules for route in module.ROUTES]
     served = {route.replace("{subtopic:.*}", "{subtopic}") for route in routes}
     assert served == {_as_routed(route) for route, _, _ in MATRIX}

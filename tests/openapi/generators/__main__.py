@@ -172,7 +172,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="generators", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*GENERATORS, []], help="which (default: all)")
     names = parser.parse_args().names or list(GENERATORS)
-    with tempfile.TemporaryDirectory() as scratch, embedded_server(Path(scratch)) as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        embedded_server(Path(scratch), superuser=True) as server,
+    ):
         return 0 if asyncio.run(_run(names, Path(scratch), server)) else 1
 
 
