@@ -21,11 +21,11 @@ PLACE = re.compile(r"<([a-z0-9]+)>")
 
 # Method, path, body, the status that the SDK wants, and what is kept of the answer or expected in it.
 SHARED_BEGINNING = """
-POST /tokens {"email":"<email>","password":"12345678"} 201 token=token
+POST /tokens {"email":"<email>","password":"correct-horse"} 201 token=token
 GET /users - 200
 PUT /users {"email":"<email>","metadata":{"k":"v"}} 200
-PATCH /password {"old_password":"12345678","password":"123456789"} 201
-POST /tokens {"email":"<email>","password":"123456789"} 201 token=token
+PATCH /password {"old_password":"correct-horse","password":"another-horse"} 201
+POST /tokens {"email":"<email>","password":"another-horse"} 201 token=token
 """
 SHARED = """
 GET /things/<thing> - 200 key=key
@@ -62,8 +62,8 @@ DELETE /things/<thing> - 204
 DELETE /channels/<channel> - 204
 """
 L23 = f"""
-POST /register {{"email":"<email>","password":"12345678"}} 201
-POST /users {{"email":"x<email>","password":"12345678"}} 201 user=Location
+POST /register {{"email":"<email>","password":"correct-horse"}} 201
+POST /users {{"email":"x<email>","password":"correct-horse"}} 201 user=Location
 {SHARED_BEGINNING}
 GET /users?limit=100&offset=0&total=0 - 200
 POST /things [{{"name":"t1","metadata":{{"k":"v"}}}}] 201 thing=Location
@@ -82,8 +82,8 @@ GET /groups?limit=100&offset=0 - 200 total:0
 {SHARED_END}
 """
 MF013 = f"""
-POST /users {{"email":"<email>","password":"12345678"}} 201
-POST /users {{"email":"x<email>","password":"12345678"}} 201 user=Location
+POST /users {{"email":"<email>","password":"correct-horse"}} 201
+POST /users {{"email":"x<email>","password":"correct-horse"}} 201 user=Location
 {SHARED_BEGINNING}
 POST /things {{"name":"t1","metadata":{{"k":"v"}}}} 201 thing=Location
 POST /things/bulk [{{"name":"t2"}},{{"name":"t3"}}] 201
