@@ -114,6 +114,7 @@ EXAMPLES = (
     Example("a delimiter that goes on", form(A, part(FILE, b"f\r\n--b-0x"), Z), BROKEN),
     Example("padding, then hyphens", form(part(FILE, b"firmware"), end=b" --\r\n"), BROKEN),
     Example("a line feed in a header", form(part("X: y\n" + FILE, b"f"), Z), LINES),
+    Example("a line feed behind a delimiter", form(A, part(FILE, b"f")).replace(b"\r\n", b"\n", 1), LINES),
     Example("a carriage return in a header", form(part("X: y\r" + FILE, b"f"), Z), LINES),
     Example("a header without a name", form(part(": x\r\n" + FILE, b"f"), Z), BROKEN),
     Example("a space before the colon", form(part("X : x\r\n" + FILE, b"f"), Z), BROKEN),
