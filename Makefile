@@ -32,7 +32,7 @@ help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
 run: install
-	$(BIN)/filestore-gateway serve
+	$(BIN)/filestore-gateway serve --show-password
 
 install: $(VENV)/.stamp-run
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -26,7 +27,7 @@ import uvloop
 
 from gateway import __version__, app
 from gateway.banner import banner
-from gateway.commands import accounts, backup, maintenance, quotas, secret
+from gateway.commands import accounts, audit, backup, maintenance, quotas, secret
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
@@ -37,6 +38,7 @@ from gateway.process.logs import configure_logs
 from gateway.process.malloc import share_arenas
 from gateway.process.supervisor import ListenFailed, Supervisor, adopt, bind, die_with_parent
 from gateway.settings.core import BadSettings, Settings, shown
+from gateway.settings.handout import FIRST_PASSWORD, hand_out
 from gateway.settings.secret import load_secret
 from gateway.settings.sources import (
     adopt_installed_file,
@@ -116,7 +118,13 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     offered = parser.add_subparsers(required=True, metavar="command")
     add = offered.add_parser
-    _offer(add, "serve", _serve, "serve HTTP until SIGTERM").set_defaults(installed=False)
+    serve = _offer(add, "serve", _serve, "serve HTTP until SIGTERM")
+    serve.set_defaults(installed=False)
+    serve.add_argument(
+        "--show-password",
+        action="store_true",
+        help="print a first password that is made up even if this is no terminal but a log",
+    )
     _offer(add, "migrate", _migrate, "bring the database schema up to date")
     check = _report(
         add, "check", maintenance.check, "report rows without blob, wrong sizes, orphans"
@@ -129,6 +137,7 @@ def command_line() -> argparse.ArgumentParser:
     _offer_backup(add)
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
+    _offer_audit(add)
     _offer_secret(add)
     _offer_doctor(add)
     _offer_fleet(add)
@@ -157,6 +166,7 @@ def _offer_accounts(add: Add) -> None:
     text = "make, list, lock administrators, and reset a password"
     verbs = add("admin", help=text, description=text).add_subparsers(required=True, metavar="verb")
     _report(verbs.add_parser, "list", accounts.list_admins, "every administrator")
+    _offer_invitations(verbs.add_parser)
     for name, run, what in (
         ("create", accounts.create, "make an administrator, of an account that is there, too"),
         ("reset-password", accounts.reset_password, "a new password; every login of it ends"),
@@ -168,11 +178,16 @@ def _offer_accounts(add: Add) -> None:
             action="store_true",
             help="the password is the first line of stdin; else it is made up and shown once",
         )
+        parser.add_argument("--end-keys", action="store_true", help="every key of it ends, too")
     for name, run, what in (
         ("lock", accounts.lock, "no credential of the account proves anything any more"),
         ("unlock", accounts.unlock, "its credentials prove again what they did"),
+        ("end-sessions", accounts.end_all, "every login and every key of the account ends"),
     ):
-        _report(verbs.add_parser, name, run, what).add_argument("email")
+        parser = _report(verbs.add_parser, name, run, what)
+        parser.add_argument("email")
+        if name == "lock":
+            parser.add_argument("--things", action="store_true", help="nor do its things' keys")
     quota = _report(verbs.add_parser, "quota", quotas.quota, "what an account may have, and has")
     quota.add_argument("account", help="an e-mail, or users/<id>, things/<id>, groups/<id> ...")
     quota.add_argument("--set", metavar="bytes=10GiB,keys=5", help="limits; or =unlimited")
@@ -180,6 +195,20 @@ def _offer_accounts(add: Add) -> None:
     quota.add_argument(
         "--trust", action="store_true", help="who registered by themselves is a newcomer no more"
     )
+
+
+def _offer_invitations(add: Add) -> None:
+    text = "a one-time token with which that e-mail registers, shown once"
+    parser = _report(add, "invite", accounts.invite, text)
+    parser.add_argument("email")
+    parser.add_argument("--days", type=int, choices=range(1, 91), default=7, metavar="1..90")
+
+
+def _offer_audit(add: Add) -> None:
+    text = "write what happened, who did it and from where, as JSON lines"
+    parser = _offer(add, "audit", audit.export, text)
+    for name, what in (("--since", "from then on"), ("--until", "and before then")):
+        parser.add_argument(name, type=audit.moment, metavar="TIME", help=f"{what}: RFC 3339")
 
 
 def _offer_secret(add: Add) -> None:
@@ -245,7 +274,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     listening = bind(settings.host, settings.port) if handed is None else adopt(handed)
     with listening as sock, database(settings) as dsn:
         _migrate_patiently(deployment, dsn)
-        _print_banner(deployment, dsn, sock)
+        _print_banner(deployment, dsn, sock, shown=arguments.show_password)
         if settings.workers > 1:
             return _supervise(settings, dsn, sock, arguments.module)
         _complete(app.serve(deployment, dsn, sock))
@@ -288,9 +317,13 @@ def _ignore_hangup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket) -> None:
-    admin = _complete(accounts.ensure_admin(deployment, dsn))
-    sys.stdout.write(banner(_url(sock), deployment.settings.prefix, admin))
+def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket, *, shown: bool) -> None:
+    """What to do first. What goes to a log says where the password is, and not what."""
+    admin, file = _complete(accounts.ensure_admin(deployment, dsn)), None
+    if admin is not None and admin.password and not shown and not sys.stdout.isatty():
+        with contextlib.suppress(OSError):  # then it is shown: nobody else knows it
+            file = hand_out(deployment.settings.data_dir, FIRST_PASSWORD, admin.password)
+    sys.stdout.write(banner(_url(sock), deployment.settings.prefix, admin, file))
     sys.stdout.flush()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gateway.identity.records.users import NewAdmin
 
 _LINES = """\
@@ -31,14 +33,17 @@ curl -s -H "Authorization: Bearer $TOKEN" {url}{prefix}/groups/$GROUP/files
 """
 
 
-def banner(url: str, prefix: str, admin: NewAdmin | None) -> str:
-    """The text for the terminal; a generated password appears here and nowhere else."""
+def banner(url: str, prefix: str, admin: NewAdmin | None, file: Path | None = None) -> str:
+    """The text for whoever starts it; a generated password appears here, or only in ``file``."""
     if admin is None:
         return f"Filestore Gateway on {url}\n"
     password = admin.password or "<the password you set>"
-    lines = _LINES.format(url=url, prefix=prefix, email=admin.email, password=password)
+    shown = typed = password
+    if file is not None:
+        shown, typed = f"in {file}, for you alone", f"'\"$(cat {file})\"'"
+    lines = _LINES.format(url=url, prefix=prefix, email=admin.email, password=typed)
     return (
         f"Filestore Gateway on {url}\n\n"
         f"First administrator: {admin.email}\n"
-        f"Password:            {password}\n\n{lines}"
+        f"Password:            {shown}\n\n{lines}"
     )

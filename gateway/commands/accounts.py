@@ -14,10 +14,13 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from gateway.commands.existing import existing_database, existing_stores
+from gateway.identity.records.invitations import Issued
 from gateway.identity.records.users import NewAdmin, User
+from gateway.identity.registry import Registry
 from gateway.identity.users import Users
 from gateway.model.errors import Malformed, NotFound
 from gateway.process.terminal import print_json, print_table, wants_json
@@ -36,13 +39,41 @@ async def ensure_admin(deployment: Deployment, dsn: str) -> NewAdmin | None:
 
 
 def create(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    """Make an administrator of a new account, or of one that is there."""
+    """Make an administrator of a new account, or of one that is there, whose keys end."""
     return _with_password(deployment, arguments, Users.appoint)
 
 
 def reset_password(deployment: Deployment, arguments: argparse.Namespace) -> int:
     """Give an account a new password; every login of it ends."""
-    return _with_password(deployment, arguments, Users.reset_password)
+    work = partial(Users.reset_password, end_keys=arguments.end_keys)
+    return _with_password(deployment, arguments, work)
+
+
+def invite(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    """A one-time token with which that e-mail registers."""
+
+    async def invited(registry: Registry) -> Issued:
+        return await registry.invitations.invite(None, arguments.email, arguments.days * 86_400)
+
+    issued = _run_registry(deployment, invited, arguments)
+    made = issued.invitation
+    _tell(
+        {
+            "email": made.email,
+            "token": issued.token,
+            "expires_at": made.expires_at.isoformat(timespec="seconds"),
+            "use": "POST /users with this as `invitation`, beside email and password",
+        },
+        arguments,
+    )
+    return 0
+
+
+def end_all(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    """Every login and every key of the account ends."""
+    user = _run(deployment, lambda users: users.end_all_by_email(arguments.email), arguments)
+    _tell({"email": user.email, "id": str(user.id)}, arguments)
+    return 0
 
 
 def list_admins(deployment: Deployment, arguments: argparse.Namespace) -> int:
@@ -67,10 +98,14 @@ def unlock(deployment: Deployment, arguments: argparse.Namespace) -> int:
 
 
 def _set_locked(deployment: Deployment, arguments: argparse.Namespace, *, locked: bool) -> int:
+    things = locked and arguments.things
     user = _run(
-        deployment, lambda users: users.lock_by_email(arguments.email, locked=locked), arguments
+        deployment,
+        lambda users: users.lock_by_email(arguments.email, locked=locked, things=things),
+        arguments,
     )
-    _tell({"email": user.email, "id": str(user.id), "locked": locked}, arguments)
+    said = {"email": user.email, "id": str(user.id), "locked": locked}
+    _tell({**said, "things": True} if things else said, arguments)
     return 0
 
 
@@ -108,10 +143,18 @@ def _run(
     work: Callable[[Users], Awaitable[Result]],
     arguments: argparse.Namespace | None = None,
 ) -> Result:
+    return _run_registry(deployment, lambda registry: work(registry.users), arguments)
+
+
+def _run_registry(
+    deployment: Deployment,
+    work: Callable[[Registry], Awaitable[Result]],
+    arguments: argparse.Namespace | None = None,
+) -> Result:
     async def done(dsn: str) -> Result:
         async with existing_stores(deployment, dsn) as stores:
             try:
-                return await work(stores.registry.users)
+                return await work(stores.registry)
             except NotFound as exc:
                 named = "" if arguments is None else f" {arguments.email}"
                 raise NotFound(f"no account{named}") from exc

@@ -161,6 +161,17 @@ def check_id(file_id: str) -> str:
     return file_id
 
 
+def check_seen(name: str) -> str:
+    """A new name itself, if all of it can be seen: two files must not look alike.
+
+    Of files that are there any name stays good. Raises ``Malformed`` for format characters (Cf):
+    zero width spaces and joiners, soft hyphens, byte order marks.
+    """
+    if any(unicodedata.category(c) == "Cf" for c in name):
+        raise Malformed("the file name contains a character that cannot be seen")
+    return name
+
+
 def _is_long(text: str) -> bool:
     return len(text.encode("utf-8", "surrogatepass")) > _NAME_BYTES
 

@@ -117,7 +117,9 @@ class Settings(SettingsGroup):
         None, description="The first administrator, made at first start; unset: generated."
     )
     admin_password: Password | None = Field(
-        None, description="Its password, 8 characters or more; unset: generated and printed once."
+        None,
+        description="Its password, 8 characters or more; unset: generated, and shown once "
+        "on a terminal, else kept in `DATA_DIR/first-password`.",
     )
     hook_url: HttpUrl | None = Field(
         None, description="Authorisation hook; unset: the dialects' own rules decide alone."

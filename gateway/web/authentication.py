@@ -212,10 +212,11 @@ async def proved(request: web.Request, scheme: str, value: str, prove: Prove) ->
         found = await prove(value)
     else:
         found = await request.app[CALLERS].credentials.principal(scheme, value, prove)
+    note_principal(request, found)
     _check_reach(request, found)
     request[PROVED] = Proved(found, partial(prove, value), at)
     pass_to(request, found)
-    return note_principal(request, found)
+    return found
 
 
 def _check_reach(request: web.Request, caller: Principal) -> None:

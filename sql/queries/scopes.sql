@@ -20,8 +20,9 @@ select kind from scopes where kind = $1 and owner = $2 for update;
 insert into scopes (kind, owner) select $1, unnest($2::text[]);
 
 -- name: note_scopes
--- $1 event  $2 kind  $3 owners  $4 actor
-insert into audit (event, kind, owner, name, actor) select $1, $2, unnest($3::text[]), '', $4;
+-- $1 event  $2 kind  $3 owners  $4 actor  $5 address or null
+insert into audit (event, kind, owner, name, actor, address)
+select $1, $2, unnest($3::text[]), '', $4, $5;
 
 -- name: remove_scope
 -- Takes the scope's file rows along.
@@ -48,8 +49,8 @@ on conflict (kind, owner, slice) do update
    set bytes = usage.bytes + excluded.bytes, condemned = usage.condemned + excluded.condemned;
 
 -- name: note_scope
--- $1 event  $2 kind  $3 owner  $4 actor
-insert into audit (event, kind, owner, name, actor) values ($1, $2, $3, '', $4);
+-- $1 event  $2 kind  $3 owner  $4 actor  $5 address or null
+insert into audit (event, kind, owner, name, actor, address) values ($1, $2, $3, '', $4, $5);
 
 -- name: hold_rights
 -- The rights of these stay as they are until the transaction ends: whoever changes them waits

@@ -22,7 +22,7 @@ from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, Principal, PrincipalKind
 from gateway.model.byterange import RangePolicy
 from gateway.model.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed
-from gateway.model.file import Draft, FileRecord, Scope, check_id
+from gateway.model.file import Draft, FileRecord, Scope, check_id, check_seen
 from gateway.web.authentication import CALLERS, right_to
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
@@ -59,6 +59,8 @@ async def upsert(request: web.Request) -> web.StreamResponse:
     access = await _authorise(request, Action.CREATE, _file_id(request))
     record = await _find_or_none(request, access)
     expected = expected_blob(request, record)
+    if record is None:
+        check_seen(access.name)
     only_new = record is None and "If-None-Match" in request.headers
     with _condition_holds() if only_new or expected else _naming(access.name):
         return await _receive(request, access, Mode.CREATE if only_new else Mode.PUT, expected)
@@ -123,6 +125,7 @@ async def _create(request: web.Request, file_id: str) -> web.StreamResponse:
         if await _find_or_none(request, access) is not None:
             raise Conflict()  # now, and not after gigabytes
         expected_blob(request, None)
+        check_seen(access.name)
         return await _receive(request, access, Mode.CREATE, None)
 
 

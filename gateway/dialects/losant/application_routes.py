@@ -139,6 +139,7 @@ async def update_token(request: web.Request) -> web.StreamResponse:
     token = await _losant(request).tokens.amend(
         found.application,
         wanted,
+        actor=found.caller.id,
         name=text_member(body, "name", 255, least=1),
         description=text_member(body, "description", 32_767),
         active=_active(body["status"]) if "status" in body else None,
@@ -151,7 +152,7 @@ async def remove_token(request: web.Request) -> web.StreamResponse:
     wanted = path_id(request, "token")
     found = await permitted(request, "applicationApiToken.delete", GroupRole.ADMIN)
     await skip_body(request)
-    await _losant(request).tokens.remove(found.application, wanted)
+    await _losant(request).tokens.remove(found.application, wanted, actor=found.caller.id)
     return json_reply({"success": True})
 
 

@@ -15,7 +15,7 @@ from gateway.dialects.losant.paths import (
     ROOT,
     Place,
     check_directory,
-    check_name,
+    check_new_name,
     check_place,
     wanted_directory,
 )
@@ -84,7 +84,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     kind, files = body.get("type"), _files(request)
     if kind not in (FILE, DIRECTORY):
         raise Malformed("type is not one of file, directory")
-    name, parent = check_name(body.get("name")), check_directory(body.get("parentDirectory", ROOT))
+    name, parent = (
+        check_new_name(body.get("name")),
+        check_directory(body.get("parentDirectory", ROOT)),
+    )
     place, declared = check_place(parent, name, directory=kind == DIRECTORY), _declared(body)
     if kind == DIRECTORY:
         record = await files.add_directory(access, found.caller, place)
@@ -122,7 +125,7 @@ async def move(request: web.Request) -> web.StreamResponse:
     await skip_body(request)
     if not name and not parent:
         raise Malformed("neither name nor parentDirectory is given")
-    new_name = check_name(name) if name else None
+    new_name = check_new_name(name) if name else None
     new_parent = check_directory(parent) if parent else None
 
     def place(record: FileRecord) -> Place:

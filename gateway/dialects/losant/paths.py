@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.model.errors import Malformed
+from gateway.model.file import check_seen
 
 ROOT: Final = "/"
 CHARACTERS: Final = 1024
@@ -45,6 +46,11 @@ def check_name(name: object) -> str:
     if any(unicodedata.category(character) in _FORBIDDEN for character in name):
         raise Malformed("name contains a forbidden character")
     return name
+
+
+def check_new_name(name: object) -> str:
+    """The name of what is not there yet. Raises ``Malformed``, for what cannot be seen, too."""
+    return check_seen(check_name(name))
 
 
 def check_directory(path: object, what: str = "parentDirectory") -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.database.pool import Database, Row, Unrelated
+from gateway.database.events import note
+from gateway.database.pool import Database, Queries, Row, Unrelated
 from gateway.database.statements import ordered
 from gateway.dialects.losant.applications import PageWanted
 from gateway.dialects.losant.ids import id_of, new_id
@@ -28,6 +29,7 @@ from gateway.model.errors import NotFound, Unauthenticated
 from gateway.model.paging import Page
 
 TOKEN_ROLE: Final = "apiToken"  # noqa: S105 - a word
+_KIND: Final = "tokens"
 _PREFIX: Final = "losant-"
 _NO_TOKEN: Final = "API token was not found"  # noqa: S105 - words
 
@@ -56,22 +58,11 @@ class ApiTokens:
         """A new token and its text. Raises ``NotFound`` if the application is gone."""
         text = _new_text()
         try:
-            row = await self._database.row(
-                "losant/add_token",
-                new_id(),
-                application.id,
-                _digest(text),
-                draft.name,
-                draft.description,
-                list(draft.scopes),
-                draft.active,
-                caller.author,
-                caller.author_type,
-                draft.expires_at,
-            )
+            async with self._database.transaction() as session:
+                token = await _add(session, caller, application, draft, text)
         except Unrelated as exc:
             raise NotFound("Application was not found") from exc
-        return _found(row), text
+        return token, text
 
     async def find(self, application: Application, wanted: str) -> ApiToken:
         """One token. Raises ``NotFound``."""
@@ -82,19 +73,27 @@ class ApiTokens:
         application: Application,
         wanted: str,
         *,
+        actor: str,
         name: str | None,
         description: str | None,
         active: bool | None,
     ) -> ApiToken:
         """Change what is not ``None``. Raises ``NotFound``."""
         changes = (name, description, active)
-        row = await self._database.row("losant/amend_token", application.id, wanted, *changes)
-        return _found(row)
+        async with self._database.transaction() as session:
+            row = await session.row("losant/amend_token", application.id, wanted, *changes)
+            token = _found(row)
+            detail = {"application": application.id, "active": token.active}
+            await note(session, "amended", _KIND, token.id, actor=actor, detail=detail)
+        return token
 
-    async def remove(self, application: Application, wanted: str) -> None:
+    async def remove(self, application: Application, wanted: str, *, actor: str) -> None:
         """End a token, everywhere. Raises ``NotFound``."""
-        if not await self._database.run("losant/remove_token", application.id, wanted):
-            raise NotFound(_NO_TOKEN)
+        async with self._database.transaction() as session:
+            if not await session.run("losant/remove_token", application.id, wanted):
+                raise NotFound(_NO_TOKEN)
+            detail = {"application": application.id}
+            await note(session, "revoked", _KIND, wanted, actor=actor, detail=detail)
 
     async def list(
         self, application: Application, page: PageWanted, *, active: bool | None = None
@@ -117,7 +116,7 @@ class ApiTokens:
         Raises ``Unauthenticated``, ``AccountLocked``.
         """
         # Read before the password is looked at: if it changes meanwhile the log-in is over.
-        known = await find_user_by_email(self._database, email.lower())
+        known = await find_user_by_email(self._database, email)
         text = await self._registry.users.log_in(email, password)
         user = await self._registry.user_by_token(text)
         if scopes is None:
@@ -151,6 +150,28 @@ class ApiTokens:
     async def tidy(self) -> None:
         """Forget log-ins that are over."""
         await self._database.run("losant/drop_old_logins")
+
+
+async def _add(
+    session: Queries, caller: ScopedCaller, application: Application, draft: TokenDraft, text: str
+) -> ApiToken:
+    row = await session.row(
+        "losant/add_token",
+        new_id(),
+        application.id,
+        _digest(text),
+        draft.name,
+        draft.description,
+        list(draft.scopes),
+        draft.active,
+        caller.author,
+        caller.author_type,
+        draft.expires_at,
+    )
+    token = _found(row)
+    detail = {"application": application.id, "scopes": list(draft.scopes)}
+    await note(session, "issued", _KIND, token.id, actor=caller.id, detail=detail)
+    return token
 
 
 def is_ours(text: str) -> bool:

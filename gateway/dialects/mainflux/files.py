@@ -27,7 +27,7 @@ from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound
-from gateway.model.file import Draft, FileRecord, Scope, check_name
+from gateway.model.file import Draft, FileRecord, Scope, check_name, check_seen
 from gateway.model.guard import Guard, guarding
 from gateway.model.json import parse_json
 from gateway.model.media import guess_content_type
@@ -64,7 +64,7 @@ async def upload(request: web.Request) -> web.StreamResponse:
     right = _right(request, access)
     async with open_form(request) as form:
         upload = await form.read_file(access.scope)
-        name = _allowed_name(request, upload.filename)
+        name = check_seen(_allowed_name(request, upload.filename))
         draft = _draft(form.fields, upload, access.scope, name)
         deposit = Deposit(access, draft, Mode.CREATE, upload.claims, guard=right)
         record = await request.app[FILES].deposit(deposit, upload.writer)
@@ -102,7 +102,9 @@ async def _put_raw(request: web.Request, access: Access) -> web.StreamResponse:
     with contextlib.suppress(NotFound):
         record = await request.app[FILES].find(access.scope, name)
     expected = expected_blob(request, record)
-    mode = Mode.CREATE if record is None else Mode.REPLACE
+    mode = Mode.REPLACE
+    if record is None:
+        mode, name = Mode.CREATE, check_seen(name)
     guessed, right = guess_content_type(name), _right(request, access)
     async with receive_raw(request, access.scope, default_type=guessed) as upload:
         draft = _draft({}, upload, access.scope, name)

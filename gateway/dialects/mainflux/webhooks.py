@@ -42,12 +42,13 @@ async def create(request: web.Request) -> web.StreamResponse:
     If one of them is signed, 200 with all of them and, this once, the secrets.
     """
     thing_id = path_id(request)
-    await _check_owner(request, await bearer(request), thing_id)
+    caller = await bearer(request)
+    await _check_owner(request, caller, thing_id)
     body = await read_json(request)
     if isinstance(body, dict):
         body = body.get("webhooks", [body])
     drafts = [_draft(as_object(item, "a webhook")) for item in as_list(body, "the body")]
-    made = await _webhooks(request).create(thing_id, drafts)
+    made = await _webhooks(request).create(thing_id, drafts, actor=caller.id)
     if not any(made.values()):
         return empty_reply(201)
     shown = [shown_webhook(w) for w in await _webhooks(request).of_thing(thing_id) if w.id in made]
@@ -70,11 +71,12 @@ async def view(request: web.Request) -> web.StreamResponse:
 
 async def update(request: web.Request) -> web.StreamResponse:
     """``PUT /webhooks/{id}``: what the body has, 200."""
-    webhook = await _own(request, await bearer(request), path_id(request))
+    caller = await bearer(request)
+    webhook = await _own(request, caller, path_id(request))
     body = await read_object(request)
     present = {name: value for name, value in body.items() if value is not None}
     draft = _draft({**_fields(webhook), **present}, webhook.headers)
-    await _webhooks(request).amend(webhook.id, draft)
+    await _webhooks(request).amend(webhook.id, draft, actor=caller.id)
     return empty_reply(200)
 
 
@@ -83,18 +85,20 @@ async def rotate(request: web.Request) -> web.StreamResponse:
 
     The one until now signs as well for ``overlap_seconds``, a day unless the body says otherwise.
     """
-    webhook = await _own(request, await bearer(request), path_id(request))
+    caller = await bearer(request)
+    webhook = await _own(request, caller, path_id(request))
     body = await read_object(request) if request.body_exists else {}
     overlap = _overlap(body.get("overlap_seconds"))
-    secret = await _webhooks(request).rotate(webhook.id, overlap_seconds=overlap)
+    secret = await _webhooks(request).rotate(webhook.id, overlap_seconds=overlap, actor=caller.id)
     shown = {"secret": secret, "overlap_seconds": overlap if webhook.signed else 0}
     return json_reply(shown, status=201, headers=_NEVER_KEPT)
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """``DELETE /webhooks/{id}``: 204."""
-    webhook = await _own(request, await bearer(request), path_id(request))
-    await _webhooks(request).remove([webhook.id])
+    caller = await bearer(request)
+    webhook = await _own(request, caller, path_id(request))
+    await _webhooks(request).remove([webhook.id], actor=caller.id)
     return empty_reply(204)
 
 
@@ -104,7 +108,7 @@ async def remove_several(request: web.Request) -> web.StreamResponse:
     ids = ids_of(await read_object(request), "webhook_ids")
     for webhook_id in ids:
         await _own(request, caller, webhook_id)
-    await _webhooks(request).remove(ids)
+    await _webhooks(request).remove(ids, actor=caller.id)
     return empty_reply(204)
 
 

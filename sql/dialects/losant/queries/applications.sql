@@ -60,9 +60,12 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning *;
 select * from losant_tokens where application = $1 and id = $2;
 
 -- name: token_of_digest
--- $1 digest
-select * from losant_tokens
- where digest = $1 and active and (expires_at is null or expires_at > now());
+-- None of an application whose user is locked, or has ended their keys since. $1 digest
+select t.* from losant_tokens t
+  join losant_applications a on a.id = t.application
+  left join users u on u.id = a.user_id
+ where t.digest = $1 and t.active and (t.expires_at is null or t.expires_at > now())
+   and (u.id is null or not u.locked and t.created_at >= u.keys_valid_from);
 
 -- name: amend_token
 -- A null leaves the column as it is. $1 application  $2 id  $3 name  $4 description  $5 active
