@@ -27,7 +27,7 @@ _CONFUSED: Final = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTI
 def check_email(email: object) -> str:
     """The address of a new account, in the form in which it is kept. Raises ``Malformed``."""
     folded = check_written(email)
-    if unicodedata.normalize("NFKC", folded) != folded or _has_unseen(folded):
+    if _stands_for_another(str(email)) or _has_unseen(folded):
         raise Malformed("malformed e-mail address: it has a character that stands for another")
     if any(len(_scripts(label)) > 1 for label in re.split(r"[@.]", folded)):
         raise Malformed("malformed e-mail address: it mixes letters of several scripts")
@@ -53,6 +53,11 @@ def domain_of(email: str) -> str:
 
 def _folded(email: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).casefold())
+
+
+def _stands_for_another(text: str) -> bool:
+    """Whether a character is another one, by itself: a Kelvin sign, a wide letter, a ligature."""
+    return any(unicodedata.normalize("NFKC", c) != c for c in text)
 
 
 def _has_unseen(text: str) -> bool:

@@ -14,7 +14,13 @@ from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.migrations import migrate
 from gateway.database.pool import open_database
+from gateway.identity.records.events import EventQuery
+from gateway.identity.rows.events import list_events
+from gateway.identity.rows.groups import find_role
+from gateway.identity.rows.keys import find_user_by_key
 from gateway.identity.rows.scopes import remove_scope
+from gateway.identity.rows.users import unverified_users
+from gateway.model.access import GroupRole
 from gateway.model.digest import Digest
 from gateway.model.file import Blob, Draft, FileName, Scope
 from tests.tools.deployment import sql_folders
@@ -141,3 +147,35 @@ async def test_what_an_earlier_release_queued_is_still_delivered_with_what_is_qu
     finally:
         await connection.close()
     assert ["file.uploaded", "files"] == [row["event"] for row in queued]
+
+
+async def test_accounts_of_before_keep_their_rights(postgres_server: str) -> None:
+    """
+    They count as having shown their address; the group that a second owner put into an org stays there; an
+    account that an older gateway makes beside us does not.
+    """
+    group, org, key = UUID(int=7), UUID(int=8), UUID(int=9)
+    rows = f"""
+    insert into users (id, email, password_hash) values ('{OWNER}', 'one@email.com', 'x');
+    insert into groups (id, owner_id, name) values ('{group}', '{OWNER}', 'g');
+    insert into orgs (id, owner_id, name) values ('{org}', '{OWNER}', 'o');
+    insert into org_users (org_id, user_id, role) values ('{org}', '{OWNER}', 4);
+    insert into org_groups (group_id, org_id) values ('{group}', '{org}');
+    insert into api_keys (id, user_id, type, issued_at) values ('{key}', '{OWNER}', 2, now());
+    insert into audit (event, kind, owner, name, actor) values ('created', 'groups', '{group}', '', 'x');
+    """
+    dsn = await earlier_database(postgres_server, "0017_rights.sql", rows)
+    await migrate(dsn, sql_folders())
+    async with open_database(dsn, sql_folders()) as database:
+        assert frozenset() == await unverified_users(database, [OWNER])
+        found = await find_user_by_key(database, key)
+        assert (OWNER, None) == (found and found[0].id, found and found[1])
+        assert (True, GroupRole.OWNER) == await find_role(database, group, OWNER)
+        [event] = (await list_events(database, EventQuery())).events
+        assert ("created", None, {}) == (event.event, event.address, event.detail)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "insert into users (id, email, password_hash) values ($1, 'two@email.com', 'x')", THING
+    )
+    assert not await connection.fetchval("select verified from users where id = $1", THING)
+    await connection.close()

@@ -25,6 +25,7 @@ IMAGE = Firmware(91, 600_000)
 INSTALL, TLS, UPGRADE = "docs/install.md", "docs/tls.md", "docs/upgrade.md"
 BACKUP, MONITORING, TROUBLE = "docs/backup.md", "docs/monitoring.md", "docs/troubleshooting.md"
 WHOLE = "TESTS_OPERATOR_WHOLE"
+FIRST_PASSWORD = "exec gateway cat /var/lib/filestore-gateway/first-password"
 FOLLOWED = {
     INSTALL: ("systemd", "postgresql", "nginx", "compose"),
     TLS: ("certificate", "tls"),
@@ -96,20 +97,25 @@ async def with_nginx_and_tls(here: Machine) -> None:
     assert '"status":"pass"' in await here.does(TLS, "tls")
     (here.folder / "compose").mkdir()
     await here.does(INSTALL, "compose", ("cd deploy/compose", f"cd {here.folder}/compose"))
-    assert ["up --build --detach", "logs gateway", "exec gateway filestore-gateway doctor"] == [
+    assert [
+        "up --build --detach",
+        "logs gateway",
+        FIRST_PASSWORD,
+        "exec gateway filestore-gateway doctor",
+    ] == [
         line.removeprefix("docker compose ")
         for line in (here.folder / "docker.log").read_text().splitlines()
     ]
 
 
 def first_administrator(here: Machine) -> tuple[str, str]:
-    """E-mail and password, from the journal."""
+    """E-mail, from the journal, and password, from the file that it names."""
     journal = (here.folder / "journal").read_text()
     email = re.search(r"^First administrator: (\S+)$", journal, re.MULTILINE)
-    password = re.search(r"^Password: +(\S+)$", journal, re.MULTILINE)
+    kept = re.search(r"^Password: +in (\S+),", journal, re.MULTILINE)
     assert email is not None, journal
-    assert password is not None, journal
-    return email[1], password[1]
+    assert kept is not None, journal
+    return email[1], Path(kept[1]).read_text().strip()
 
 
 async def published(here: Machine, email: str, password: str) -> Thing:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from gateway.database.pool import Database
 from gateway.identity.keys import LONGEST_SECONDS
 from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.records.paging import EntityListing
-from gateway.identity.registry import Registry
+from gateway.identity.registry import Registry, open_registry
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
-from tests.identity.conftest import PASSWORD, MakeUser
+from tests.identity.conftest import PASSWORD, SECRET, MakeUser
 
 
 @pytest.mark.parametrize("kind", [KeyType.LOGIN, KeyType.API])
@@ -150,3 +151,37 @@ async def test_every_gateway_is_told_of_a_revocation(
     await registry.keys.revoke(owner, key.id)
     async with asyncio.timeout(10):
         await heard.wait()
+
+
+async def test_when_a_key_was_used_is_written_later_and_wakes_nobody(
+    registry: Registry, user: MakeUser, connection: asyncpg.Connection
+) -> None:
+    """
+    A change of ``api_keys`` makes every gateway forget what it knows; this does not.
+    """
+    owner = await user("test@email.com")
+    key, value = await registry.keys.issue(owner, KeyDraft(KeyType.API))
+    gone, other = await registry.keys.issue(owner, KeyDraft(KeyType.API))
+    heard = list[str]()
+    await connection.add_listener("gateway_changes", lambda *said: heard.append(said[-1]))
+    for text in (value, value, other):
+        await registry.user_by_token(text)
+    await registry.keys.revoke(owner, gone.id)
+    assert (await registry.keys.get(owner, key.id)).used_at is None
+    await connection.execute("select")  # what was announced so far
+    announced = len(heard)
+    await registry.keys.write_uses()
+    used = (await registry.keys.get(owner, key.id)).used_at
+    assert used is not None
+    await registry.keys.write_uses()
+    assert used == (await registry.keys.get(owner, key.id)).used_at
+    await connection.execute("select")
+    assert announced == len(heard)
+
+
+async def test_no_new_key_lives_longer_than_is_set(database: Database, user: MakeUser) -> None:
+    owner = await user("test@email.com")
+    async with open_registry(database, SECRET, longest_key_seconds=60) as registry:
+        for duration, lasts in ((0, 60), (5, 5), (1_000, 60)):
+            key, _ = await registry.keys.issue(owner, KeyDraft(KeyType.API, duration))
+            assert key.issued_at + timedelta(seconds=lasts) == key.expires_at

@@ -9,8 +9,10 @@ import pytest
 
 from gateway.database.pool import Database
 from gateway.identity.emails import check_email
+from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.registry import Registry, open_registry
+from gateway.identity.secrets import PasswordCost
 from gateway.identity.users import RegistrationRules
 from gateway.model.access import Principal, PrincipalKind
 from gateway.model.errors import (
@@ -219,6 +221,73 @@ async def test_the_admin_takes_over_an_account_with_the_admins_email(registry: R
         await registry.user_by_token(squatted)
     token = await registry.users.log_in("root@example.com", PASSWORD)
     assert (await registry.user_by_token(token)).is_admin
+
+
+@pytest.mark.parametrize("how", ["named by a setting", "by a command"])
+async def test_an_account_that_is_taken_over_loses_its_keys(registry: Registry, how: str) -> None:
+    await registry.users.register("root@example.com", "squatters-pw", {})
+    squatter = await registry.user_by_token(
+        await registry.users.log_in("root@example.com", "squatters-pw")
+    )
+    _, key = await registry.keys.issue(squatter, KeyDraft(KeyType.API))
+    if how == "by a command":
+        await registry.users.appoint("root@example.com", PASSWORD)
+    else:
+        await registry.users.ensure_admin("root@example.com", PASSWORD)
+    with pytest.raises(Unauthenticated):
+        await registry.user_by_token(key)
+
+
+async def test_a_hash_of_another_cost_is_made_anew_at_the_log_in(
+    registry: Registry, database: Database, connection: asyncpg.Connection
+) -> None:
+    """And ends no token: it is the same password."""
+    await registry.users.register("test@email.com", PASSWORD, {})
+    before = await registry.users.log_in("test@email.com", PASSWORD)
+    kept = "select password_hash from users"
+    old = await connection.fetchval(kept)
+    dearer = PasswordCost(kib=16, passes=1)
+    async with open_registry(database, SECRET, cost=dearer) as later:
+        with pytest.raises(Unauthenticated):
+            await later.users.log_in("test@email.com", "wrong-password")
+        assert old == await connection.fetchval(kept)
+        await later.users.log_in("test@email.com", PASSWORD)
+        new = await connection.fetchval(kept)
+        assert "m=16," in new
+        await later.users.log_in("test@email.com", PASSWORD)
+        assert new == await connection.fetchval(kept)
+    await registry.user_by_token(before)
+
+
+@pytest.mark.parametrize(
+    ("rules", "refused"),
+    [
+        pytest.param(RegistrationRules(), False, id="trial"),
+        pytest.param(RegistrationRules(trial=False), True, id="open"),
+        pytest.param(RegistrationRules(is_open=False, trial=False), True, id="closed"),
+    ],
+)
+async def test_a_password_that_is_tried_first_is_refused(
+    database: Database, admin: Principal, rules: RegistrationRules, refused: bool
+) -> None:
+    async with open_registry(database, SECRET, cost=CHEAP, rules=rules) as registry:
+        found = False
+        try:
+            await registry.users.register("x@email.com", "Password1", {}, creator=admin)
+        except Malformed:
+            found = True
+        assert refused == found
+        with pytest.raises(Malformed if refused else Unauthenticated):
+            await registry.users.change_password(admin, "wrong-password", "Password1")
+
+
+async def test_an_account_with_an_address_of_before_logs_in(
+    registry: Registry, user: MakeUser
+) -> None:
+    """What would not be taken today is found as it was kept."""
+    for email in ("ce\u200bo@corp.test", "stra\u00dfe@corp.test"):
+        await user(email)
+        await registry.users.log_in(email.upper().replace("SS", "\u00df"), PASSWORD)
 
 
 async def test_a_database_of_another_deployment_is_refused(

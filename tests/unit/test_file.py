@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.model.errors import Malformed
-from gateway.model.file import Scope, check_id, check_name
+from gateway.model.file import Scope, check_id, check_name, check_seen
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,13 @@ def test_a_good_name_is_kept_as_it_is(name: str) -> None:
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(Malformed):
         check_name(name)
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u200d", "\ufeff", "\u00ad", "\u2060", "\u202e"])
+def test_a_new_name_has_nothing_that_is_not_seen(unseen: str) -> None:
+    assert "fw.bin" == check_seen("fw.bin")
+    with pytest.raises(Malformed):
+        check_seen(f"fw{unseen}.bin")
 
 
 def test_a_refusal_never_repeats_the_name() -> None:
