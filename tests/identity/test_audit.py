@@ -103,7 +103,7 @@ async def _org(w: World) -> None:
 async def _thing_key(w: World) -> None:
     thing = await make_thing(w.registry, w.user)
     await w.registry.things.amend(w.user, thing.id, name="other")  # no key, no row
-    await w.registry.things.amend(w.user, thing.id, key="k" * 32)
+    await w.registry.things.amend(w.user, thing.id, key="0123456789abcdef" * 2)
 
 
 async def _invite(w: World) -> None:
