@@ -22,7 +22,10 @@ from gateway.identity.rows.scopes import remove_scope
 from gateway.identity.rows.users import unverified_users
 from gateway.model.access import GroupRole
 from gateway.model.digest import Digest
+from gateway.model.errors import OverStorage
 from gateway.model.file import Blob, Draft, FileName, Scope
+from gateway.model.quota import Account, Resource
+from gateway.quotas.service import Quotas
 from tests.tools.deployment import sql_folders
 from tests.tools.gateway import new_database
 
@@ -179,3 +182,24 @@ async def test_accounts_of_before_keep_their_rights(postgres_server: str) -> Non
     )
     assert not await connection.fetchval("select verified from users where id = $1", THING)
     await connection.close()
+
+
+async def test_what_was_there_before_quotas_counts_for_its_owner(earlier: str) -> None:
+    """What waits for the sweeper already was never counted, and so is not taken off."""
+    await migrate(earlier, sql_folders())
+    account = Account("users", str(OWNER))
+    async with open_database(earlier, sql_folders(), connections=2) as database:
+        quotas, files = Quotas(database), PostgresFiles(database, garbage_grace_seconds=1)
+        used = {quota.resource: quota.used for quota in await quotas.report(account)}
+        assert (2, 5, 1, 1) == tuple(
+            used[resource]
+            for resource in (Resource.FILES, Resource.BYTES, Resource.THINGS, Resource.WEBHOOKS)
+        )
+        assert not await quotas.is_newcomer(account)
+        await database.run("purge_blobs", [UUID(int=10)])
+        await quotas.change(account, {Resource.BYTES: 8}, actor="me")
+        draft = Draft(SCOPE, "four", "a/b", {})
+        with pytest.raises(OverStorage):
+            await files.add(draft, _blob(b"4444"), creator="me")
+        await files.add(draft, _blob(b"333"), creator="me")
+        assert [] == [found async for found in PostgresBlobLedger(database).miscounts()]
