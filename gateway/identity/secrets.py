@@ -30,7 +30,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.model.errors import Failure, Malformed, StartupFailed
-from gateway.process.background import give_way
 from gateway.process.holder import HOLDER
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.turns import Turns
@@ -41,6 +40,7 @@ SECRET_BYTES: Final = 32
 _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
 _LEAST_DIFFERENT: Final = 6
+_MOST_THREADS: Final = 2
 _NONCE_BYTES: Final = 12
 _MARKED: Final = b"\x01"
 _KEY_ID_BYTES: Final = 8
@@ -152,24 +152,28 @@ def dialect_key(secret: bytes, dialect: str, purpose: str) -> bytes:
     return _derive(secret, f"dialect {dialect} {purpose}".encode())
 
 
+def _threads() -> int:
+    """One or two, and no more than half of the cores."""
+    return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
+
+
 class Passwords:
     """Password hashes, made and checked on a few threads of their own.
 
     At most ``threads`` hashes (19 MiB of memory and some 30 ms each) run at once and
     ``waiting`` more wait, in turns and never all of one holder; beyond that ``TooMany`` is raised,
-    so that a flood of logins takes neither the memory nor the threads that uploads need. The
-    threads give way to all others, for whom a core that is busy with hashes is a core less.
+    so that a flood of logins takes neither the memory nor the threads that uploads need, and never
+    more than half of the cores: the event loop needs one. (Threads of a lower priority are no
+    way: one that is not scheduled may hold the interpreter's lock, for which the loop waits.)
     """
 
     def __init__(
-        self, *, cost: PasswordCost = RECOMMENDED, threads: int = 2, waiting: int = 64
+        self, *, cost: PasswordCost = RECOMMENDED, threads: int = _threads(), waiting: int = 64
     ) -> None:
         self._hasher: Final = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.kib, parallelism=1
         )
-        self._pool: Final = ThreadPoolExecutor(
-            threads, thread_name_prefix="password", initializer=give_way
-        )
+        self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._places: Final = ConcurrencyLimit(threads + waiting)
         self._turns: Final = Turns(threads)
         self._decoy: str | None = None

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, ParamSpec, TypeVar
 
 _AGAIN_SECONDS: Final = 0.5
-_NICENESS: Final = 10
 _MOMENT_BYTES: Final = 4 * 1024
 Result = TypeVar("Result")
 Inputs = ParamSpec("Inputs")
@@ -44,9 +41,3 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await asyncio.wait({task}, timeout=_AGAIN_SECONDS)
         with contextlib.suppress(asyncio.CancelledError):
             task.result()
-
-
-def give_way() -> None:
-    """This thread works when others need not, and little when they do (setpriority(2))."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

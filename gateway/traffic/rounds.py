@@ -5,6 +5,9 @@ with a request, would make everybody else wait for sixty requests. Here they wai
 rest begin in the rounds after that, in the order in which they came. Nothing is refused, and
 nothing is slower while the loop has time: a round is as long as what is begun in it.
 
+Of all together so many begin as a round has had time for: their number halves when one took long,
+and grows by one when it did not. So while requests are costly, two begin between two looks.
+
 Knows no HTTP. Does not bound how long one request takes.
 
 Rule: a round that took long lets fewer begin in the next.
@@ -18,6 +21,8 @@ from collections import Counter, OrderedDict, deque
 from typing import Final
 
 _BEGIN: Final = 4
+_MOST: Final = 32
+_LEAST: Final = 2
 _LONG_SECONDS: Final = 0.005
 
 
@@ -28,6 +33,7 @@ class Rounds:
         self._begun: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._each = _BEGIN
+        self._all = self._left = _MOST
         self._since = 0.0
         self._coming = False
 
@@ -37,8 +43,9 @@ class Rounds:
             return
         if not self._coming:
             self._expect_next()
-        if holder not in self._waiting and self._begun[holder] < self._each:
-            self._begun[holder] += 1
+        may = self._left > 0 and self._begun[holder] < self._each
+        if may and holder not in self._waiting:
+            self._count(holder)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(holder, deque()).append(turn)
@@ -49,23 +56,34 @@ class Rounds:
         self._since = time.perf_counter()
         asyncio.get_running_loop().call_soon(self._next)
 
+    def _count(self, holder: str) -> None:
+        self._begun[holder] += 1
+        self._left -= 1
+
     def _next(self) -> None:
-        """A round is over: who waits longest begins."""
-        took = time.perf_counter() - self._since
-        self._each = _BEGIN if took < _LONG_SECONDS else 1
+        """A round is over: of those who wait, one of each address begins, and so on."""
+        late = time.perf_counter() - self._since >= _LONG_SECONDS
+        self._all = max(_LEAST, self._all // 2) if late else min(_MOST, self._all + 1)
+        self._each = 1 if late else _BEGIN
+        self._left = self._all
         self._begun.clear()
-        for holder in list(self._waiting):
-            self._begin(holder)
+        for _ in range(self._each):
+            for holder in list(self._waiting)[: max(self._left, 0)]:
+                self._begin(holder)
         self._coming = False
-        if self._begun:
+        if self._begun or self._waiting:
             self._expect_next()
 
     def _begin(self, holder: str) -> None:
+        """Whoever of it waits longest begins; it is the others' turn then."""
         queue = self._waiting[holder]
-        while queue and self._begun[holder] < self._each:
+        while queue and queue[0].done():  # who waited may have left
+            del queue[0]
+        if queue:
+            self._count(holder)
             turn = queue.popleft()
-            if not turn.done():  # who waited may have left
-                self._begun[holder] += 1
-                turn.set_result(None)
-        if not queue:
+            turn.set_result(None)
+        if queue:
+            self._waiting.move_to_end(holder)
+        else:
             del self._waiting[holder]

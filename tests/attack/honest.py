@@ -9,10 +9,12 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 
 from tests.tools.firmware import Firmware
+from tests.tools.gateway import GatewayProcess
 from tests.tools.mainflux import Thing, User, sign_in, upload
 from tests.tools.rawhttp import RawConnection, raw_connection
 
@@ -30,20 +32,36 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else 0.0
 
 
+def loop_seconds(pid: int) -> float:
+    """For how long the process's first thread, which has the event loop, has worked (schedstat)."""
+    nanoseconds = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii").split()[0]
+    return int(nanoseconds) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How long each range was waited for, how much of that the gateway worked, and what failed."""
+
+    seconds: list[float]
+    worked: list[float]
+    errors: list[str]
+
+
 @dataclass(slots=True)
 class Device:
     """Downloads ranges of a firmware, one after another, and looks at each byte."""
 
-    port: int
+    gateway: GatewayProcess
     thing: Thing
     seconds: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     async def work(self) -> None:
         """Until it is cancelled."""
         while True:
             try:
-                async with raw_connection(self.port) as line:
+                async with raw_connection(self.gateway.port) as line:
                     while True:
                         await self._read(line)
                         await asyncio.sleep(PAUSE_SECONDS)
@@ -53,17 +71,18 @@ class Device:
     async def _read(self, line: RawConnection) -> None:
         start = random.randrange(0, IMAGE.size - RANGE_BYTES, RANGE_BYTES)
         span = f"bytes={start}-{start + RANGE_BYTES - 1}"
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), loop_seconds(self.gateway.pid)
         async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await line.ask("GET", PATH, [*self.thing.headers.items(), ("Range", span)])
         self.seconds.append(time.perf_counter() - began)
+        self.worked.append(loop_seconds(self.gateway.pid) - worked)
         if answer.status != 206 or answer.body != IMAGE.content[start : start + RANGE_BYTES]:
             self.errors.append(str(answer.status))
 
-    def take(self) -> tuple[list[float], list[str]]:
+    def take(self) -> Waited:
         """What there was since it was last asked."""
-        taken = self.seconds, self.errors
-        self.seconds, self.errors = [], []
+        taken = Waited(self.seconds, self.worked, self.errors)
+        self.seconds, self.worked, self.errors = [], [], []
         return taken
 
 
@@ -112,11 +131,11 @@ async def _put(user: User, url: str, thing: Thing) -> None:
 
 
 @contextlib.asynccontextmanager
-async def device_of(user: User, port: int) -> AsyncIterator[Device]:
+async def device_of(user: User, gateway: GatewayProcess) -> AsyncIterator[Device]:
     """A device with a firmware, which downloads until the end of the block."""
     thing = await user.thing("honest")
     await upload(user.session, f"{user.url}/files", thing.headers, "firmware.bin", IMAGE.content)
-    device = Device(port, thing)
+    device = Device(gateway, thing)
     working = asyncio.create_task(device.work())
     try:
         yield device

@@ -36,7 +36,8 @@ async def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(5)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(main(sys.argv[1]))

@@ -32,6 +32,9 @@ from tests.tools.ports import HOST
 PASSWORD = "correct-horse-battery"
 MOST_BYTES = 512 * 1024 * 1024
 TIMES_QUIET = 3
+MOST_WORKED = 8.0
+"""Milliseconds that the gateway may work while a device waits: three times a quiet p99 of the review. Where the
+machine has others to serve, what is waited for is mostly them, and this is what can be judged."""
 RECOVERY_SECONDS = 10.0
 SAMPLE_SECONDS = 0.1
 PATIENCE_SECONDS = 120.0
@@ -49,6 +52,7 @@ class Verdict:
     p50: float
     p99: float
     longest: float
+    worked_p99: float
     requests: int
     memory: int
     recovered_seconds: float
@@ -64,6 +68,11 @@ class Verdict:
         """How much longer the device waited than on a quiet gateway."""
         return self.p99 / max(self.quiet_p99, 0.001)
 
+    @property
+    def held_up(self) -> bool:
+        """Whether the device waited too long, and for the gateway, not for the machine."""
+        return self.times_quiet > TIMES_QUIET and self.worked_p99 > MOST_WORKED
+
     def judge(self, *, timed: bool) -> None:
         """Write down what is not as promised; of times only if they are ``timed``."""
         for unmet, what in (
@@ -73,7 +82,7 @@ class Verdict:
             (not self.requests, "nothing was downloaded"),
             (self.memory > MOST_BYTES >> 20, "memory"),
             (self.recovered_seconds > RECOVERY_SECONDS, "no recovery"),
-            (timed and self.times_quiet > TIMES_QUIET, "p99"),
+            (timed and self.held_up, "p99"),
         ):
             if unmet:
                 self.unmet.append(what)
@@ -110,7 +119,7 @@ async def scene_of(
         admin = await stack.enter_async_context(signed_in(gateway.url))
         target = await _fresh_user(admin, gateway, scale, receiver)
         neighbour = await _neighbour(admin, attack, stack)
-        device = await stack.enter_async_context(device_of(admin, gateway.port))
+        device = await stack.enter_async_context(device_of(admin, gateway))
         yield Scene(gateway, target, device, neighbour)
 
 
@@ -120,13 +129,13 @@ async def tried(scene: Scene, name: str, *, seconds: float, timed: bool) -> Verd
     await asyncio.sleep(min(seconds, 1))
     device.take()
     await asyncio.sleep(min(seconds, 5))
-    quiet, early = device.take()
+    quiet = device.take()
     working = asyncio.create_task(neighbour.work())
     memory = asyncio.create_task(_most_memory(scene.gateway.pid))
     async with _attacking(name, scene.target) as said:
         device.take()
         await asyncio.sleep(seconds)
-        busy, errors = device.take()
+        busy = device.take()
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     recovered = await _recovery(scene)
@@ -135,14 +144,15 @@ async def tried(scene: Scene, name: str, *, seconds: float, timed: bool) -> Verd
     verdict = Verdict(
         attack.who,
         attack.finding,
-        quiet_p99=_milliseconds(percentile(quiet, 0.99)),
-        p50=_milliseconds(percentile(busy, 0.5)),
-        p99=_milliseconds(percentile(busy, 0.99)),
-        longest=_milliseconds(max(busy, default=0)),
-        requests=len(busy),
+        quiet_p99=_milliseconds(percentile(quiet.seconds, 0.99)),
+        p50=_milliseconds(percentile(busy.seconds, 0.5)),
+        p99=_milliseconds(percentile(busy.seconds, 0.99)),
+        longest=_milliseconds(max(busy.seconds, default=0)),
+        worked_p99=_milliseconds(percentile(busy.worked, 0.99)),
+        requests=len(busy.seconds),
         memory=_peak.get(scene.gateway.pid, 0) >> 20,
         recovered_seconds=round(recovered, 2),
-        errors=(early + errors)[:10],
+        errors=(quiet.errors + busy.errors)[:10],
         neighbour_longest=round(1e3 * neighbour.longest, 1),
         neighbour_errors=neighbour.errors[:10],
         seen=said["seen"],
@@ -206,7 +216,7 @@ async def _recovery(scene: Scene) -> float:
         neighbour.errors.clear()
         scene.device.take()
         await neighbour.once()
-        if not neighbour.errors and not scene.device.take()[1]:
+        if not neighbour.errors and not scene.device.take().errors:
             break
         await asyncio.sleep(SAMPLE_SECONDS)
     neighbour.errors[:] = known

@@ -139,6 +139,28 @@ async def test_after_a_long_round_one_begins_at_a_time() -> None:
     assert order == list(range(12))
 
 
+async def test_of_all_together_fewer_begin_when_rounds_take_long() -> None:
+    """However many addresses they come from."""
+    rounds, begun = Rounds(), list[str]()
+
+    async def begin(holder: str) -> None:
+        await rounds.turn(holder)
+        begun.append(holder)
+
+    tasks = [asyncio.create_task(begin(f"a{number}")) for number in range(100)]
+    await asyncio.sleep(0)
+    assert len(begun) <= 33
+    for _ in range(6):
+        rounds._since -= 1  # it took a second
+        await asyncio.sleep(0)
+    before = len(begun)
+    rounds._since -= 1
+    await asyncio.sleep(0)
+    assert len(begun) - before <= 2
+    await asyncio.gather(*tasks)
+    assert {f"a{number}" for number in range(100)} == set(begun)
+
+
 async def test_who_is_not_known_by_an_address_does_not_wait() -> None:
     rounds = Rounds()
     for _ in range(100):
