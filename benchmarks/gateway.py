@@ -98,6 +98,7 @@ def running_gateway(
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     environment |= SETTINGS | {
         "GATEWAY_HOST": HOST,
+        "GATEWAY_ALLOW_ROOT": "true",
         "GATEWAY_PORT": str(port),
         "GATEWAY_DATA_DIR": str(folder / "data"),
         "GATEWAY_DATABASE_URL": dsn,

@@ -275,6 +275,8 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     with listening as sock, database(settings) as dsn:
         _migrate_patiently(deployment, dsn)
         _print_banner(deployment, dsn, sock, shown=arguments.show_password)
+        if os.geteuid() == 0:
+            LOG.warning("serving as root, which may do anything on this machine: for a trial only")
         if settings.workers > 1:
             return _supervise(settings, dsn, sock, arguments.module)
         _complete(app.serve(deployment, dsn, sock))
@@ -282,12 +284,9 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
 
 
 def _check_user(settings: Settings) -> None:
-    """Raise ``BadSettings`` for root where that is not allowed; else say what it means."""
-    if os.geteuid() != 0:
-        return
-    if not settings.root_is_allowed:
+    """Raise ``BadSettings`` for root where that is not allowed."""
+    if os.geteuid() == 0 and not settings.root_is_allowed:
         raise BadSettings((_NOT_AS_ROOT,))
-    LOG.warning("serving as root, which may do anything on this machine: use it for a trial only")
 
 
 def _migrate_patiently(deployment: Deployment, dsn: str) -> None:

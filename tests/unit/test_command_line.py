@@ -82,7 +82,12 @@ def test_a_dead_database_is_one_sentence_and_status_1() -> None:
 
 
 def test_an_address_that_cannot_be_had_is_one_sentence_and_status_1(tmp_path: Path) -> None:
-    failed = gateway("serve", GATEWAY_HOST="203.0.113.1", GATEWAY_DATA_DIR=str(tmp_path))
+    failed = gateway(
+        "serve",
+        GATEWAY_HOST="203.0.113.1",
+        GATEWAY_DATA_DIR=str(tmp_path),
+        GATEWAY_ALLOW_ROOT="true",
+    )
     assert 1 == failed.returncode
     assert failed.stderr.startswith("filestore-gateway: cannot listen on 203.0.113.1 port 8080")
     assert 1 == len(failed.stderr.splitlines())

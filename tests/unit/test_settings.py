@@ -263,8 +263,9 @@ def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_secrets_are_those_that_open_doors() -> None:
-    signing = ("LOSANT_SIGNING_SECRET", "LOSANT_SIGNING_SECRET_PREVIOUS")
-    names = ("DATABASE_URL", "SECRET", "ADMIN_PASSWORD", "TRUSTED_PROXY_SECRET", *signing)
+    rotated = ("SECRET", "TRUSTED_PROXY_SECRET", "LOSANT_SIGNING_SECRET")
+    alone = ("DATABASE_URL", "ADMIN_PASSWORD", "OPERATIONS_TOKEN")
+    names = (*alone, *rotated, *(f"{name}_PREVIOUS" for name in rotated))
     assert {f"GATEWAY_{name}" for name in names} == set(secret_variables(groups_of()))
 
 
