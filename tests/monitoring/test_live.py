@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from gateway.__main__ import main
 from tests.monitoring.test_files import MONITORING, alerts, named, queries
 from tests.tools.firmware import Firmware
+from tests.tools.fleet import flown
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, signed_in, upload
 from tests.tools.nginx import ACCEL, running_nginx
@@ -27,7 +27,18 @@ SCRAPED_EVERY = 0.25
 SCRAPES = 80
 # What Grafana puts in place of its variables.
 FILLED = {"$job": ".*", "$instance": ".*", "$__rate_interval": "1m"}
-LINKS = ("--cut-every", "250k", "--pause", "0.05", "--bandwidth", "2m-8m", "--seconds", "60")
+LINKS = (
+    "--devices",
+    "7",
+    "--cut-every",
+    "250k",
+    "--pause",
+    "0.05",
+    "--bandwidth",
+    "2m-8m",
+    "--seconds",
+    "60",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +78,16 @@ async def watched(
         await upload(admin.session, f"{gateway.url}/files", thing.headers, "a.bin", IMAGE.content)
         (folder / "a.bin").write_bytes(IMAGE.content)
         urls = (nginx.url, gateway.url)
-        assert [0, 0] == await asyncio.gather(*(flown(url, thing, folder) for url in urls))
-        # The first upload was before Prometheus looked for the first time: it grew from nothing.
+        assert [0, 0] == await asyncio.gather(*(flown(*aimed(url, thing, folder)) for url in urls))
+        # A method's first request makes its series; its second one is what a rate can see.
         await upload(admin.session, f"{gateway.url}/files", thing.headers, "b.bin", IMAGE.content)
         yield Watched(gateway, prometheus)
 
 
-async def flown(url: str, thing: Thing, folder: Path) -> int:
-    return await asyncio.to_thread(
-        main,
-        ["fleet", "--url", f"{url}/files/a.bin", "--key", thing.key, "--devices", "7",
-         "--image", str(folder / "a.bin"), *LINKS],
-    )  # fmt: skip
+def aimed(url: str, thing: Thing, folder: Path) -> list[str]:
+    """What a fleet is told: devices of every kind, over links that drop."""
+    image = str(folder / "a.bin")
+    return ["--url", f"{url}/files/a.bin", "--key", thing.key, "--image", image, *LINKS]
 
 
 def filled(query: str) -> str:

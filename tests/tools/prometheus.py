@@ -51,7 +51,10 @@ def promtool(*arguments: str | Path, stdin: str = "") -> str:
 async def running_prometheus(
     folder: Path, configuration: Path, *targets: str, seconds: float
 ) -> AsyncIterator[str]:
-    """The URL of one with that configuration, but these targets, asked every ``seconds``."""
+    """The URL of one with that configuration, but these targets, asked every ``seconds``.
+
+    It has asked them once.
+    """
     changed: dict[str, Any] = yaml.safe_load(configuration.read_text("utf-8"))
     every = f"{int(seconds * 1000)}ms"
     changed["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), every)
@@ -71,6 +74,8 @@ async def running_prometheus(
     try:
         async with aiohttp.ClientSession() as session:
             await until(lambda: _answers(session, f"{url}/-/ready"), within=START_SECONDS)
+            # It takes its time to begin, and a rate is of what grew before its eyes.
+            await until(lambda: _has_looked(session, url), within=START_SECONDS)
         yield url
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -84,6 +89,10 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
+
+
+async def _has_looked(session: aiohttp.ClientSession, url: str) -> bool:
+    return bool(await queried(session, url, "up == 1"))
 
 
 async def queried(session: aiohttp.ClientSession, url: str, query: str) -> list[dict[str, Any]]:

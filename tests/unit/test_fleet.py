@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gateway.__main__ import main
 from gateway.fleet.aim import OWNER_FLAG, Refused, aim_at, check_loopback
 from gateway.fleet.answers import Head, Unusable, parse_head, request_bytes, span_of
 from gateway.fleet.flash import Image, RandomFlash, SequentialFlash, WrongBytes
@@ -27,6 +26,7 @@ from gateway.fleet.mission import (
 from gateway.fleet.plans import KIB, PROFILES, Ask, Got
 from gateway.fleet.swarm import crew, fly
 from gateway.fleet.tally import TALLY, Tally, percentile
+from tests.tools.fleet import flown
 
 SIZE = 300 * KIB + 7
 
@@ -334,17 +334,12 @@ async def test_every_client_ends_with_the_right_image_however_often_it_is_cut(
     assert tally.received >= tally.needed == 14 * 200_001
 
 
-async def command(*arguments: str) -> int:
-    """``filestore-gateway fleet``, beside the server that runs in this loop."""
-    return await asyncio.to_thread(main, ["fleet", *arguments])
-
-
 async def test_the_command_sums_up_what_the_fleet_went_through(
     served: tuple[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     url, path = served
     conditions = ("--cut-every", "60k", "--pause", "0.001", "--devices", "7", "--json")
-    status = await command("--url", url, *conditions)
+    status = await flown("--url", url, *conditions)
     told = json.loads(capfd.readouterr().out)
     assert (0, 7, 7, {}) == (status, told["devices"], told["completed"], told["failures"])
     assert told["needed"] == 7 * path.stat().st_size <= told["received"]
@@ -355,7 +350,7 @@ async def test_the_command_ends_in_time_and_is_no_success(
     served: tuple[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     url, _ = served
-    status = await command(
+    status = await flown(
         "--url", url, "--devices", "2", "--mix", "curl", "--bandwidth", "1k", "--seconds", "0.3"
     )
     told = json.loads(capfd.readouterr().out)
@@ -376,7 +371,7 @@ async def test_the_command_ends_in_time_and_is_no_success(
 async def test_the_command_says_why_it_cannot_begin(
     complaint: str, arguments: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert 2 == await command(*arguments)
+    assert 2 == await flown(*arguments)
     said = capfd.readouterr()
     assert ("", True) == (said.out, complaint in said.err)
 
