@@ -16,7 +16,8 @@ from gateway.web.rendering import STATUSES, error_response, status_of
 from gateway.web.server.unparsed import MethodUnknown, VersionUnsupported
 
 INTERNAL = "row 7 of /srv/secret was not sealed under this deployment's key"
-BEYOND_US = {MethodUnknown, VersionUnsupported}  # 501 and 505, although it is the caller's doing
+# 501, 505, and 507 for a quota (RFC 4331), although it is the caller's doing.
+BEYOND_US = {MethodUnknown, VersionUnsupported, errors.OverStorage}
 ARGUMENTS: dict[type[GatewayError], tuple[object, ...]] = {
     errors.RangeUnsatisfiable: (100,),
     errors.TooMany: (1,),
@@ -78,6 +79,8 @@ def test_no_caller_reads_an_internal_sentence(kind: type[GatewayError], dialect:
 @pytest.mark.parametrize("kind", REFUSALS, ids=named)
 def test_every_refusal_is_told_its_caller(kind: type[GatewayError], dialect: Dialect) -> None:
     error = kind(*ARGUMENTS[kind]) if kind in ARGUMENTS else raised(kind, "words for the caller")  # type: ignore[arg-type]
+    if isinstance(error, errors.OverDay):
+        error.retry_after_seconds = 60
     response = error_response(error, dialect)
     assert status_of(error, dialect.statuses) == response.status
     assert response.status < 500 or kind in BEYOND_US
