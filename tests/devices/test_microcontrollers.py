@@ -8,7 +8,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from tests.devices.conftest import IMAGE, MD5, NAME, SIZE, Device, check_part, check_whole
+from tests.devices.conftest import IMAGE, MD5, SIZE, Device, check_part, check_whole
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess
 from tests.tools.mainflux import Thing, upload
@@ -103,18 +103,12 @@ Host: {host}
 """
 
 
-async def test_esphome_reads_the_md5_beside_the_image(
-    gateway: GatewayProcess, http: aiohttp.ClientSession, device: Device
-) -> None:
-    """4: a file of its own, of 32 characters or more; its address is the image's with ``.md5``."""
-    name, url = f"{NAME}.md5", f"{gateway.url}/files"
-    async with http.head(f"{url}/{name}", headers=device.thing.headers) as known:
-        if known.status == 404:
-            await upload(http, url, device.thing.headers, name, MD5.encode())
+async def test_esphome_reads_the_md5_beside_the_image(device: Device) -> None:
+    """4: its address is the image's with ``.md5``; of what is there the first 32 characters count."""
     check_whole(await device.ask_anew(ESPHOME))
     beside = Device(device.port, device.thing, f"{device.path}.md5")
     answer = await beside.ask_anew(ESPHOME)
-    assert (answer.status, answer.body) == (200, MD5.encode())
+    assert (answer.status, answer.body[:32]) == (200, MD5.encode())
 
 
 FOTA = """

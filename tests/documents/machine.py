@@ -45,7 +45,7 @@ esac
     "docker": 'echo "docker $*" >> @/docker.log',
     # Whoever the tests run as is the user and the group here.
     "install": """
-for argument; do shift; case "$argument" in filestore) ;; -o|-g) ;; *) set -- "$@" "$argument" ;; esac; done
+for argument; do shift; case "$argument" in filestore|root) ;; -o|-g) ;; *) set -- "$@" "$argument" ;; esac; done
 exec {install} -D "$@"
 """,
     "nginx": """
@@ -73,7 +73,7 @@ FUNCTIONS = """
 begin_gateway() {
     sed -i 's#=/var/lib#=@/var/lib#; s#=/run/filestore#=@/run/filestore#' @/etc/filestore-gateway/gateway.env
     grep -q '^GATEWAY_PORT=' @/etc/filestore-gateway/gateway.env \\
-        || echo GATEWAY_PORT={port} >> @/etc/filestore-gateway/gateway.env
+        || printf "GATEWAY_PORT={port}\nGATEWAY_ALLOW_ROOT=true\n" >> @/etc/filestore-gateway/gateway.env
     mkdir -p @/run/filestore-gateway
     GATEWAY_ENV_FILE=@/etc/filestore-gateway/gateway.env \\
         setsid {program} serve >> @/journal 2>&1 < /dev/null & echo $! > @/gateway.pid
