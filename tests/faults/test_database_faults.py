@@ -395,7 +395,7 @@ async def test_whoever_is_cancelled_while_a_connection_goes_back_ends(
 async def test_a_commit_whose_caller_is_cancelled_afterwards_is_not_taken_for_a_refusal(
     database: Database, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user: tuple[object, ...] = (uuid4(), f"{uuid4().hex}@gateway.test", "hash", {})
+    user: tuple[object, ...] = (uuid4(), f"{uuid4().hex}@gateway.test", "hash", {}, True, False)
     release = asyncpg.pool.Pool.release
 
     async def cancelled(
