@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -22,7 +23,7 @@ from aiohttp import web
 from gateway.catalogue.port import BY_NAME, Listing, Order
 from gateway.dialects.mainflux.classes import class_of, format_of
 from gateway.dialects.mainflux.fields import as_object, metadata_of, path_id, read_object
-from gateway.dialects.mainflux.query import paging_of, query_value
+from gateway.dialects.mainflux.query import MOST_SHOWN, paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
@@ -159,6 +160,31 @@ async def list_files(request: web.Request) -> web.StreamResponse:
         everything = _everything(files, listing, shown)
         return await stream_json(request, everything, request.app[DOWNLOADS].stalls)
     infos = [_shown(record) for record in page.items]
+    return json_reply({**shown, "files": infos, "files_info": infos})
+
+
+async def list_in_groups(request: web.Request) -> web.StreamResponse:
+    """``GET /groupfiles``: what the thing's groups offer it, one group's files after another's.
+
+    The groups are in the order in which ``/groupfiles/{name}`` looks through them, so of two
+    files of one name it sends the first. Without a limit that is as many as a page can have.
+    """
+    callers, thing = request.app[CALLERS], await thing_key(request)
+    wanted = _listing(request, Scope(THINGS, thing.id))
+    limit, total = wanted.limit or MOST_SHOWN, 0
+    found: list[FileRecord] = []
+    for group in await callers.registry.groups_of_thing(UUID(thing.id)):
+        scope = Scope(GROUPS, str(group))
+        await callers.hook.authorise(_access(request, thing, Action.READ, scope, ""))
+        offset, left = max(0, wanted.offset - total), limit - len(found)
+        # Of a group that no file is wanted of, one is asked for: what counts is its total.
+        page = await request.app[FILES].list(
+            replace(wanted, scope=scope, offset=offset, limit=max(1, left))
+        )
+        found += page.items[:left]
+        total += page.total
+    infos = [{**_shown(record), "group_id": record.scope.owner} for record in found]
+    shown = _shown_listing(replace(wanted, limit=limit), total)
     return json_reply({**shown, "files": infos, "files_info": infos})
 
 
@@ -353,6 +379,7 @@ def _file_routes(collection: str, entity: str = "") -> tuple[Route, ...]:
 ROUTES: Final = (
     *_file_routes("/files"),
     *_file_routes("/groups/{id}/files", GROUPS),
+    Route("GET", "/groupfiles", list_in_groups),
     Route("GET", "/groupfiles/{name}", download_from_groups),
     Route("HEAD", "/groupfiles/{name}", download_from_groups),
 )

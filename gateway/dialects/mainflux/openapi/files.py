@@ -86,7 +86,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "format": TEXT,
             "time": _TIME,
             "metadata": ANY_OBJECT,
-        }
+        },
+        {"group_id": UUID},
     ),
     "FilePage": page(
         {"files": named("FileInfo"), "files_info": named("FileInfo")},
@@ -157,6 +158,13 @@ CHAPTER: Final = Chapter(
     {
         **_collection("/files", THING, THING),
         **_collection("/groups/{id}/files", USER_OR_THING, USER),
+        "GET /groupfiles": Operation(
+            "List what the thing's groups offer it, one group's files after another's",
+            responses={200: json_response("One page", named("FilePage"))},
+            refusals=(401, 403),
+            credentials=THING,
+            parameters=_FILTERS,
+        ),
         "GET,HEAD /groupfiles/{name}": _download("Download a file of the thing's groups", THING),
     },
 )
