@@ -60,7 +60,7 @@ MATRIX: list[tuple[str, str, str]] = [
     ("HEAD /groups/{group}/files/g.bin", "", "401 404 404 200 401 200 403 200 200"),
     ("PUT /groups/{group}/files/g.bin", RAW, "401 404 401 403 401 403 403 200 200"),
     ("DELETE /groups/{group}/files/g.bin", "", "401 404 401 403 401 403 403 204 204"),
-    ("GET /groupfiles", "", "401 401 200 401 401 401 401 200 401"),
+    ("GET /groupfiles", "", "401 401 200 401 401 401 401 401 401"),
     ("GET /groupfiles/g.bin", "", "401 401 404 401 401 401 401 401 401"),
     ("HEAD /groupfiles/g.bin", "", "401 401 404 401 401 401 401 401 401"),
     ("POST /register", '{"email": "{fresh}@email.com", "password": "correct-horse"}', "201 201 201 201 201 403 403 201 201"),
