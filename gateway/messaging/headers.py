@@ -28,7 +28,7 @@ _OURS: Final = frozenset(
     }
 )
 _OUR_PREFIXES: Final = (
-    *("webhook-", "x-webhook-", "x-filestore-", "x-hasura-", "x-forwarded-", "x-accel-"),
+    *("webhook-", "x-webhook-", "x-filestore-", "x-forwarded-", "x-accel-"),
     *("proxy-", "sec-"),
 )
 

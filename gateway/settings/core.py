@@ -191,7 +191,7 @@ class Settings(SettingsGroup):
     several_ranges: bool = Field(
         False,
         description="Several ranges in one request, as delta updates ask (SWUpdate, zchunk, "
-        "zsync), get `multipart/byteranges`; else 400, as on the Hasura routes in any case.",
+        "zsync), get `multipart/byteranges`; else 400, as where a published API takes one only.",
     )
     trusted_proxy_secret_previous: SecretStr | None = Field(
         None, description="The one before, while some proxy still sends it."

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,7 +151,11 @@ async def test_nobody_can_tell_how_bytes_were_stored(
 
 def link_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is published together gets the bytes of the first."""
-    right = publishing._give_names
+    right, soon = publishing._give_names, publishing.Publisher._publish_waiting
+
+    def later(self: publishing.Publisher) -> None:
+        time.sleep(0.05)  # so that there are several, also on a machine that is slow to send them
+        soon(self)
 
     def wrong(disk: Any, sealings: Any, folder: int) -> None:
         for each in sealings[1:]:
@@ -159,6 +164,7 @@ def link_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         right(disk, sealings, folder)
 
     monkeypatch.setattr(publishing, "_give_names", wrong)
+    monkeypatch.setattr(publishing.Publisher, "_publish_waiting", later)
 
 
 def write_where_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:

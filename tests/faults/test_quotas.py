@@ -111,7 +111,8 @@ async def test_two_gateways_never_pass_the_limit_together(pair: Pair) -> None:
     watching = asyncio.create_task(watch())
     await asyncio.gather(*(upload(n) for n in range(40)))
     assert LIMIT >= await watching > LIMIT // 2
-    assert {200, 201, 507} >= set(statuses) - {0}
+    # 409: another made a file of that name at the same moment.
+    assert {200, 201, 409, 507} >= set(statuses) - {0}
     assert 507 in statuses
 
     async def is_released() -> bool:

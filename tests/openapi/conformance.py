@@ -22,6 +22,7 @@ from pathlib import Path
 import aiohttp
 
 from gateway.database.embedded import embedded_server
+from tests.openapi.hooks import KEPT_KEY
 from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
 from tests.tools.gravwell import put_user_file
 from tests.tools.mainflux import User, sign_in, upload
@@ -84,6 +85,7 @@ class Caller:
 
     name: str
     headers: Mapping[str, str]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Outcome:
 async def furnish(gateway: GatewayProcess) -> World:
     """Things, groups and files, some for deleting; and the callers."""
     async with aiohttp.ClientSession() as session:
-        admin = await _lasting(await sign_in(session, gateway.url))
+        admin, key = await _lasting(await sign_in(session, gateway.url))
         thing, shown, doomed = [await admin.thing(f"thing {number}") for number in range(3)]
         group, doomed_group = await admin.group("group", thing.id), await admin.group("doomed")
         for name in ("firmware.bin", "notes.txt", "doomed.bin"):
@@ -117,8 +119,11 @@ async def furnish(gateway: GatewayProcess) -> World:
             async with session.post(url, data=b"firmware" * 64, headers=admin.headers) as answer:
                 assert answer.status == 200, await answer.text()
         guids = [await put_user_file(admin, b"firmware" * 64, Name=name) for name in ("a", "b")]
-        async with session.get(f"{gateway.url}/users", headers=admin.headers) as answer:
-            user = (await answer.json())["users"][0]["id"]
+        # Not the one who asks: accounts are locked here, and all that they have is ended.
+        account = {"email": "somebody@email.com", "password": "correct-horse"}
+        url = f"{gateway.url}/users"
+        async with session.post(url, json=account, headers=admin.headers) as answer:
+            user = answer.headers["Location"].rpartition("/")[2]
     config = CONFIG.format(
         ids=json.dumps([shown.id, group, user, guids[0]]),
         names=json.dumps(["firmware.bin", "notes.txt"]),
@@ -126,7 +131,7 @@ async def furnish(gateway: GatewayProcess) -> World:
     )
     proxy = {"X-Hasura-User-Id": "42", "X-Hasura-Role": "admin"}
     callers = (
-        Caller("admin", admin.headers),
+        Caller("admin", admin.headers, key),
         Caller("thing", thing.headers),
         Caller("nobody", {}),
         Caller("proxy", proxy),
@@ -134,11 +139,12 @@ async def furnish(gateway: GatewayProcess) -> World:
     return World(callers, config)
 
 
-async def _lasting(user: User) -> User:
-    """The user by an API key, which outlives the log-outs that are tried."""
+async def _lasting(user: User) -> tuple[User, str]:
+    """The user by an API key, which outlives the log-outs that are tried, and the key's id."""
     url = f"{user.url}/keys"
     async with user.session.post(url, json={"type": 2}, headers=user.headers) as answer:
-        return replace(user, token=(await answer.json())["value"])
+        made = await answer.json()
+        return replace(user, token=made["value"]), made["id"]
 
 
 async def try_everything(
@@ -170,7 +176,9 @@ async def _ask(
         f"--report-json-path={folder / caller.name}.json",
         *headers,
         cwd=folder,
-        env=os.environ | {"COLUMNS": "160", "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": HOOKS},
+        env=os.environ
+        | {"COLUMNS": "160", "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": HOOKS}
+        | {KEPT_KEY: caller.key},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -40,7 +40,7 @@ def test_a_header_that_a_webhook_may_have(expected: object, given: object) -> No
                 *("Host", "connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding"),
                 *("Upgrade", "Proxy-Authorization", "Content-Length", "Content-Type", "Expect"),
                 *("User-Agent", "Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"),
-                *("webhook-id", "Webhook-Signature", "X-Webhook-Event", "X-Hasura-Role"),
+                *("webhook-id", "Webhook-Signature", "X-Webhook-Event"),
                 *("X-Filestore-Proxy-Secret", "X-Accel-Redirect", "Sec-Fetch-Site"),
             )
         ],

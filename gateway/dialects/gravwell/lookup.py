@@ -49,9 +49,13 @@ def check_owned(record: FileRecord, caller: Caller) -> None:
 
 
 def check_writable(record: FileRecord, caller: Caller) -> None:
-    """Raise ``Forbidden`` unless the caller may change what is in the file."""
-    if not is_own(record, caller) and not is_writable_for(record, caller.groups):
-        raise Forbidden()
+    """Raise ``Forbidden`` unless the caller may change what is in the file.
+
+    Raises ``NotFound`` if they may not even see it.
+    """
+    if is_own(record, caller) or is_writable_for(record, caller.groups):
+        return
+    raise Forbidden() if is_visible(record, caller) else NotFound()
 
 
 def address_of(request: web.Request) -> UUID:

@@ -54,7 +54,8 @@ def entity_id(value: object) -> UUID:
 
 def external_id(body: Mapping[str, Any]) -> UUID | None:
     """The id that the caller chose for a new entity, if any. Raises ``Malformed``."""
-    return check_external_id(body["id"]) if body.get("id") else None
+    chosen = text_of(body, "id")
+    return check_external_id(chosen) if chosen else None
 
 
 def ids_of(body: Mapping[str, Any], field: str) -> list[UUID]:

@@ -20,6 +20,7 @@ from gateway.dialects.mainflux.fields import (
     page_of,
     path_id,
     read_object,
+    shown_listing,
     shown_page,
     text_of,
 )
@@ -90,19 +91,19 @@ async def list_parents(request: web.Request) -> web.StreamResponse:
 async def list_things_of_group(request: web.Request) -> web.StreamResponse:
     """``GET /groups/{id}/things``: the things among its members."""
     caller, registry = await bearer(request), _registry(request)
-    _, listing = listing_of(request)
+    paging, listing = listing_of(request)
     listed, group = registry.groups.list_members, path_id(request)
     page, listing = await page_of(listing, listed, caller, group, MemberKind.THINGS)
     members = [member.thing for member in page.items if member.thing is not None]
     shown = [things.shown_thing(thing, caller, registry.things) for thing in members]
-    return json_reply({**shown_page(page, listing), "things": shown})
+    return json_reply({**shown_listing(page, listing, paging), "things": shown})
 
 
 async def list_channels_of_group(request: web.Request) -> web.StreamResponse:
     """``GET /groups/{id}/channels``: none, for no channel is in a group here."""
-    caller, (_, listing) = await bearer(request), listing_of(request)
+    caller, (paging, listing) = await bearer(request), listing_of(request)
     await _registry(request).groups.check_role(caller, path_id(request), GroupRole.VIEWER)
-    return json_reply({**shown_page(Page(0, []), listing), "channels": []})
+    return json_reply({**shown_listing(Page(0, []), listing, paging), "channels": []})
 
 
 async def list_memberships(request: web.Request) -> web.StreamResponse:

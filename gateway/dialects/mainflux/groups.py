@@ -62,7 +62,7 @@ def _draft(body: Mapping[str, Any]) -> GroupDraft:
         name=check_label(body.get("name"), "name", required=True),
         description=check_label(body.get("description"), "description", lines=True),
         metadata=metadata_of(body),
-        parent_id=entity_id(body["parent_id"]) if body.get("parent_id") else None,
+        parent_id=entity_id(parent) if (parent := text_of(body, "parent_id")) else None,
     )
 
 

@@ -53,7 +53,7 @@ THINGS_OWN = {
         "PUT /files/{name}",
         "DELETE /files/{name}",
     ),
-    *("GET /groupfiles/{name}", "POST /http/channels/{id}/messages"),
+    *("GET /groupfiles", "GET /groupfiles/{name}", "POST /http/channels/{id}/messages"),
     "POST /http/channels/{id}/messages/{subtopic:.*}",
 }
 CELLS: dict[str, str] = {

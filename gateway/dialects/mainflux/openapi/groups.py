@@ -9,7 +9,6 @@ from gateway.dialects.mainflux.openapi.common import (
     EMPTY,
     FLAG_OR_NULL,
     LABEL,
-    LOCATION,
     METADATA_OR_NULL,
     NAMED_LISTING,
     REMOVED,
@@ -107,7 +106,7 @@ CHAPTER: Final = Chapter(
     {
         "POST /groups": Operation(
             "Create a group, which the caller owns",
-            responses={201: Response("Created; of a list, all of them", headers=LOCATION)},
+            responses={201: Response("Created, with its Location; of a list, all of them")},
             refusals=(401, 403, 404),
             credentials=USER,
             body={
