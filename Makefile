@@ -1,5 +1,5 @@
 # make run    start the gateway on http://127.0.0.1:8080, with an embedded PostgreSQL and ./var
-# make test   install the test extras and run every test, whole files in two processes (WORKERS=n);
+# make test   install the test extras and run every test, whole files in three processes (WORKERS=n);
 #             with ARGS="tests/unit/test_target.py -x" just those, in one
 # make test-plain  run the tests of downloads and uploads against plain handlers, as for an unknown aiohttp
 # make explore  run the tests that make choices from fresh seeds, for ten minutes (ARGS="--seconds 60 --seed 7")
@@ -37,7 +37,7 @@ run: install
 install: $(VENV)/.stamp-run
 
 # Files are given out in the order of tests/parallel.py, not by the number of their tests.
-WORKERS := 2
+WORKERS := 3
 EVERYTHING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
 	--durations 20
 

@@ -103,7 +103,7 @@ async def with_nginx_and_tls(here: Machine) -> None:
         FIRST_PASSWORD,
         "exec gateway filestore-gateway doctor",
     ] == [
-        line.removeprefix("docker compose ")
+        line.removeprefix("docker compose ").replace(str(here.folder), "")
         for line in (here.folder / "docker.log").read_text().splitlines()
     ]
 

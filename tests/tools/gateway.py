@@ -21,6 +21,7 @@ import asyncpg
 from gateway.database.embedded import embedded_server
 from gateway.dialects import DIALECTS
 from gateway.web.dialect import Dialect
+from tests.tools.command import run_inside
 from tests.tools.deployment import check_names
 from tests.tools.ports import HOST, free_port
 
@@ -110,7 +111,12 @@ class GatewayProcess:
         return dict(self._environment)
 
     async def run(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
-        """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout."""
+        """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout.
+
+        In this process, if it is one of the service's own: an interpreter takes a second to start.
+        """
+        if self._module == "gateway" and arguments[0] != "serve":
+            return await run_inside(self._environment, *arguments, stdin=stdin)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", self._module, *arguments),
             cwd=ROOT,
