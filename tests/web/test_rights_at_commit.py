@@ -263,7 +263,7 @@ async def upload_and(
 
 
 async def test_a_share_that_ends_ends_the_upload_through_it(scene: Scene) -> None:
-    """The user files of the Gravwell API: somebody else's, writable for a group."""
+    """The user files of the Gravwell API: somebody else's, writable for a group. Unseen, it is absent."""
     await a_group(scene)
     scene.headers = scene.admin.headers
     _, path = await target(scene, "/api/files", old=True)
@@ -277,7 +277,7 @@ async def test_a_share_that_ends_ends_the_upload_through_it(scene: Scene) -> Non
     assert (await upload_and(scene, "PUT", path, None)).status == 200
     before = scene.stored()
     answer = await upload_and(scene, "PUT", path, lambda: out_of_the_group(scene), cut=True)
-    assert (answer.status, scene.stored()) == (403, before)
+    assert (answer.status, scene.stored()) == (404, before)
 
 
 @pytest.mark.parametrize(("expected", "end"), [(200, nothing), (401, locked), (401, logged_out)])
