@@ -143,10 +143,7 @@ def build_app(
         most_requests=most_requests,
     )
     app = web.Application(middlewares=[middleware.run])
-    app[CALLERS], app[MESSAGING] = services.callers, services.messaging
-    app[FILES], app[UPLOADS] = services.files, services.uploads
-    app[DOWNLOADS], app[ROOM] = services.downloads, services.room
-    app[QUOTAS] = services.quotas
+    _provide(app, services)
     app[MIDDLEWARE], app[PREFIX], app[REACHES] = middleware, prefix, {}
     app[health.BUILD] = build
     app.on_response_prepare.append(services.downloads.cors.add)
@@ -164,6 +161,14 @@ def build_app(
         measured = metrics.metrics_handler(metrics_directory)
         app.router.add_get(f"{outer}/metrics", operators.only(measured))
     return app
+
+
+def _provide(app: web.Application, services: Services) -> None:
+    """What handlers find in the application."""
+    app[CALLERS], app[MESSAGING] = services.callers, services.messaging
+    app[FILES], app[UPLOADS] = services.files, services.uploads
+    app[DOWNLOADS], app[ROOM] = services.downloads, services.room
+    app[QUOTAS] = services.quotas
 
 
 def _mount_dialect(

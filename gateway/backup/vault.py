@@ -107,11 +107,6 @@ class Vault:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    @property
-    def root(self) -> Path:
-        """The folder."""
-        return self._root
-
     def create(self) -> None:
         """Make the folder a vault, if it is empty or not there. Raises ``VaultFailed``."""
         with _faults(self._root):

@@ -38,6 +38,8 @@ from gateway.wiring import Deployment, grace_periods, open_blobs, open_stores
 
 def backup(deployment: Deployment, arguments: argparse.Namespace) -> int:
     """Add a backup to the folder, while the deployment serves."""
+    if arguments.keep < 0:
+        raise BadSettings(("--keep: is 0 for all, or how many backups to keep",))
     passphrase = _passphrase(arguments)
     vault = _outside(deployment.settings, arguments.folder)
     with existing_database(deployment) as dsn:

@@ -306,6 +306,8 @@ async def test_a_restore_that_is_killed_is_no_deployment_until_it_is_repeated(
 async def test_nothing_is_restored_over_a_deployment_or_into_what_it_saves(house: House) -> None:
     await house.tell("backup")
     assert 2 == (await house.run("restore", str(house.vault)))[0]
+    assert 2 == (await house.run("backup", str(house.vault), "--keep", "-1"))[0]
+    assert 1 == len(list((house.vault / "sets").iterdir()))
     inside = house.gateway.data_dir / "backups"
     assert 2 == (await house.run("backup", str(inside)))[0]
     other = house.vault.with_name("other")
