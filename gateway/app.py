@@ -155,12 +155,18 @@ def build_app(
     for route in docs.routes(described(dialects, prefix)):
         _mounted(app, replace(route, handler=operators.only(route.handler)), prefix)
     metrics.begin(__version__, build.commit)
+    measured = operators.only(metrics.metrics_handler(metrics_directory))
     for outer in dict.fromkeys(("", prefix)):
-        app.router.add_get(f"{outer}/health", health.health_handler(build))
-        app.router.add_get(f"{outer}/ready", health.ready_handler(readiness, operators))
-        measured = metrics.metrics_handler(metrics_directory)
-        app.router.add_get(f"{outer}/metrics", operators.only(measured))
+        _observe(app.router, outer, build, health.ready_handler(readiness, operators), measured)
     return app
+
+
+def _observe(
+    router: web.UrlDispatcher, outer: str, build: health.Build, ready: Handler, measured: Handler
+) -> None:
+    router.add_get(f"{outer}/health", health.health_handler(build))
+    router.add_get(f"{outer}/ready", ready)
+    router.add_get(f"{outer}/metrics", measured)
 
 
 def _provide(app: web.Application, services: Services) -> None:

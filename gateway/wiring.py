@@ -21,7 +21,7 @@ from gateway.database.statements import SqlFolder
 from gateway.filestore import Filestore
 from gateway.identity import groups
 from gateway.identity.decisions import open_hook
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.secrets import RECOMMENDED, PasswordCost, webhook_seal
 from gateway.identity.tokens import ISSUER
 from gateway.identity.users import RegistrationRules
@@ -120,13 +120,7 @@ async def open_stores(
         open_registry(
             database,
             *(secret.encode() for secret in load_secrets(settings)),
-            issuer=deployment.token_issuer,
-            rules=registration_rules(settings),
-            token_seconds=settings.token_seconds,
-            longest_key_seconds=settings.max_key_seconds,
-            audit_days=settings.audit_days,
-            cost=cost,
-            grace_seconds=settings.garbage_grace_seconds,
+            terms=_registry_terms(deployment, cost),
             adopt=adopt,
         ) as registry,
     ):
@@ -140,6 +134,19 @@ async def open_stores(
         )
         ledger = PostgresBlobLedger(database)
         yield Stores(blobs, files, ledger, registry, messaging, Quotas(database))
+
+
+def _registry_terms(deployment: Deployment, cost: PasswordCost) -> RegistryTerms:
+    settings = deployment.settings
+    return RegistryTerms(
+        issuer=deployment.token_issuer,
+        registration=registration_rules(settings),
+        token_seconds=settings.token_seconds,
+        longest_key_seconds=settings.max_key_seconds,
+        grace_seconds=settings.garbage_grace_seconds,
+        audit_days=settings.audit_days,
+        cost=cost,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -132,61 +133,77 @@ class Registry:
         return await self.groups.ids_of_thing(thing_id)
 
 
+@dataclass(frozen=True, slots=True)
+class RegistryTerms:
+    """What an operator says of accounts and their credentials.
+
+    ``issuer`` is what tokens name as theirs; no other is believed. An API key lives for
+    ``longest_key_seconds`` at most, and what happened is known for ``audit_days``, unless that is
+    0. Passwords are hashed at that ``cost``. ``grace_seconds`` is how long the bytes of a removed
+    thing's or group's files stay for downloads that are under way.
+    """
+
+    issuer: str = ISSUER
+    registration: RegistrationRules = field(default_factory=RegistrationRules)
+    token_seconds: float = 36_000
+    longest_key_seconds: float = 0
+    grace_seconds: float = 3_600
+    audit_days: int = 0
+    cost: PasswordCost = RECOMMENDED
+
+
 @contextlib.asynccontextmanager
 async def open_registry(
     database: Database,
     secret: bytes,
     *previous: bytes,
-    issuer: str = ISSUER,
-    rules: RegistrationRules | None = None,
-    token_seconds: float = 36_000,
-    longest_key_seconds: float = 0,
-    grace_seconds: float = 3_600,
-    audit_days: int = 0,
-    cost: PasswordCost = RECOMMENDED,
+    terms: RegistryTerms | None = None,
     adopt: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Registry]:
     """The registry on ``database``, with keys derived from the deployment's ``secret``.
 
-    What was made under a ``previous`` one is known as well.
-
-    ``issuer`` is what its tokens name as theirs; no other is believed. An API key lives for
-    ``longest_key_seconds`` at most, and what happened is known for ``audit_days``, unless that is
-    0. Passwords are hashed at that ``cost``. ``grace_seconds`` is how long the bytes of a removed
-    thing's or group's files stay for downloads that are under way. A database of no deployment
-    yet is of this one from now on, unless that is not to be (``adopt``). Raises ``StartupFailed``
-    if it belongs to a deployment with another secret.
+    What was made under a ``previous`` one is known as well. A database of no deployment yet is of
+    this one from now on, unless that is not to be (``adopt``). Raises ``StartupFailed`` if it
+    belongs to a deployment with another secret.
     """
     keyring = Keyring(secret, *previous)
     await _check_deployment(database, keyring, adopt=adopt)
-    passwords, audit = Passwords(cost=cost), Audit(database, days=audit_days)
-    tokens = Tokens(*keyring.token_keys, issuer=issuer, lifetime_seconds=token_seconds, clock=clock)
-    users = Users(database, passwords, tokens, audit, rules=rules or RegistrationRules())
-    keys = Keys(
-        database,
-        tokens,
-        login_seconds=token_seconds,
-        longest_seconds=longest_key_seconds,
-        clock=clock,
-    )
+    said = terms or RegistryTerms()
+    passwords = Passwords(cost=said.cost)
     try:
-        yield Registry(
-            tokens,
-            users,
-            Things(database, keyring, grace_seconds=grace_seconds),
-            Groups(database, grace_seconds=grace_seconds),
-            Channels(database),
-            keys,
-            Orgs(database),
-            Policies(database),
-            Invitations(database, clock=clock),
-            Recovery(database, users, passwords, audit, clock=clock),
-            audit,
-            Certificates(database),
-        )
+        yield _registry_on(database, keyring, passwords, said, clock)
     finally:
         passwords.close()
+
+
+def _registry_on(
+    database: Database,
+    keyring: Keyring,
+    passwords: Passwords,
+    terms: RegistryTerms,
+    clock: Callable[[], datetime],
+) -> Registry:
+    audit, login_seconds = Audit(database, days=terms.audit_days), terms.token_seconds
+    tokens = Tokens(
+        *keyring.token_keys, issuer=terms.issuer, lifetime_seconds=login_seconds, clock=clock
+    )
+    users = Users(database, passwords, tokens, audit, rules=terms.registration)
+    longest = terms.longest_key_seconds
+    return Registry(
+        tokens,
+        users,
+        Things(database, keyring, grace_seconds=terms.grace_seconds),
+        Groups(database, grace_seconds=terms.grace_seconds),
+        Channels(database),
+        Keys(database, tokens, login_seconds=login_seconds, longest_seconds=longest, clock=clock),
+        Orgs(database),
+        Policies(database),
+        Invitations(database, clock=clock),
+        Recovery(database, users, passwords, audit, clock=clock),
+        audit,
+        Certificates(database),
+    )
 
 
 async def _check_deployment(database: Database, keyring: Keyring, *, adopt: bool) -> None:

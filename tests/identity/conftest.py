@@ -10,7 +10,7 @@ import pytest
 from gateway.database.pool import Database
 from gateway.identity.records.groups import GroupDraft
 from gateway.identity.records.things import Thing, ThingDraft
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.rows.users import add_user, find_user_by_email, make_admin
 from gateway.identity.users import principal_of
 from gateway.model.access import Principal
@@ -26,7 +26,7 @@ MakeUser = Callable[..., Awaitable[Principal]]
 
 @pytest.fixture
 async def registry(database: Database) -> AsyncIterator[Registry]:
-    async with open_registry(database, SECRET, cost=CHEAP) as opened:
+    async with open_registry(database, SECRET, terms=RegistryTerms(cost=CHEAP)) as opened:
         yield opened
 
 

@@ -17,7 +17,7 @@ from gateway.identity.records.groups import Candidate, MemberKind
 from gateway.identity.records.invitations import Issued
 from gateway.identity.records.orgs import OrgDraft
 from gateway.identity.records.paging import EntityListing
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.users import RegistrationRules
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Conflict, Forbidden, GatewayError, NotFound, Unauthenticated
@@ -32,7 +32,9 @@ Places = dict[str, UUID]
 
 @pytest.fixture
 async def registry(database: Database) -> AsyncIterator[Registry]:
-    async with open_registry(database, SECRET, cost=CHEAP, rules=OPEN) as opened:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(cost=CHEAP, registration=OPEN)
+    ) as opened:
         yield opened
 
 
@@ -130,7 +132,7 @@ async def test_who_has_shown_their_address_has_the_role_at_once(
 
 async def test_on_a_trial_nothing_waits(database: Database, owner: Principal) -> None:
     """Nobody but this machine reaches it: as the published API has it."""
-    async with open_registry(database, SECRET, cost=CHEAP) as trial:
+    async with open_registry(database, SECRET, terms=RegistryTerms(cost=CHEAP)) as trial:
         person = await signed_up(trial)
         group = await make_group(trial, owner)
         assert [] == await grant(trial, owner, "group", group)
@@ -260,7 +262,9 @@ async def test_an_invited_person_comes_in_once_where_registration_is_closed(
     database: Database, admin: Principal, user: MakeUser
 ) -> None:
     rules = RegistrationRules(is_open=False, trial=False)
-    async with open_registry(database, SECRET, cost=CHEAP, rules=rules) as closed:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(cost=CHEAP, registration=rules)
+    ) as closed:
         with pytest.raises(Unauthenticated):
             await closed.users.register(EMAIL, PASSWORD, {})
         issued = await closed.invitations.invite(admin, EMAIL)
@@ -299,7 +303,9 @@ async def test_where_it_is_open_it_may_be_so_to_some_domains(
     database: Database, admin: Principal, email: str, let_in: bool
 ) -> None:
     rules = RegistrationRules(is_open=True, trial=False, domains=frozenset({"corp.test"}))
-    async with open_registry(database, SECRET, cost=CHEAP, rules=rules) as opened:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(cost=CHEAP, registration=rules)
+    ) as opened:
         refused: GatewayError | None = None
         try:
             await opened.users.register(email, PASSWORD, {})

@@ -10,7 +10,7 @@ from gateway.database.pool import Database
 from gateway.identity.keys import LONGEST_SECONDS
 from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.records.paging import EntityListing
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
@@ -181,7 +181,9 @@ async def test_when_a_key_was_used_is_written_later_and_wakes_nobody(
 
 async def test_no_new_key_lives_longer_than_is_set(database: Database, user: MakeUser) -> None:
     owner = await user("test@email.com")
-    async with open_registry(database, SECRET, longest_key_seconds=60) as registry:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(longest_key_seconds=60)
+    ) as registry:
         for duration, lasts in ((0, 60), (5, 5), (1_000, 60)):
             key, _ = await registry.keys.issue(owner, KeyDraft(KeyType.API, duration))
             assert key.issued_at + timedelta(seconds=lasts) == key.expires_at

@@ -11,7 +11,7 @@ from gateway.identity.records.channels import ChannelDraft
 from gateway.identity.records.groups import Candidate
 from gateway.identity.records.paging import EntityListing
 from gateway.identity.records.things import Thing, ThingDraft
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.users import RegistrationRules
 from gateway.model.access import GroupRole, Principal
 from gateway.model.errors import Forbidden, GatewayError, Malformed, NotFound
@@ -191,7 +191,7 @@ async def test_who_may_create_users_does_so_while_registration_is_closed(
     await registry.users.register("test@email.com", PASSWORD, {})
     token = await registry.users.log_in("test@email.com", PASSWORD)
     rules = RegistrationRules(is_open=False)
-    async with open_registry(database, SECRET, rules=rules) as closed:
+    async with open_registry(database, SECRET, terms=RegistryTerms(registration=rules)) as closed:
         with pytest.raises(Forbidden):
             closed.users.check_creator(await closed.user_by_token(token))
         person = UUID((await closed.user_by_token(token)).id)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.database.pool import Database
 from gateway.identity.records.keys import KeyDraft, KeyType
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.users import RegistrationRules
 from gateway.model.access import Principal
 from gateway.model.errors import Forbidden, Malformed, NotFound, Unauthenticated
@@ -22,7 +22,9 @@ EMAIL, NEW = "test@email.com", "battery-staple"
 @pytest.fixture
 async def registry(database: Database) -> AsyncIterator[Registry]:
     rules = RegistrationRules(is_open=False, trial=False)
-    async with open_registry(database, SECRET, cost=CHEAP, rules=rules) as opened:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(cost=CHEAP, registration=rules)
+    ) as opened:
         yield opened
 
 

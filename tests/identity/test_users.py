@@ -11,7 +11,7 @@ from gateway.database.pool import Database
 from gateway.identity.emails import check_email
 from gateway.identity.records.keys import KeyDraft, KeyType
 from gateway.identity.records.paging import EntityListing
-from gateway.identity.registry import Registry, open_registry
+from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.identity.secrets import PasswordCost
 from gateway.identity.users import RegistrationRules
 from gateway.model.access import Principal, PrincipalKind
@@ -161,7 +161,9 @@ async def test_a_thing_is_no_user(registry: Registry) -> None:
 async def test_closed_registration_is_for_admins(database: Database, admin: Principal) -> None:
     stranger = Principal(PrincipalKind.USER, str(uuid4()), "user")
     async with open_registry(
-        database, SECRET, cost=CHEAP, rules=RegistrationRules(is_open=False)
+        database,
+        SECRET,
+        terms=RegistryTerms(cost=CHEAP, registration=RegistrationRules(is_open=False)),
     ) as closed:
         with pytest.raises(Unauthenticated):
             await closed.users.register("one@email.com", PASSWORD, {})
@@ -247,7 +249,7 @@ async def test_a_hash_of_another_cost_is_made_anew_at_the_log_in(
     kept = "select password_hash from users"
     old = await connection.fetchval(kept)
     dearer = PasswordCost(kib=16, passes=1)
-    async with open_registry(database, SECRET, cost=dearer) as later:
+    async with open_registry(database, SECRET, terms=RegistryTerms(cost=dearer)) as later:
         with pytest.raises(Unauthenticated):
             await later.users.log_in("test@email.com", "wrong-password")
         assert old == await connection.fetchval(kept)
@@ -270,7 +272,9 @@ async def test_a_hash_of_another_cost_is_made_anew_at_the_log_in(
 async def test_a_password_that_is_tried_first_is_refused(
     database: Database, admin: Principal, rules: RegistrationRules, refused: bool
 ) -> None:
-    async with open_registry(database, SECRET, cost=CHEAP, rules=rules) as registry:
+    async with open_registry(
+        database, SECRET, terms=RegistryTerms(cost=CHEAP, registration=rules)
+    ) as registry:
         found = False
         try:
             await registry.users.register("x@email.com", "Password1", {}, creator=admin)
