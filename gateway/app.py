@@ -25,7 +25,9 @@ from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
 from gateway.process.datagrams import receiving
+from gateway.process.garbage import short_collections
 from gateway.process.logs import REQUEST_ID
+from gateway.process.looplag import watching_loop
 from gateway.settings.core import Settings
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
@@ -285,6 +287,8 @@ async def serve(
             sampling(stores.blobs, stores.messaging.database),
             noting_uses(stores.registry.keys),
             _nginx_told(settings),
+            watching_loop(metrics.loop_late),
+            short_collections(metrics.open_connections),
         ):
             _warn(settings)
             server = await start_server(app, deployment, sock)
@@ -394,7 +398,7 @@ async def start_server(
         keepalive_seconds=settings.keepalive_seconds,
         send_at_once=send_at_once,
         past_parser=FastWay.BYPASS in ways,
-        on_change=lambda _, by: metrics.connections.inc(by),
+        on_change=lambda _, by: metrics.connections_changed(by),
     )
     return await listen(
         app,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -30,6 +31,7 @@ from gateway.model.quota import Resource
 from gateway.web.dialect import Handler
 
 _FLUSH_SECONDS: Final = 1.0
+_MINUTE: Final = 60
 _NGINX_STATUSES: Final = frozenset({200, 206, 304, 403, 404, 412, 416, 499, 500})
 _HOOK_OUTCOMES: Final = ("allowed", "denied", "unavailable")
 _SWEPT: Final = ("incoming", "orphans", "garbage")
@@ -50,7 +52,7 @@ _seconds: Final = Histogram(
 uploads_in_flight: Final = Gauge(
     "gateway_uploads_in_flight", "Uploads being received.", multiprocess_mode="livesum"
 )
-connections: Final = Gauge("gateway_connections", "Connections open.", multiprocess_mode="livesum")
+_connections: Final = Gauge("gateway_connections", "Connections open.", multiprocess_mode="livesum")
 received_bytes: Final = Counter("gateway_received_bytes_total", "File bytes received.")
 _sent_bytes: Final = Counter("gateway_sent_bytes_total", "File bytes sent by the gateway itself.")
 _downloads: Final = Gauge(
@@ -130,6 +132,20 @@ resident_bytes: Final = Gauge(
     "gateway_resident_bytes", "Memory of the gateway's processes.", multiprocess_mode="livesum"
 )
 _cpu: Final = Counter("gateway_cpu_seconds_total", "Processor time of the gateway's processes.")
+_late: Final = Histogram(
+    "gateway_loop_late_seconds",
+    "By how much the event loop came late to a timer: how long it had stood still.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+_latest: Final = Gauge(
+    "gateway_loop_longest_seconds",
+    "The longest of these in the last one to two minutes.",
+    multiprocess_mode="livemax",
+)
+_processor_wait: Final = Counter(
+    "gateway_loop_processor_wait_seconds_total",
+    "Time that the event loop's thread was ready to run and had no processor.",
+)
 oldest_delivery: Final = Gauge(
     "gateway_webhook_oldest_waiting_seconds",
     "For how long the oldest of the deliveries that wait has waited.",
@@ -204,6 +220,58 @@ def swept(**removed: int) -> None:
 def processor_time(seconds: float) -> None:
     """So much more was used by this process."""
     _cpu.inc(seconds)
+
+
+class _Open:
+    """What is open in this process."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+
+_open: Final = _Open()
+
+
+def connections_changed(by: int) -> None:
+    """So many connections more."""
+    _open.connections += by
+    _connections.inc(by)
+
+
+def open_connections() -> int:
+    """How many connections this process has."""
+    return _open.connections
+
+
+def processor_awaited(seconds: float) -> None:
+    """For so much longer this process's event loop had no processor."""
+    _processor_wait.inc(seconds)
+
+
+class _Longest:
+    """The largest of the values of the last minute, and of the one before."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._now = self._before = 0.0
+
+    def add(self, value: float) -> float:
+        """The largest with this one."""
+        minute = int(time.monotonic()) // _MINUTE
+        if minute != self._minute:
+            self._before = self._now if minute == self._minute + 1 else 0.0
+            self._minute, self._now = minute, 0.0
+        self._now = max(self._now, value)
+        return max(self._now, self._before)
+
+
+_longest: Final = _Longest()
+
+
+def loop_late(seconds: float) -> None:
+    """The event loop came so late to a timer."""
+    _late.observe(seconds)
+    _latest.set(_longest.add(seconds))
 
 
 def over_quota(resource: str) -> None:

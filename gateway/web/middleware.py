@@ -203,13 +203,16 @@ class RequestMiddleware:
         except GatewayError as exc:
             error = exc
         except web.HTTPException as exc:
-            error = translate(exc)
+            error = translate(exc.with_traceback(None))  # the request may keep it
         except ConnectionError:
             raise  # the client left while its request was read or its response written
         except Exception as exc:  # noqa: BLE001 - our fault, whatever it is: worded as such
             error = Failure()
             error.__cause__ = exc
-        return self._refuse(request, error, dialect)
+        try:
+            return self._refuse(request, error, dialect)
+        finally:
+            del error  # its traceback has this frame: left alone, they would keep each other
 
     async def _take_place(self, request: web.Request) -> None:
         """Wait for the request's turn, and count it. Raises ``TooMany`` beyond the limit.

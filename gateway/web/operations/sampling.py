@@ -18,6 +18,7 @@ from gateway.database.pool import Database
 from gateway.messaging.rows.outbox import outbox_state
 from gateway.model.errors import GatewayError
 from gateway.process.background import running
+from gateway.process.looplag import waited_for_processor
 from gateway.process.usage import resident_bytes
 from gateway.web import metrics
 
@@ -35,7 +36,7 @@ async def sampling(
 
 async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: float) -> None:
     metrics.database_most.set(database.most_connections)
-    used = 0.0
+    used = waited = 0.0
     while True:
         with contextlib.suppress(GatewayError):
             if blobs.inventory is not None:
@@ -44,6 +45,8 @@ async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: 
         metrics.resident_bytes.set(resident_bytes())
         metrics.processor_time((now := time.process_time()) - used)
         used = now
+        metrics.processor_awaited((now := waited_for_processor()) - waited)
+        waited = now
         await asyncio.sleep(pause_seconds)
 
 
