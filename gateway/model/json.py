@@ -6,7 +6,7 @@ Rule: what is deep, or what PostgreSQL cannot hold, is refused where it is parse
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -31,7 +31,7 @@ def parse_json(text: bytes | str) -> object:
 
 def _check_depth(value: object) -> None:
     # Level by level: of a million members only those are looked into that have some themselves.
-    level = [value] if isinstance(value, dict | list) else []
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
     for _ in range(_DEPTH):
         level = [item for outer in level for item in _members(outer) if type(item) in (dict, list)]
         if not level:
@@ -39,7 +39,7 @@ def _check_depth(value: object) -> None:
     raise Malformed("the JSON is nested too deeply")
 
 
-def _members(outer: dict[str, object] | list[object]) -> Iterable[object]:
+def _members(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return outer.values() if isinstance(outer, dict) else outer
 
 
