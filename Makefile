@@ -9,6 +9,7 @@
 # make crash  kill -9 the service ten thousand times and read everything back (about two hours)
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
+# make mutation  plant defects into the rules that matter most, and see each noticed (ARGS="ranges names"; resumable)
 # make attack  attack the service while an honest device downloads, and see that it is served (half an hour)
 # make generators  let four generators make clients of /openapi.json, compile them and use them
 # make lint   ruff and mypy only
@@ -26,7 +27,7 @@ SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: operator help run test test-plain bench oracle lint install crash memory schemathesis explore \
-	attack generators lock lock-check sbom audit test-newest
+	attack generators mutation lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -79,6 +80,9 @@ schemathesis: $(VENV)/.stamp-test
 
 attack: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.attack --result tests/out/attack.json $(ARGS)
+
+mutation: $(VENV)/.stamp-test $(VENV)/.stamp-mutation
+	nice -n 10 $(BIN)/python -m tests.mutation.run --result tests/out/mutation.json $(ARGS)
 
 # The tools of a release stand apart: what they need is nothing that the service runs with.
 TOOLS := .venv-release
@@ -152,6 +156,10 @@ $(TOOLS)/.stamp: Makefile | $(BIN)/python
 	$(BIN)/python -m venv --clear $(TOOLS)
 	$(TOOLS)/bin/pip --disable-pip-version-check --quiet install 'pip-tools>=7.5' 'cyclonedx-bom>=7' 'pip-audit>=2.9'
 	@touch $@
+
+$(VENV)/.stamp-mutation: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded,mutation,test]'
+	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 
 $(VENV)/.stamp-generators: $(SOURCES) | $(BIN)/python
 	$(PIP) install -e '.[embedded,generators,test]'

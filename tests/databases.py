@@ -8,6 +8,7 @@ here has to survive a power cut, so this server never waits for the disk; a gate
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -18,6 +19,9 @@ from gateway.database.migrations import migrate
 from gateway.database.pool import Database, open_database
 from tests.tools.deployment import sql_folders
 from tests.tools.gateway import MIGRATED, database_of, new_database
+
+# The variable that names a server to use, prepared, in place of one of our own (``make mutation``).
+SERVER = "TESTS_POSTGRES"
 
 # Rows are deleted and not truncated: thirty empty tables cost more than a few rows. A large table would
 # keep what was deleted, and change what the planner thinks of it.
@@ -43,18 +47,30 @@ end $$
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of an administrative database on a server that is gone after the run."""
+    if SERVER in os.environ:
+        yield os.environ[SERVER]
+        return
     with embedded_server(tmp_path_factory.mktemp("postgres"), superuser=True) as dsn:
-        asyncio.run(_execute(dsn, "alter system set fsync = off"))
-        asyncio.run(_execute(dsn, "select pg_reload_conf()"))
-        asyncio.run(_execute(dsn, f"create database {MIGRATED}"))
-        asyncio.run(migrate(database_of(dsn, MIGRATED), sql_folders()))
+        prepare_server(dsn)
         yield dsn
 
 
+def prepare_server(dsn: str) -> None:
+    """Make a new server what the tests expect."""
+    asyncio.run(_execute(dsn, "alter system set fsync = off"))
+    asyncio.run(_execute(dsn, "select pg_reload_conf()"))
+    asyncio.run(_execute(dsn, f"create database {MIGRATED}"))
+    asyncio.run(migrate(database_of(dsn, MIGRATED), sql_folders()))
+
+
 @pytest.fixture(scope="module")
-def database_url(postgres_server: str) -> str:
+def database_url(postgres_server: str) -> Iterator[str]:
     """The DSN of a migrated database that no other module uses."""
-    return asyncio.run(new_database(postgres_server, copied=True))
+    dsn = asyncio.run(new_database(postgres_server, copied=True))
+    yield dsn
+    if SERVER in os.environ:  # that server sees thousands of runs
+        name = dsn.partition("?")[0].rpartition("/")[2]
+        asyncio.run(_execute(postgres_server, f"drop database {name} with (force)"))
 
 
 @pytest.fixture
