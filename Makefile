@@ -6,7 +6,7 @@
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make operator  follow every command of the operator's pages, from installing to a restore (docs/install.md ...)
-# make crash  kill -9 the service ten thousand times and read everything back (about two hours)
+# make torture  faults at full size, suite by suite, gone on with where it was (three hours; ARGS="crash --count 500")
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
 # make mutation  plant defects into the rules that matter most, and see each noticed (ARGS="ranges names"; resumable)
@@ -26,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: operator help run test test-plain bench oracle lint install crash memory schemathesis explore \
+.PHONY: operator help run test test-plain bench oracle lint install torture memory schemathesis explore \
 	attack generators mutation lock lock-check sbom audit test-newest
 
 help:
@@ -69,8 +69,8 @@ explore: $(VENV)/.stamp-test
 operator: $(VENV)/.stamp-test
 	TESTS_OPERATOR_WHOLE=1 GATEWAY_TESTS_REAL_PIP=1 $(BIN)/python -m pytest --timeout 900 tests/documents/test_operator.py
 
-crash: $(VENV)/.stamp-test
-	$(BIN)/python -m tests.faults.crash --result tests/out/crash.json $(ARGS)
+torture: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.torture $(ARGS)
 
 memory: $(VENV)/.stamp-test
 	$(BIN)/python -m benchmarks.memory $(ARGS)

@@ -28,7 +28,7 @@ LONGEST = (
     "tests/dialects/losant/test_killed.py",
     "tests/faults/test_concurrency.py",
     "tests/web/test_links.py",
-    "tests/faults/test_crash.py",
+    "tests/torture/test_torture.py",
     "tests/commands/test_maintenance.py",
     "tests/commands/test_doctor.py",
     "tests/commands/test_no_deployment.py",

@@ -16,9 +16,11 @@ from gateway.__main__ import main
 from gateway.app import described
 from gateway.dialects import DIALECTS
 from tests.documents import pages
+from tests.torture import progress as torture
 
 OPERATIONS = "docs/operations.md"
 MONITORING = "docs/monitoring.md"
+RELIABILITY = "docs/reliability.md"
 
 
 def routes() -> Mapping[str, str]:
@@ -63,6 +65,10 @@ def test_the_page_lists_every_metric_as_it_is() -> None:
     assert metrics() == pages.table(MONITORING, "metrics")
 
 
+def test_the_page_has_what_the_last_full_runs_came_to() -> None:
+    assert torture.table() == pages.table(RELIABILITY, "torture")
+
+
 @pytest.mark.parametrize("page", sorted(routes()))
 def test_a_page_lists_its_routes_as_they_are(page: str) -> None:
     assert routes()[page] == pages.table(page, "routes")
@@ -89,3 +95,4 @@ if __name__ == "__main__":
     for page, table in routes().items():
         pages.rewrite(page, "routes", table)
     pages.rewrite(MONITORING, "metrics", metrics())
+    pages.rewrite(RELIABILITY, "torture", torture.table())

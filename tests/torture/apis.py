@@ -1,0 +1,364 @@
+"""Every API as somebody who keeps account: what a name held, what was asked, what it may hold now.
+
+A *world* is what each name holds: the digest of its bytes (empty while none have come) and what is said of it. An
+operation leads from one world to another; while its outcome is unknown, both may be. Nothing else may ever be seen.
+
+Rule: an account is kept by the answers alone, as a client could; nothing is looked up behind the gateway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import aiohttp
+
+from tests.torture.suite import Violated
+
+State = tuple[str, str]
+"""The SHA-256 of the bytes, in hex, and a note of ours that is kept with them."""
+
+World = Mapping[str, State]
+"""Names that hold something."""
+
+SIZES: Final = (0, 1, 700, 5_000, 70_000, 300_000, 1_300_000)
+_WEIGHTS: Final = (1, 1, 4, 6, 3, 2, 2)
+_GUIDS: Final = UUID("0a8d62a0-6c8b-4f0e-9be0-6c7f7d8f3a10")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: its kind, the world if it happens, and how it is asked; the status is awaited."""
+
+    kind: str
+    after: World
+    ask: Callable[[], Awaitable[int]]
+
+
+def sha256(content: bytes) -> str:
+    """In hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def some_content(choice: random.Random) -> bytes:
+    """Of a size at which the store does something else."""
+    return choice.randbytes(choice.choices(SIZES, _WEIGHTS)[0])
+
+
+@dataclass
+class Api(ABC):
+    """One caller of one API. ``url`` may change between any two questions."""
+
+    session: aiohttp.ClientSession
+    url: Callable[[], str]
+    name: str = field(init=False)
+
+    @abstractmethod
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        """Something that may be asked in this world, of these names."""
+
+    @abstractmethod
+    async def seen(self, names: tuple[str, str]) -> World:
+        """What they hold, read byte by byte. Raises ``Violated`` if that cannot be said."""
+
+    @abstractmethod
+    async def remove(self, name: str) -> int:
+        """Remove what is there."""
+
+    async def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], **more: Any
+    ) -> tuple[int, bytes]:
+        url = path if "://" in path else self.url() + path
+        async with self.session.request(method, url, headers=headers, **more) as answer:
+            return answer.status, await answer.read()
+
+    async def _content(self, path: str, headers: Mapping[str, str]) -> str | None:
+        """The digest of the whole body; ``None`` if there is no such file. Raises ``Violated``."""
+        status, body = await self._ask("GET", path, headers)
+        if status == 404:
+            return None
+        if status != 200:
+            raise Violated(f"GET {path}: {status} {body[:200]!r}")
+        return sha256(body)
+
+    async def _json(self, path: str, headers: Mapping[str, str]) -> Any:
+        status, body = await self._ask("GET", path, headers)
+        if status == 404:
+            return None
+        if status != 200:
+            raise Violated(f"GET {path}: {status} {body[:200]!r}")
+        return json.loads(body)
+
+
+def _with(world: World, name: str, state: State | None) -> World:
+    others = {key: value for key, value in world.items() if key != name}
+    return others if state is None else others | {name: state}
+
+
+def _form(content: bytes, name: str, part: str = "file", **fields: str) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)
+    for key, value in fields.items():
+        form.add_field(key, value)
+    form.add_field(
+        part, io.BytesIO(content), filename=name, content_type="application/octet-stream"
+    )
+    return form
+
+
+@dataclass
+class Mainflux(Api):
+    """A thing and its files; the note is in their metadata."""
+
+    headers: Mapping[str, str]
+    name: str = field(default="mainflux", init=False)
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        name, content, note = choice.choice(names), some_content(choice), f"{choice.random()}"
+        new, metadata = (sha256(content), note), json.dumps({"note": note})
+        if name not in world:
+
+            async def create() -> int:
+                form = _form(content, name, metadata=metadata)
+                return (await self._ask("POST", "/files", self.headers, data=form))[0]
+
+            return Step("create", _with(world, name, new), create)
+        kind = choice.choice(("replace", "replace", "amend", "remove"))
+
+        async def replace() -> int:
+            form = _form(content, name, metadata=metadata)
+            return (await self._ask("PUT", f"/files/{name}", self.headers, data=form))[0]
+
+        async def amend() -> int:
+            body = {"metadata": {"note": note}}
+            return (await self._ask("PUT", f"/files/{name}", self.headers, json=body))[0]
+
+        if kind == "replace":
+            return Step(kind, _with(world, name, new), replace)
+        if kind == "amend":
+            return Step(kind, _with(world, name, (world[name][0], note)), amend)
+        return Step(kind, _with(world, name, None), lambda: self.remove(name))
+
+    async def remove(self, name: str) -> int:
+        return (await self._ask("DELETE", f"/files/{name}", self.headers))[0]
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        listed = await self._json("/files?limit=100", self.headers)
+        notes = {file["name"]: file["metadata"]["note"] for file in listed["files"]}
+        found: dict[str, State] = {}
+        for name in names:
+            digest = await self._content(f"/files/{name}", self.headers)
+            if (digest is None) != (name not in notes):
+                raise Violated(f"{name} is listed or read, and not both")
+            if digest is not None:
+                found[name] = (digest, notes[name])
+        return found
+
+
+@dataclass
+class Hasura(Api):
+    """An administrator and ids of files."""
+
+    headers: Mapping[str, str]
+    name: str = field(default="hasura", init=False)
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        name, content = choice.choice(names), some_content(choice)
+        kind = choice.choice(("replace", "replace", "remove")) if name in world else "create"
+        if kind == "remove":
+            return Step(kind, _with(world, name, None), lambda: self.remove(name))
+        method = "PUT" if kind == "replace" or choice.random() < 0.3 else "POST"
+
+        async def put() -> int:
+            path = f"/v1/file/{name}"
+            body = io.BytesIO(content)
+            return (await self._ask(method, path, self.headers, data=body))[0]
+
+        return Step(kind, _with(world, name, (sha256(content), "")), put)
+
+    async def remove(self, name: str) -> int:
+        return (await self._ask("DELETE", f"/v1/file/{name}", self.headers))[0]
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        found: dict[str, State] = {}
+        for name in names:
+            digest = await self._content(f"/v1/file/{name}", self.headers)
+            if digest is not None:
+                found[name] = (digest, "")
+        return found
+
+
+@dataclass
+class Gravwell(Api):
+    """Two users, the first of them an administrator; a name is a GUID of one of them.
+
+    A file is given away by the administrator, so that its name is the other's then: ``a/x`` is the first
+    one's ``x``, ``b/x`` the second one's.
+    """
+
+    headers: Mapping[str, str]
+    others: Mapping[str, str]
+    numbers: tuple[int, int]
+    name: str = field(default="gravwell", init=False)
+
+    @staticmethod
+    def _guid(name: str) -> str:
+        return str(uuid5(_GUIDS, name.partition("/")[2] or name))
+
+    def _who(self, name: str) -> Mapping[str, str]:
+        return self.others if name.startswith("b/") else self.headers
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        name, content, note = choice.choice(names), some_content(choice), f"{choice.random()}"
+        mine, given = f"a/{name}", f"b/{name}"
+        at = next((place for place in (mine, given) if place in world), None)
+        if at is None:
+
+            async def create() -> int:
+                meta = json.dumps({"GUID": self._guid(name), "Name": name, "Desc": note})
+                form = _form(content, "file", meta=meta)
+                return (await self._ask("POST", "/api/files", self.headers, data=form))[0]
+
+            return Step("create", _with(world, mine, (sha256(content), note)), create)
+        kind = choice.choice(("replace", "amend", "move", "remove"))
+        path, who = f"/api/files/{self._guid(name)}", self._who(at)
+
+        async def replace() -> int:
+            return (await self._ask("PUT", path, who, data=_form(content, "file")))[0]
+
+        async def amend() -> int:
+            return (await self._ask("PATCH", path, who, json={"Desc": note}))[0]
+
+        async def move() -> int:
+            details = await self._json(f"{path}/details", who)
+            address = f"/api/files/{details['ThingUUID']}?admin=true"
+            to = {"UID": self.numbers[0 if at == given else 1]}
+            return (await self._ask("PATCH", address, self.headers, json=to))[0]
+
+        if kind == "replace":
+            return Step(kind, _with(world, at, (sha256(content), world[at][1])), replace)
+        if kind == "amend":
+            return Step(kind, _with(world, at, (world[at][0], note)), amend)
+        if kind == "move":
+            there = _with(_with(world, at, None), mine if at == given else given, world[at])
+            return Step(kind, there, move)
+        return Step(kind, _with(world, at, None), lambda: self.remove(at))
+
+    async def remove(self, name: str) -> int:
+        path = f"/api/files/{self._guid(name)}"
+        return (await self._ask("DELETE", path, self._who(name)))[0]
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        found: dict[str, State] = {}
+        for name in (f"{whose}/{name}" for whose in "ab" for name in names):
+            path, who = f"/api/files/{self._guid(name)}", self._who(name)
+            digest, details = (
+                await self._content(path, who),
+                await self._json(f"{path}/details", who),
+            )
+            if (digest is None) != (details is None):
+                raise Violated(f"{name} has bytes or a record, and not both")
+            if digest is not None:
+                if details["UID"] != self.numbers[name.startswith("b/")]:
+                    raise Violated(f"{name} is {details['UID']}'s")
+                found[name] = (digest, details["Desc"])
+        return found
+
+
+@dataclass
+class Losant(Api):
+    """An application; a file is awaited first, and gets its bytes by a form that was signed for it.
+
+    A name with a slash is in a directory, which is moved and removed as a whole, in the background.
+    """
+
+    headers: Mapping[str, str]
+    application: str
+    forms: dict[str, Any] = field(default_factory=dict, init=False)
+    name: str = field(default="losant", init=False)
+
+    @property
+    def _files(self) -> str:
+        return f"/applications/{self.application}/privateFiles"
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        name, content = choice.choice(names), some_content(choice)
+        if name not in world:
+            return Step("begin", _with(world, name, ("", "")), lambda: self._begin(name))
+        kinds = ["await", "direct", "move", "remove"] + ["complete"] * 4 * (name in self.forms)
+        kind, other = choice.choice(kinds), next(n for n in names if n != name)
+        after = _with(world, name, (sha256(content), ""))
+        if kind == "complete":
+            return Step(kind, after, lambda: self._complete(name, content))
+        if kind == "direct":
+            return Step(kind, after, lambda: self._direct(name, content))
+        if kind == "await":
+            return Step(kind, world, lambda: self._await(name))
+        if kind == "move" and other not in world:
+            there = _with(_with(world, name, None), other, world[name])
+            return Step(kind, there, lambda: self._move(name, other))
+        return Step("remove", _with(world, name, None), lambda: self.remove(name))
+
+    async def _begin(self, name: str) -> int:
+        body = {"name": name, "type": "file"}
+        status, said = await self._ask("POST", self._files, self.headers, json=body)
+        if status == 201:
+            self.forms[name] = json.loads(said)["upload"]
+        return status
+
+    async def _await(self, name: str) -> int:
+        self.forms.pop(name, None)
+        path = f"{self._files}/{await self._id(name)}"
+        status, said = await self._ask("PATCH", path, self.headers, json={})
+        if status == 201:
+            self.forms[name] = json.loads(said)["upload"]
+        return status
+
+    async def _complete(self, name: str, content: bytes) -> int:
+        form = _form(content, "local.bin", **self.forms.pop(name)["fields"])
+        return (await self._ask("POST", "/private-files", {}, data=form))[0]
+
+    async def _direct(self, name: str, content: bytes) -> int:
+        self.forms.pop(name, None)
+        path = f"{self._files}/{await self._id(name)}/upload"
+        form = _form(content, "local.bin", "privateFile")
+        return (await self._ask("POST", path, self.headers, data=form))[0]
+
+    async def _move(self, name: str, other: str) -> int:
+        form = self.forms.pop(name, None)
+        path = f"{self._files}/{await self._id(name)}/move"
+        status, _ = await self._ask("POST", path, self.headers, params={"name": other})
+        if status == 201 and form is not None:
+            self.forms[other] = form
+        return status
+
+    async def remove(self, name: str) -> int:
+        self.forms.pop(name, None)
+        return (await self._ask("DELETE", f"{self._files}/{await self._id(name)}", self.headers))[0]
+
+    async def _id(self, name: str) -> str:
+        return str((await self._listed())[name]["id"])
+
+    async def _listed(self) -> dict[str, Any]:
+        listed = await self._json(f"{self._files}?perPage=1000&type=file", self.headers)
+        found = {f"{item['parentDirectory']}{item['name']}"[1:]: item for item in listed["items"]}
+        if len(found) != len(listed["items"]):
+            raise Violated("a name is there twice")
+        return found
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        found: dict[str, State] = {}
+        for name, item in (await self._listed()).items():
+            if name in names:
+                digest = None
+                if item.get("url"):
+                    path = "/private-files" + item["url"].partition("/private-files")[2]
+                    digest = await self._content(path, {})
+                found[name] = (digest or "", "")
+        return found

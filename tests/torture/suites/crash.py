@@ -1,0 +1,206 @@
+"""A: SIGKILL at every step of every operation, and a restart; what was acknowledged is compared byte for byte.
+
+One case is one life of a gateway: it is told by which call to die, asked for a few operations of some API, and is
+dead then; the next life is asked what there is, which must be what was acknowledged, with or without the one
+operation that was under way. Then all of it is removed again, so that every case begins from nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import aiohttp
+import asyncpg
+
+from gateway.blobs.disk.store import DiskBlobStore, open_disk_store
+from gateway.catalogue.postgres_blobs import PostgresBlobLedger
+from gateway.database.pool import Database, open_database
+from gateway.upkeep.check import check
+from gateway.upkeep.sweep import GracePeriods, sweep
+from tests.tools.deployment import sql_folders
+from tests.tools.gateway import new_database
+from tests.torture.apis import Api, Step, World
+from tests.torture.callers import add_people, callers_of
+from tests.torture.mortal import POINTS, SIDES, Death, Mortals, mortals
+from tests.torture.suite import Case, Seen, Stage, Suite, Violated
+
+SETTINGS: Final = {
+    "secret": "s" * 32,
+    "quota_newcomers": "",
+    "sweep_interval_seconds": 0.1,
+    "garbage_grace_seconds": 0,
+    "orphan_grace_seconds": 5,
+    "incoming_grace_seconds": 5,
+    "read_cache_seconds": 0,
+    "losant_upkeep_seconds": 0.2,
+    "database_connections": 4,
+}
+_NTH: Final = (1, 1, 1, 2, 2, 3, 4, 6, 9)
+_MOST_STEPS: Final = 6
+_LINGER_SECONDS: Final = 0.15
+_NO_GRACE: Final = GracePeriods(-1, -1)
+
+
+class Account:
+    """What one caller's two names may hold: one world, or two while an answer is missing."""
+
+    def __init__(self, api: Api, names: tuple[str, str], choice: random.Random) -> None:
+        self.api, self.names, self._choice = api, names, choice
+        self.worlds: list[World] = [{}]
+        self.acknowledged = 0
+        self.under_way = ""
+
+    async def work(self) -> None:
+        """Ask for one thing after the other, until nobody answers."""
+        with contextlib.suppress(aiohttp.ClientError):
+            for _ in range(_MOST_STEPS):
+                [world] = self.worlds
+                await self._take(self.api.step(world, self.names, self._choice))
+
+    async def _take(self, step: Step) -> None:
+        self.worlds, self.under_way = [*self.worlds, step.after], step.kind
+        status = await step.ask()
+        if status >= 500:
+            await self.look()
+        elif status >= 300:
+            raise Violated(f"{self.api.name}: {step.kind} in {self.worlds[0]}: {status}")
+        else:
+            self.worlds = [step.after]
+            self.acknowledged += 1
+        self.under_way = ""
+
+    async def look(self) -> None:
+        """What is there must be what may be. Raises ``Violated``."""
+        seen = await self.api.seen(self.names)
+        if seen not in self.worlds:
+            raise Violated(f"{self.api.name}: {seen} is none of {self.worlds}")
+        self.worlds = [seen]
+
+    async def clear(self) -> None:
+        """Remove everything."""
+        for name in tuple(self.worlds[0]):
+            status = await self.api.remove(name)
+            if status not in (200, 204):
+                raise Violated(f"{self.api.name}: {name} cannot be removed: {status}")
+        self.worlds = [{}]
+
+
+class Crashes:
+    """One folder, one database, and the lives that go by over them."""
+
+    def __init__(
+        self,
+        lives: Mortals,
+        apis: Sequence[Api],
+        rows: asyncpg.Connection,
+        blobs: DiskBlobStore,
+        database: Database,
+    ) -> None:
+        self._lives, self._apis, self._rows = lives, apis, rows
+        self._blobs, self._ledger = blobs, PostgresBlobLedger(database)
+
+    async def case(self, number: int, choice: random.Random) -> Seen:
+        """One life, its end, and what the next one says."""
+        accounts = [
+            Account(api, (f"c{number}-{n}a", f"c{number}-{n}b"), choice)
+            for n, api in enumerate(choice.sample(self._apis, choice.choice((1, 1, 2))))
+        ]
+        death = self._death(choice)
+        await self._live(accounts, death, choice)
+        seen = Seen(
+            {"kills": 1, str(death): 1, "acknowledged": sum(a.acknowledged for a in accounts)}
+        )
+        for account in accounts:
+            seen[f"killed in {account.api.name} {account.under_way}"] += bool(account.under_way)
+        await self._restart()
+        await self._lives.alive(self._afterwards(accounts))
+        return seen
+
+    async def _afterwards(self, accounts: Sequence[Account]) -> None:
+        for account in accounts:
+            await account.look()
+            await account.clear()
+        await self._nothing_is_left()
+
+    def _death(self, choice: random.Random) -> Death:
+        return Death(choice.choice(POINTS), choice.choice(SIDES), choice.choice(_NTH))
+
+    async def _live(self, accounts: Sequence[Account], death: Death, choice: random.Random) -> None:
+        """Until it is dead: by itself, or, if it never comes there, by us at any time."""
+        self._lives.plan.set(death)
+        working = asyncio.create_task(_all(accounts))
+        dying = asyncio.create_task(self._lives.until_dead())
+        try:
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({dying}, timeout=choice.random() * _LINGER_SECONDS)
+        finally:
+            dying.cancel()
+        await self._lives.kill()
+        while not working.done():
+            self._lives.forget_callers()
+            await asyncio.sleep(0.002)
+        await working
+
+    async def _restart(self) -> None:
+        """The next life, once the database is through with what the last one asked of it."""
+        while await self._rows.fetchval(_BUSY):
+            await asyncio.sleep(0.002)
+        await self._rows.execute(_TIME_PASSES)
+        await self._lives.start()
+
+    async def _nothing_is_left(self) -> None:
+        """Every row has its bytes; and, once swept, nothing is there that no row names."""
+        report = await check(self._blobs, self._ledger)
+        if not report.sound:
+            raise Violated(f"rows without their blob: {report.findings}")
+        await sweep(self._blobs, self._ledger, _NO_GRACE)
+        report = await check(self._blobs, self._ledger)
+        if report.blobs or report.findings:
+            raise Violated(f"left over: {report.blobs} rows, {report.findings}")
+
+
+async def _all(accounts: Sequence[Account]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for account in accounts:
+            tasks.create_task(account.work())
+
+
+_BUSY = """
+select count(*) from pg_stat_activity
+ where datname = current_database() and application_name = 'filestore-gateway'
+   and pid <> pg_backend_pid() and state <> 'idle' and usename is not null
+   and query not ilike 'listen%'
+"""
+_TIME_PASSES = "update losant_jobs set due_at = now()"
+
+
+@contextlib.asynccontextmanager
+async def opened(stage: Stage) -> AsyncIterator[Case]:
+    """A deployment with somebody for each API, and a first life."""
+    dsn = await new_database(stage.server, copied=True)
+    rows = await asyncpg.connect(dsn)
+    async with (
+        open_database(dsn, sql_folders(), connections=2) as database,
+        open_disk_store(stage.folder / "data") as blobs,
+        mortals(stage.folder, dsn, **SETTINGS) as lives,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+    ):
+        await add_people(database)
+        await lives.start()
+        apis = await callers_of(session, lambda: lives.url)
+        yield Crashes(lives, apis, rows, blobs, database).case
+        await rows.close()
+
+
+SUITE: Final = Suite(
+    name="crash",
+    what="SIGKILL at every step of every operation of every API, restart, all read back",
+    unit="kills",
+    full=10_000,
+    small=12,
+    opened=opened,
+)
