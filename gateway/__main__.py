@@ -31,7 +31,7 @@ from gateway.commands import accounts, audit, backup, maintenance, quotas, secre
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
-from gateway.database.migrations import migrate
+from gateway.commands.schema import bring_up_to_date, check_news
 from gateway.dialects import DIALECTS
 from gateway.model.errors import CatalogueUnavailable, GatewayError, StartupFailed
 from gateway.process.logs import configure_logs
@@ -273,7 +273,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     handed = handed_socket()
     listening = bind(settings.host, settings.port) if handed is None else adopt(handed)
     with listening as sock, database(settings) as dsn:
-        _migrate_patiently(deployment, dsn)
+        _prepare_patiently(deployment, dsn)
         _print_banner(deployment, dsn, sock, shown=arguments.show_password)
         if os.geteuid() == 0:
             LOG.warning("serving as root, which may do anything on this machine: for a trial only")
@@ -289,22 +289,28 @@ def _check_user(settings: Settings) -> None:
         raise BadSettings((_NOT_AS_ROOT,))
 
 
-def _migrate_patiently(deployment: Deployment, dsn: str) -> None:
+def _prepare_patiently(deployment: Deployment, dsn: str) -> None:
     """Bring the schema up to date as soon as the database answers.
 
-    Raises ``CatalogueUnavailable`` if it does not in time.
+    Raises ``CatalogueUnavailable`` if it does not in time, ``StartupFailed`` if it is none to
+    serve from.
     """
     deadline = time.monotonic() + deployment.settings.database_start_seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return _complete(migrate(dsn, deployment.sql, tell=_tell_migration))
+            return _complete(_prepare(deployment, dsn))
         except CatalogueUnavailable as exc:
             if time.monotonic() + pause > deadline:
                 raise
             LOG.warning("waiting for the database", extra={"cause": str(exc)})
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _prepare(deployment: Deployment, dsn: str) -> None:
+    await bring_up_to_date(deployment, dsn, _tell_migration)
+    await check_news(deployment.settings, dsn)
 
 
 def _ignore_hangup() -> None:
@@ -361,7 +367,7 @@ def _worker(deployment: Deployment, arguments: argparse.Namespace) -> int:
 def _migrate(deployment: Deployment, _: argparse.Namespace) -> int:
     check_own_database(deployment.settings)
     with database(deployment.settings) as dsn:
-        _complete(migrate(dsn, deployment.sql, tell=_print_migration))
+        _complete(bring_up_to_date(deployment, dsn, _print_migration))
     return 0
 
 

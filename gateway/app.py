@@ -19,7 +19,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import __version__
-from gateway.database.changes import listening
+from gateway.database.changes import listening, through
 from gateway.database.embedded import MOST_LOG_BYTES
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
@@ -58,7 +58,9 @@ from gateway.wiring import (
     Services,
     Stores,
     delivery_policy,
+    direct_dsn,
     grace_periods,
+    news_seconds,
     open_services,
     open_stores,
     operators_of,
@@ -279,10 +281,14 @@ async def serve(
                 delivery_policy(settings),
                 stores.messaging.secrets,
                 observe=metrics.attempted,
+                queued=stores.messaging.queued,
             ) as deliverer,
             listening(
-                dsn,
+                direct_dsn(settings, dsn),
                 ChangeListeners(app[CALLERS].listeners, deliverer, app[UPLOADS].under_way),
+                announce=through(stores.messaging.database),
+                bound_seconds=news_seconds(settings),
+                watch=metrics.echoed,
             ),
             sampling(stores.blobs, stores.messaging.database),
             noting_uses(stores.registry.keys),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.blobs.disk.space import Watermark
 from gateway.blobs.disk.store import open_disk_store
@@ -55,6 +56,8 @@ from gateway.web.operations.operators import EVERYBODY, Operators
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.context import Limits, Uploads
+
+_NEWS_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ async def open_stores(
             connections=settings.database_connections,
             wait_seconds=settings.database_wait_seconds,
             places=connection_places(settings.database_connections),
+            pooled=settings.database_pooled,
         ) as database,
         open_registry(
             database,
@@ -218,6 +222,17 @@ async def open_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
         ways=settings.fast_ways,
     ) as store:
         yield store
+
+
+def direct_dsn(settings: Settings, dsn: str) -> str:
+    """Where the server itself is, for the database at that DSN: sessions there are one's own."""
+    direct = settings.database_direct_url
+    return dsn if direct is None else direct.get_secret_value()
+
+
+def news_seconds(settings: Settings) -> float:
+    """Within how long it is found that changes are not heard any more."""
+    return min(_NEWS_SECONDS, settings.read_cache_seconds or _NEWS_SECONDS)
 
 
 def connection_places(connections: int) -> Turns:

@@ -38,6 +38,7 @@ DATABASE_ROOMS = (
     "database/changes.py",
     "database/dump.py",
     "database/facts.py",
+    "database/servers.py",
     "database/statements.py",
 )
 HTTP_ROOMS = (

@@ -33,7 +33,7 @@ from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import begin_restore, end_restore, is_deployed, restoring
 from gateway.settings.secret import adopt_secrets, load_secrets
 from gateway.upkeep.check import Finding, check
-from gateway.wiring import Deployment, grace_periods, open_blobs, open_stores
+from gateway.wiring import Deployment, direct_dsn, grace_periods, open_blobs, open_stores
 
 
 def backup(deployment: Deployment, arguments: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ async def _back_up(
     deployment: Deployment, dsn: str, vault: Vault, passphrase: str | None
 ) -> tuple[BackupSet, list[Finding]]:
     settings = deployment.settings
-    async with open_blobs(settings) as blobs, held_snapshot(dsn) as snapshot:
+    async with open_blobs(settings) as blobs, held_snapshot(direct_dsn(settings, dsn)) as snapshot:
         with progress() as shown:
             write = _secret_writer(load_secrets(settings), passphrase)
             return await work.back_up(vault, snapshot, blobs, write, shown.tell)
@@ -92,8 +92,8 @@ async def _restore(
     deployment: Deployment, dsn: str, vault: Vault, chosen: BackupSet, secrets: Sequence[str]
 ) -> list[Finding]:
     settings = deployment.settings
-    begun = restoring(settings)
-    loaded = not await is_empty(dsn)
+    begun, direct = restoring(settings), direct_dsn(settings, dsn)
+    loaded = not await is_empty(direct)
     if loaded and begun != chosen.moment:
         raise StartupFailed("the database is not empty: restore into an empty one")
     if damaged := vault.damaged_files(chosen):
@@ -105,8 +105,8 @@ async def _restore(
     if settings.secret is None:
         adopt_secrets(settings, *secrets)
     if not loaded:  # all of it in one transaction, so what is there is whole
-        await load_dump(dsn, vault.path(chosen, DUMP))
-    await migrate(dsn, deployment.sql)
+        await load_dump(direct, vault.path(chosen, DUMP))
+    await migrate(direct, deployment.sql)
     end_restore(settings)
     async with open_stores(deployment, dsn, adopt=False) as stores:
         report = await check(stores.blobs, stores.ledger, grace_periods(settings))

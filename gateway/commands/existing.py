@@ -18,7 +18,7 @@ from gateway.database.migrations import missing_migrations
 from gateway.model.errors import StartupFailed
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import has_own_database, is_deployed, restoring
-from gateway.wiring import Deployment, Stores, open_stores
+from gateway.wiring import Deployment, Stores, direct_dsn, open_stores
 
 _ADVICE: Final = "set GATEWAY_ENV_FILE to its environment file, or GATEWAY_DATA_DIR"
 
@@ -34,7 +34,8 @@ def existing_database(deployment: Deployment) -> Iterator[str]:
     check_restored(settings)
     _check_deployed(settings)
     with database(settings) as dsn:
-        _check_schema(asyncio.run(missing_migrations(dsn, deployment.sql)))
+        direct = direct_dsn(settings, dsn)
+        _check_schema(asyncio.run(missing_migrations(direct, deployment.sql)))
         yield dsn
 
 

@@ -14,10 +14,18 @@ from typing import Final
 import asyncpg
 
 from gateway.database.pool import connecting, database_errors
+from gateway.database.servers import Servers
 from gateway.database.statements import SqlFolder, shared_folder
 from gateway.model.errors import StartupFailed
 
 _LOCK: Final = 0x66_69_6C_65_73_74  # "filest": any constant that nobody else uses
+_TABLE: Final = """
+create table if not exists schema_migrations (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now())
+"""
+_NOTE: Final = "insert into schema_migrations (name, checksum) values ($1, $2)"
 
 
 async def migrate(
@@ -31,13 +39,15 @@ async def migrate(
 
     It has the shared migrations, and those of these dialects' ``folders`` after them.
 
-    Safe on several machines at once: an advisory lock lets one work and the others
-    find it done. Raises ``StartupFailed`` if an applied migration was edited since, or if the
-    database is newer than this gateway.
+    Safe on several machines at once, and through a pooler: a lock of each transaction lets one
+    work and the others find it done. Raises ``StartupFailed`` if an applied migration was edited
+    since, or if the database is newer than this gateway.
     """
     async with connected(dsn, wait_seconds) as connection:
-        await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        await _apply_missing(connection, (shared_folder(), *folders), tell)
+        mounted = (shared_folder(), *folders)
+        wanted, names = _migrations(mounted), {folder.name for folder in mounted}
+        while name := await _apply_next(connection, wanted, names):
+            tell(name)
 
 
 async def missing_migrations(
@@ -67,7 +77,7 @@ async def missing_of(
 async def connected(dsn: str, wait_seconds: float) -> AsyncIterator[asyncpg.Connection]:
     """One connection. Raises ``CatalogueUnavailable`` with the server's own words."""
     with connecting(dsn):
-        connection = await asyncpg.connect(dsn, timeout=wait_seconds)
+        connection = await Servers(dsn, pooled=True).connect(wait_seconds)
     try:
         with database_errors():
             yield connection
@@ -84,28 +94,20 @@ def _migrations(folders: Sequence[SqlFolder]) -> dict[str, str]:
     }
 
 
-async def _apply_missing(
-    connection: asyncpg.Connection, folders: Sequence[SqlFolder], tell: Callable[[str], None]
-) -> None:
-    await connection.execute(
-        "create table if not exists schema_migrations ("
-        " name text primary key,"
-        " checksum text not null,"
-        " applied_at timestamptz not null default now())"
-    )
-    applied, wanted = await _applied(connection), _migrations(folders)
-    known = _checksums(wanted)
-    check_applied(applied, known, {folder.name for folder in folders})
-    for name, text in wanted.items():
-        if name not in applied:
-            async with connection.transaction():
-                await connection.execute(text)
-                await connection.execute(
-                    "insert into schema_migrations (name, checksum) values ($1, $2)",
-                    name,
-                    known[name],
-                )
-            tell(name)
+async def _apply_next(
+    connection: asyncpg.Connection, wanted: Mapping[str, str], mounted: Collection[str]
+) -> str | None:
+    """Apply the first that is missing; its name, or ``None`` if there is none."""
+    async with connection.transaction():
+        await connection.execute(f"select pg_advisory_xact_lock({_LOCK})")
+        await connection.execute(_TABLE)
+        applied, known = await _applied(connection), _checksums(wanted)
+        check_applied(applied, known, mounted)
+        name = next((name for name in wanted if name not in applied), None)
+        if name is not None:
+            await connection.execute(wanted[name])
+            await connection.execute(_NOTE, name, known[name])
+    return name
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:

@@ -30,6 +30,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 import orjson
 
+from gateway.database.servers import Servers
 from gateway.database.statements import SqlFolder, read_statements
 from gateway.model.errors import (
     CatalogueUnavailable,
@@ -255,12 +256,14 @@ class Database:
         *,
         wait_seconds: float,
         places: Places | None = None,
+        pooled: bool = False,
     ) -> None:
         self._proving: ContextVar[Session | None] = ContextVar("proving", default=None)
         self._pool = pool
         self._places = places or _First()
         self._statements = statements
         self._wait_seconds = wait_seconds
+        self._pooled = pooled
         # Half of the connections at most: who reads slowly must not keep everybody waiting.
         self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
@@ -375,9 +378,16 @@ class Database:
                 async with session.connection.transaction(
                     isolation="repeatable_read", readonly=True
                 ):
-                    text = self._statements[statement]
-                    async for row in session.connection.cursor(text, *args, prefetch=_PREFETCHED):
+                    rows = await self._cursor(session, self._statements[statement], args)
+                    async for row in rows:
                         yield cast(Row, row)
+
+    async def _cursor(self, session: Session, text: str, args: Sequence[object]) -> Any:
+        """Behind a pooler a name would stay with the server, where another process has it, too."""
+        if not self._pooled:
+            return session.connection.cursor(text, *args, prefetch=_PREFETCHED)
+        prepared = await session.connection.prepare(text)
+        return prepared.cursor(*args, prefetch=_PREFETCHED)
 
     async def _guarded(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """One statement, which may or may not change something: a due guard is due afterwards."""
@@ -446,28 +456,30 @@ async def open_database(
     wait_seconds: float = 5.0,
     statement_seconds: float = 15.0,
     places: Places | None = None,
+    pooled: bool = False,
 ) -> AsyncIterator[Database]:
     """A pool on ``dsn``; closed at the end of the block.
 
-    It knows the shared statements and those of these dialects' ``folders``.
+    It knows the shared statements and those of these dialects' ``folders``. ``pooled``: a pooler
+    stands before the server, and may give each transaction another connection to it.
     ``wait_seconds`` bounds the wait for a free connection and the making of one; ``places``
     says whose turn it is.
     Raises ``CatalogueUnavailable`` if the first connection cannot be made.
     """
     statements = read_statements(folders)
     with connecting(dsn):
-        pool = await asyncpg.create_pool(
-            dsn,
+        servers = Servers(dsn, pooled=pooled)
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            connect=cast(Any, lambda _, **settings: servers.connect(wait_seconds, **settings)),
             min_size=1,
             max_size=connections,
-            timeout=wait_seconds,
             command_timeout=statement_seconds,
             init=_prepare_connection,
             reset=_keep_as_is,
             server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
         )
     try:
-        yield Database(pool, statements, wait_seconds=wait_seconds, places=places)
+        yield Database(pool, statements, wait_seconds=wait_seconds, places=places, pooled=pooled)
     finally:
         await _close(pool, wait_seconds)
 

@@ -22,6 +22,7 @@ from uuid import UUID, uuid4
 from gateway.database.pool import Database
 from gateway.messaging.budget import Budget
 from gateway.messaging.posting import AttemptOutcome, Failed, Letter, Poster, open_poster
+from gateway.messaging.queued import Queued
 from gateway.messaging.records import Delivery, Disabled
 from gateway.messaging.rows import outbox
 from gateway.messaging.rows.outbox import LeasedWebhook, RetryPolicy
@@ -114,14 +115,18 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._serving: dict[asyncio.Task[None], LeasedWebhook] = {}
 
+    def wake(self) -> None:
+        """Something waits."""
+        self._wake.set()
+
     def on_change(self, change: Change) -> None:
         """Something may wait."""
         if isinstance(change, DeliveriesWaiting):
-            self._wake.set()
+            self.wake()
 
     def on_connected(self) -> None:
         """News arrive again: something may wait."""
-        self._wake.set()
+        self.wake()
 
     def on_disconnected(self) -> None:
         """No news for a while; it looks by itself every second anyway."""
@@ -257,8 +262,13 @@ async def delivering(
     secrets: WebhookSecrets | None = None,
     *,
     observe: Observe = lambda _: None,
+    queued: Queued | None = None,
 ) -> AsyncIterator[Deliverer]:
-    """A deliverer that runs for as long as the block does. ``observe`` hears of every attempt."""
+    """A deliverer that runs for as long as the block does. ``observe`` hears of every attempt.
+
+    What is ``queued`` in this process is delivered at once, and the other gateways are told of it.
+    """
+    queued = queued or Queued()
     async with open_poster(
         policy.rules,
         secrets,
@@ -267,8 +277,9 @@ async def delivering(
         nameservers=policy.nameservers,
     ) as poster:
         deliverer = Deliverer(database, poster, policy, observe)
-        async with running(deliverer.run()):
-            yield deliverer
+        with queued.waking(deliverer.wake):
+            async with running(deliverer.run()), running(queued.tell_others(database)):
+                yield deliverer
 
 
 @contextlib.contextmanager

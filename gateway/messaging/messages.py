@@ -8,6 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from gateway.database.pool import Database
+from gateway.messaging.queued import Queued
 from gateway.messaging.records import MessagePage, MessageQuery, SentMessage
 from gateway.messaging.render import records_of
 from gateway.messaging.rows import messages as rows
@@ -17,8 +18,9 @@ from gateway.process.background import aside
 class Messages:
     """The messages of all channels; ``retention_days`` of 0 keeps them for ever."""
 
-    def __init__(self, database: Database, *, retention_days: int) -> None:
+    def __init__(self, database: Database, queued: Queued, *, retention_days: int) -> None:
         self._database = database
+        self._queued = queued
         self._retention_days = retention_days
 
     async def publish(self, sent: SentMessage) -> None:
@@ -28,7 +30,8 @@ class Messages:
         pack, or too long a one.
         """
         records = await aside(len(sent.body), records_of, sent)
-        await rows.add_messages(self._database, sent, records)
+        if await rows.add_messages(self._database, sent, records):
+            self._queued.add()
 
     async def read(self, channel_id: UUID, wanted: MessageQuery) -> MessagePage:
         """One page of the channel's messages."""

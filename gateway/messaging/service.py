@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
+from gateway.messaging.queued import Queued
 from gateway.messaging.rows import outbox as postgres_outbox
 from gateway.messaging.signing import Seal, WebhookSecrets
 from gateway.messaging.webhooks import WebhookPolicy, Webhooks
@@ -24,6 +25,7 @@ class Messaging:
     database: Database
     secrets: WebhookSecrets
     dead_letter_days: int
+    queued: Queued
 
     async def tidy(self) -> None:
         """Remove what is too old or belongs to nobody; make room for what comes."""
@@ -44,11 +46,12 @@ def messaging_on(
 
     ``seal`` is for what is secret of webhooks.
     """
-    secrets = WebhookSecrets(seal)
+    secrets, queued = WebhookSecrets(seal), Queued()
     return Messaging(
-        Messages(database, retention_days=retention_days),
+        Messages(database, queued, retention_days=retention_days),
         Webhooks(database, policy, secrets),
         database,
         secrets,
         dead_letter_days,
+        queued,
     )

@@ -91,6 +91,16 @@ class Settings(SettingsGroup):
     database_url: DatabaseUrl | None = Field(
         None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
     )
+    database_direct_url: DatabaseUrl | None = Field(
+        None,
+        description="The same database without the pooler that `DATABASE_URL` leads through, for "
+        "news of changes, migrations and backups; unset: `DATABASE_URL`.",
+    )
+    database_pooled: bool = Field(
+        False,
+        description="`DATABASE_URL` leads through a pooler that may give each transaction another "
+        "connection, such as pgbouncer in transaction mode: no statement is prepared.",
+    )
     database_connections: Count = Field(10, description="Most connections, per worker.")
     database_wait_seconds: Seconds = Field(
         5.0, description="Longest wait for a connection before a 503."
@@ -422,6 +432,8 @@ def _read(kind: type[SettingsGroup], problems: list[str]) -> SettingsGroup | Non
 def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.admin_password and not settings.admin_email:
         yield "GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD"
+    if settings.database_direct_url and not settings.database_url:
+        yield "GATEWAY_DATABASE_URL: needed beside GATEWAY_DATABASE_DIRECT_URL"
     if settings.store == "memory" and settings.workers > 1:
         yield "GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory"
     if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:

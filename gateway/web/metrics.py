@@ -169,6 +169,20 @@ database_connections: Final = Gauge(
 _over_quota: Final = Counter(
     "gateway_quota_refusals_total", "Requests refused because of a quota.", ("resource",)
 )
+_echo_seconds: Final = Histogram(
+    "gateway_change_echo_seconds",
+    "Time until a change that the gateway announced to itself was heard.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+_unheard: Final = Counter(
+    "gateway_change_echoes_lost_total",
+    "Announcements to itself that were not heard in time, or for which there was no connection.",
+)
+_heard: Final = Gauge(
+    "gateway_changes_heard",
+    "1 while every worker is proved to hear of changes; else nothing is kept.",
+    multiprocess_mode="livemin",
+)
 stalled: Final = Counter("gateway_stalled_total", "Transfers ended because the peer stalled.")
 uploads_cut: Final = Counter(
     "gateway_uploads_cut_total", "Uploads cut because the right to them had ended."
@@ -277,6 +291,15 @@ def loop_late(seconds: float) -> None:
 def over_quota(resource: str) -> None:
     """Somebody would have had too much of this."""
     _over_quota.labels(resource).inc()
+
+
+def echoed(seconds: float | None) -> None:
+    """A change announced to ourselves was heard after so long, or not in time."""
+    _heard.set(0 if seconds is None else 1)
+    if seconds is None:
+        _unheard.inc()
+    else:
+        _echo_seconds.observe(seconds)
 
 
 def attempted(outcome: str) -> None:

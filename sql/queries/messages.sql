@@ -2,7 +2,7 @@
 
 -- name: add_messages
 -- One statement: the messages, their tally, what the sender's webhooks are to be told, and what it
--- takes of the sender's quota.
+-- takes of the sender's quota. told: whether there is anybody to be told.
 -- $1 channel_id  $2 publisher  $3 protocol  $4 subtopic  $5 names  $6 units  $7 times
 -- $8 update_times  $9 values  $10 string_values  $11 bool_values  $12 data_values  $13 sums
 -- $14 the message as it was sent  $15 when, in seconds since 1970
@@ -27,6 +27,7 @@ with known as (
 ), told as (
     insert into deliveries (webhook_id, event, body, message_id)
     select listening.id, 'messages', '', sent.id from listening, sent
+    returning 1
 ), spent as (
     select spend_messages($2, count(*), sum(size)) as records
     from (select octet_length(name) + coalesce(octet_length(text), 0) + coalesce(octet_length(data), 0)
@@ -39,7 +40,8 @@ insert into messages (
 select stream.id, now(), $2, $3, $4, r.*
   from spent, stream, unnest(
     $5::text[], $6::text[], $7::float8[], $8::float8[], $9::float8[], $10::text[],
-    $11::boolean[], $12::text[], $13::float8[]) as r;
+    $11::boolean[], $12::text[], $13::float8[]) as r
+returning exists (select from told) as told;
 
 -- name: make_message_partitions
 -- $1 weeks ahead

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.commands.doctor.line import Line, fail, ok, warn
+from gateway.commands.schema import check_news
 from gateway.database.embedded import embedded_postgres
 from gateway.database.facts import Facts, facts_of
 from gateway.identity.secrets import Keyring
@@ -13,11 +14,12 @@ from gateway.model.errors import CatalogueUnavailable, StartupFailed
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import has_own_database
 from gateway.settings.secret import stored_secrets
-from gateway.wiring import Deployment
+from gateway.wiring import Deployment, direct_dsn
 
 _ABOUT: Final = "database"
 _CLOCK: Final = "clock"
 _SCHEMA: Final = "schema"
+_NEWS: Final = "news"
 _MOST_SECONDS: Final = 2.0
 _LISTENERS: Final = 2  # of each worker: one for changes, one more while it starts
 
@@ -28,7 +30,8 @@ async def database_lines(deployment: Deployment) -> list[Line]:
     try:
         if settings.database_url is not None:
             dsn = settings.database_url.get_secret_value()
-            return list(_lines(settings, await facts_of(dsn, deployment.sql)))
+            facts = await facts_of(direct_dsn(settings, dsn), deployment.sql)
+            return [*_lines(settings, facts), await _news(settings, dsn)]
         if not has_own_database(settings):
             found = f"there is none in {settings.data_dir} yet"
             return [warn(_ABOUT, found, "`serve` makes it; or set GATEWAY_DATABASE_URL")]
@@ -40,6 +43,14 @@ async def database_lines(deployment: Deployment) -> list[Line]:
         return [fail(_ABOUT, str(exc), "install the release that wrote it, or a newer one")]
     except OSError as exc:
         return [fail(_ABOUT, f"{settings.data_dir}: {exc.strerror}", "run as the gateway's user")]
+
+
+async def _news(settings: Settings, dsn: str) -> Line:
+    try:
+        await check_news(settings, dsn)
+    except StartupFailed as exc:
+        return fail(_NEWS, "a change at one gateway would not be heard by the others", str(exc))
+    return ok(_NEWS, "what one gateway announces is heard")
 
 
 def _lines(settings: Settings, facts: Facts) -> Iterator[Line]:

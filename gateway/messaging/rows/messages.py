@@ -25,14 +25,18 @@ _STREAMS: Final = 100
 _REMOVED_AT_ONCE: Final = 5_000
 
 
-async def add_messages(database: Database, sent: SentMessage, records: Sequence[Record]) -> None:
-    """New rows, all or none. Raises ``Unrelated`` if the channel is gone."""
+async def add_messages(database: Database, sent: SentMessage, records: Sequence[Record]) -> bool:
+    """New rows, all or none; whether a webhook is to be told.
+
+    Raises ``Unrelated`` if the channel is gone.
+    """
     values = (*_values(sent.origin, records), sent.body, sent.received_at)
     try:
-        await database.change("add_messages", *values)
+        row = await database.change("add_messages", *values)
     except asyncpg.CheckViolationError:  # no partition for today: nobody has swept for weeks
         await make_partitions(database)
-        await database.change("add_messages", *values)
+        row = await database.change("add_messages", *values)
+    return row is not None and row["told"]
 
 
 async def list_messages(database: Database, channel_id: UUID, wanted: MessageQuery) -> MessagePage:

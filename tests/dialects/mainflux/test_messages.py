@@ -11,6 +11,7 @@ import pytest
 
 from gateway.database.pool import Database
 from gateway.messaging.messages import Messages
+from gateway.messaging.queued import Queued
 from gateway.messaging.records import MessageQuery, Origin, SentMessage
 from gateway.messaging.rows import messages as rows
 from gateway.messaging.senml import Record
@@ -225,7 +226,7 @@ async def test_a_channel_made_again_has_no_messages_of_its_predecessor(
     await user.ask("POST", "/channels", [{"id": channel}])
     page = await read(user, channel)
     assert (0, []) == (page["total"], page["messages"])
-    await Messages(database, retention_days=0).tidy()
+    await Messages(database, Queued(), retention_days=0).tidy()
 
 
 async def test_the_sweeper_removes_messages_of_channels_that_are_gone(
@@ -236,7 +237,7 @@ async def test_the_sweeper_removes_messages_of_channels_that_are_gone(
     await send(user, channel, thing)
     await send(user, kept, other)
     await user.ask("DELETE", f"/channels/{channel}")
-    await Messages(database, retention_days=0).tidy()
+    await Messages(database, Queued(), retention_days=0).tidy()
     assert 3 == await connection.fetchval("select count(*) from messages")
     assert 3 == await connection.fetchval("select sum(messages) from message_tallies")
     assert 0 == await connection.fetchval("select count(*) from ended_streams")
@@ -260,9 +261,9 @@ async def test_old_weeks_are_dropped_whole(
     )
     await connection.execute("insert into message_tallies values ($1, '2020-01-06', 0, 1)", stream)
     assert 2 == (await read(user, channel))["total"]
-    await Messages(database, retention_days=0).tidy()
+    await Messages(database, Queued(), retention_days=0).tidy()
     assert 2 == (await read(user, channel))["total"]
-    await Messages(database, retention_days=30).tidy()
+    await Messages(database, Queued(), retention_days=30).tidy()
     page = await read(user, channel)
     assert (1, ["new"]) == (page["total"], [m["name"] for m in page["messages"]])
     assert 5 == await connection.fetchval(
