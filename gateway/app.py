@@ -273,7 +273,7 @@ async def serve(
     settings = deployment.settings
     raise_descriptor_limit()
     async with open_stores(deployment, dsn) as stores:
-        readiness = health.Readiness({"database": stores.ledger.probe, "disk": stores.blobs.probe})
+        readiness = readiness_of(stores, settings)
         async with (
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,
             delivering(
@@ -299,6 +299,13 @@ async def serve(
             _warn(settings)
             server = await start_server(app, deployment, sock)
             await _serve_until_told(server, app, stores, readiness, settings)
+
+
+def readiness_of(stores: Stores, settings: Settings) -> health.Readiness:
+    """What has to answer: the database, and the disk; a store elsewhere is looked at, too."""
+    name, shared = ("store", True) if settings.store == "s3" else ("disk", False)
+    probes: dict[str, health.Probe] = {"database": stores.ledger.probe, name: stores.blobs.probe}
+    return health.Readiness(probes, frozenset({name}) if shared else frozenset())
 
 
 def _warn(settings: Settings) -> None:

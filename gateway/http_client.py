@@ -1,4 +1,4 @@
-"""How the gateway calls out: to the deployment's hook, and to the receivers of webhooks.
+"""How the gateway calls out: to the deployment's hook, the receivers of webhooks, the blob store.
 
 Knows no addresses and no reasons to call.
 
@@ -9,8 +9,15 @@ no more than they need.
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Mapping
+
 import aiohttp
 from yarl import URL
+
+
+class Unreachable(Exception):
+    """Nobody answered, or not to the end."""
 
 
 def address_of(written: str) -> URL:
@@ -38,3 +45,37 @@ def http_client(
         auto_decompress=False,
         trust_env=False,
     )
+
+
+async def ask_once(
+    method: str,
+    address: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    timeout_seconds: float,
+    most_bytes: int,
+    authorities: bytes | None = None,
+) -> tuple[int, bytes]:
+    """One exchange on a connection of its own: the status, at most ``most_bytes`` of the body.
+
+    ``authorities`` are certificates (PEM) to trust beside the system's. Raises ``Unreachable``.
+    """
+    context = ssl.create_default_context()
+    if authorities is not None:
+        context.load_verify_locations(cadata=authorities.decode("ascii"))
+    connector = aiohttp.TCPConnector(ssl=context)
+    try:
+        async with (
+            http_client(connector, timeout_seconds=timeout_seconds) as client,
+            client.request(
+                method,
+                URL(address, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+            ) as answer,
+        ):
+            return answer.status, await answer.content.read(most_bytes)
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise Unreachable(str(exc) or type(exc).__name__) from exc

@@ -6,17 +6,22 @@ is given what it needs and does not know where that comes from.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Final
+
+from pydantic import SecretStr
 
 from gateway.blobs.disk.space import Watermark
 from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobReader, BlobStore
+from gateway.blobs.s3.options import Checksum, S3Options
+from gateway.blobs.s3.signing import Credential
 from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.catalogue.postgres_files import PostgresFiles
+from gateway.catalogue.postgres_store import check_store
 from gateway.database.pool import open_database
 from gateway.database.statements import SqlFolder
 from gateway.filestore import Filestore
@@ -32,10 +37,12 @@ from gateway.messaging.service import Messaging, messaging_on
 from gateway.messaging.targets import TargetRules
 from gateway.messaging.webhooks import WebhookPolicy
 from gateway.model.change import ChangeListeners
+from gateway.model.errors import StartupFailed
 from gateway.model.quota import Resource
 from gateway.quotas.reservations import open_reservations
 from gateway.quotas.service import Quotas
 from gateway.settings.core import Configuration, Settings, read_configuration
+from gateway.settings.deployed import disk_identity, s3_authorities
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
@@ -58,6 +65,11 @@ from gateway.web.server.stall import StallWatch
 from gateway.web.uploads.context import Limits, Uploads
 
 _NEWS_SECONDS: Final = 2.0
+_LONGEST_UPLOAD_SECONDS: Final = 7 * 86_400.0
+_NO_CLIENT: Final = (
+    "GATEWAY_STORE=s3 needs the client that comes with the extra: "
+    "pip install 'filestore-gateway[s3]'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ async def open_stores(
             adopt=adopt,
         ) as registry,
     ):
+        await check_store(database, store_identity(settings), adopt=adopt)
         files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
         messaging = messaging_on(
             database,
@@ -215,6 +228,13 @@ async def open_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
     if settings.store == "memory":
         yield MemoryBlobStore(settings.memory_store_bytes)
         return
+    if settings.store == "s3":
+        opened = _s3_opener()(
+            s3_options(settings), threads=settings.io_threads, watch=metrics.store_answered
+        )
+        async with opened as bucket:
+            yield bucket
+        return
     async with open_disk_store(
         settings.data_dir,
         threads=settings.io_threads,
@@ -233,6 +253,55 @@ def direct_dsn(settings: Settings, dsn: str) -> str:
 def news_seconds(settings: Settings) -> float:
     """Within how long it is found that changes are not heard any more."""
     return min(_NEWS_SECONDS, settings.read_cache_seconds or _NEWS_SECONDS)
+
+
+def _s3_opener() -> Callable[..., AbstractAsyncContextManager[BlobStore]]:
+    """Opens a store in a bucket, if what that takes is installed. Raises ``StartupFailed``."""
+    try:
+        from gateway.blobs.s3.store import open_s3_store
+    except ImportError as exc:
+        raise StartupFailed(_NO_CLIENT) from exc
+    return open_s3_store
+
+
+def s3_options(settings: Settings) -> S3Options:
+    """The bucket that is set. Raises ``BadSettings`` if its certificates cannot be read."""
+    assert settings.s3_bucket is not None, "it is set with this store"
+    credential = None
+    if settings.s3_access_key is not None and settings.s3_secret_key is not None:
+        credential = Credential(*map(secret_text, (settings.s3_access_key, settings.s3_secret_key)))
+        if settings.s3_session_token is not None:
+            credential = replace(credential, token=secret_text(settings.s3_session_token))
+    return S3Options(
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        prefix=settings.s3_prefix,
+        virtual_host=settings.s3_virtual_host,
+        credential=credential,
+        authorities=s3_authorities(settings),
+        checksum=Checksum(settings.s3_checksum),
+        signed_payload=settings.s3_signed_payload,
+        read_back=None if settings.s3_read_back == "auto" else settings.s3_read_back == "true",
+        silence_seconds=settings.s3_timeout_seconds,
+        retry_seconds=settings.s3_retry_seconds,
+        longest_upload_seconds=settings.upload_seconds or _LONGEST_UPLOAD_SECONDS,
+        most_bytes=settings.max_file_bytes,
+    )
+
+
+def secret_text(secret: SecretStr) -> str:
+    """What it is, for who needs it in plain."""
+    return secret.get_secret_value()
+
+
+def store_identity(settings: Settings) -> str | None:
+    """Which store this is; ``None`` if nobody else sees it. Raises ``BadSettings``."""
+    if settings.store == "memory":
+        return None
+    if settings.store == "s3":
+        return s3_options(settings).identity
+    return disk_identity(settings)
 
 
 def connection_places(connections: int) -> Turns:

@@ -23,17 +23,26 @@ from gateway.backup.vault import (
     VaultFailed,
     write_durably,
 )
+from gateway.catalogue.postgres_store import move_store
 from gateway.commands.existing import database, existing_database
 from gateway.commands.maintenance import named
 from gateway.database.dump import held_snapshot, is_empty, load_dump
 from gateway.database.migrations import migrate
+from gateway.database.pool import open_database
 from gateway.model.errors import StartupFailed
 from gateway.process.terminal import print_json, print_table, progress, size_text, wants_json
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import begin_restore, end_restore, is_deployed, restoring
 from gateway.settings.secret import adopt_secrets, load_secrets
 from gateway.upkeep.check import Finding, check
-from gateway.wiring import Deployment, direct_dsn, grace_periods, open_blobs, open_stores
+from gateway.wiring import (
+    Deployment,
+    direct_dsn,
+    grace_periods,
+    open_blobs,
+    open_stores,
+    store_identity,
+)
 
 
 def backup(deployment: Deployment, arguments: argparse.Namespace) -> int:
@@ -108,6 +117,9 @@ async def _restore(
         await load_dump(direct, vault.path(chosen, DUMP))
     await migrate(direct, deployment.sql)
     end_restore(settings)
+    async with open_database(direct, deployment.sql) as opened:
+        if (identity := store_identity(settings)) is not None:
+            await move_store(opened, identity)  # the dump names the store that was backed up
     async with open_stores(deployment, dsn, adopt=False) as stores:
         report = await check(stores.blobs, stores.ledger, grace_periods(settings))
     found = {finding.blob_id for finding in report.findings}

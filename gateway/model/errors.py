@@ -223,6 +223,10 @@ class StorageFailed(Failure):
     sentence = "storage is not available now"
 
 
+class StorageUnavailable(StorageFailed):
+    """The blob store is elsewhere, and away, or too slow: the same may be tried again."""
+
+
 class BlobMissing(Failure):
     """A committed row points at bytes that are not there, or not whole."""
 

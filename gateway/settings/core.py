@@ -32,6 +32,7 @@ from gateway.settings.sources import (
     variable_of,
 )
 from gateway.settings.types import (
+    Bucket,
     Bytes,
     BytesAtLeastOne,
     Count,
@@ -41,6 +42,7 @@ from gateway.settings.types import (
     Email,
     Hosts,
     HttpUrl,
+    KeyPrefix,
     Location,
     Nameservers,
     Network,
@@ -80,13 +82,57 @@ class Settings(SettingsGroup):
     data_dir: Path = Field(
         Path("var"), description="Blobs, uploads under way, the secret and the embedded database."
     )
-    store: Literal["disk", "memory"] = Field(
+    store: Literal["disk", "memory", "s3"] = Field(
         "disk",
-        description="Where blobs are kept: `disk`, under `DATA_DIR`; or `memory`, which ends with "
-        "the process and is for tests and trials.",
+        description="Where blobs are kept: `disk`, under `DATA_DIR`; `s3`, in a bucket of a store "
+        "that speaks S3; or `memory`, which ends with the process and is for tests and trials.",
     )
     memory_store_bytes: BytesAtLeastOne = Field(
         256 * 1024**2, description="Most that all blobs in memory take together."
+    )
+    s3_endpoint: HttpUrl | None = Field(
+        None, description="Address of the S3 store; unset: Amazon's in the region."
+    )
+    s3_region: str = Field("us-east-1", description="Its region; most own stores take any.")
+    s3_bucket: Bucket | None = Field(None, description="The bucket, which has to be there.")
+    s3_prefix: KeyPrefix = Field(
+        "", description="What all keys begin with, such as `gateway-1`; empty: the bucket is ours."
+    )
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="Key id; unset: as Amazon's tools find one (`AWS_*` variables, web identity, "
+        "the machine's role), and unfinished uploads are left to the bucket's lifecycle.",
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Its secret.")
+    s3_session_token: SecretStr | None = Field(
+        None, description="The token of a key that is lent for a while."
+    )
+    s3_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) to trust beside the system's for the store."
+    )
+    s3_virtual_host: bool = Field(
+        False, description="The bucket is part of the host's name and not of the path."
+    )
+    s3_checksum: Literal["crc64nvme", "sha256"] = Field(
+        "crc64nvme",
+        description="What the store is sent to compare each part with; `sha256` for a store that "
+        "ignores the other, at ten times its cost.",
+    )
+    s3_signed_payload: bool = Field(
+        False,
+        description="Requests are signed with the SHA-256 of their bytes, which a store compares "
+        "that knows no checksums (Ceph before 17); costs as much as `sha256`.",
+    )
+    s3_read_back: Openness = Field(
+        "auto",
+        description="Each upload is read back and compared before it counts. `auto`: only where "
+        "the store was found to compare nothing.",
+    )
+    s3_timeout_seconds: Seconds = Field(
+        30.0, description="How long the store may send nothing before a request has failed."
+    )
+    s3_retry_seconds: SecondsOrZero = Field(
+        10.0, description="How long a request that failed is tried again before a 503."
     )
     database_url: DatabaseUrl | None = Field(
         None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
@@ -436,6 +482,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "GATEWAY_DATABASE_URL: needed beside GATEWAY_DATABASE_DIRECT_URL"
     if settings.store == "memory" and settings.workers > 1:
         yield "GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory"
+    yield from _s3_contradictions(settings)
     if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
         yield (
             f"GATEWAY_GARBAGE_GRACE_SECONDS: at least {_SWEPT_AFTER} times GATEWAY_EDGE_SECONDS, "
@@ -443,6 +490,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if any(isinstance(peer, Network) and not peer.prefixlen for peer in settings.trusted_proxies):
         yield "GATEWAY_TRUSTED_PROXIES: everybody would be believed: name the proxy, or a network"
+
+
+def _s3_contradictions(settings: Settings) -> Iterator[str]:
+    if settings.store == "s3" and settings.s3_bucket is None:
+        yield "GATEWAY_S3_BUCKET: needed with GATEWAY_STORE=s3"
+    if (settings.s3_access_key is None) != (settings.s3_secret_key is None):
+        yield "GATEWAY_S3_ACCESS_KEY and GATEWAY_S3_SECRET_KEY: both or none"
+    if settings.s3_session_token is not None and settings.s3_access_key is None:
+        yield "GATEWAY_S3_SESSION_TOKEN: needs GATEWAY_S3_ACCESS_KEY"
 
 
 def _worded(kind: type[SettingsGroup], location: tuple[int | str, ...], message: str) -> str:

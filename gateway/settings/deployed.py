@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import Final
+from uuid import UUID, uuid4
 
-from gateway.settings.core import Settings
+from gateway.settings.core import BadSettings, Settings
 
 _MARK: Final = "restore.unfinished"
+_DISK_ID: Final = "blobs/.store-id"
 
 
 def is_deployed(settings: Settings) -> bool:
@@ -15,7 +20,7 @@ def is_deployed(settings: Settings) -> bool:
     Raises ``OSError`` if one cannot even look.
     """
     return (
-        (settings.data_dir / "blobs").is_dir()
+        (settings.store == "s3" or (settings.data_dir / "blobs").is_dir())
         and (settings.secret is not None or (settings.data_dir / "secret").is_file())
         and (settings.database_url is not None or has_own_database(settings))
     )
@@ -43,3 +48,45 @@ def begin_restore(settings: Settings, moment: str) -> None:
 def end_restore(settings: Settings) -> None:
     """What is here is whole."""
     (settings.data_dir / _MARK).unlink()
+
+
+def disk_identity(settings: Settings) -> str:
+    """Which disk store is here; it gets an id, which is copied with it, when it is looked at first.
+
+    Raises ``BadSettings`` if that cannot be read or written.
+    """
+    file = settings.data_dir / _DISK_ID
+    try:
+        if not file.exists():
+            _give_identity(file)
+        return f"disk {UUID(file.read_text(encoding='ascii').strip())}"
+    except OSError as exc:
+        raise BadSettings((f"GATEWAY_DATA_DIR: {exc.filename}: {exc.strerror}",)) from exc
+    except ValueError as exc:
+        raise BadSettings((f"GATEWAY_DATA_DIR: its file {_DISK_ID} is damaged",)) from exc
+
+
+def _give_identity(file: Path) -> None:
+    file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{uuid4().hex}")
+    with draft.open("x", encoding="ascii") as written:
+        written.write(f"{uuid4()}\n")
+        written.flush()
+        os.fsync(written.fileno())
+    with contextlib.suppress(FileExistsError):  # another worker was first
+        os.link(draft, file)
+    draft.unlink()
+
+
+def s3_authorities(settings: Settings) -> bytes | None:
+    """The certificates to trust for the store. Raises ``BadSettings`` if they cannot be read."""
+    if settings.s3_ca_file is None:
+        return None
+    try:
+        found = settings.s3_ca_file.read_bytes()
+    except OSError as exc:
+        problem = f"GATEWAY_S3_CA_FILE: {settings.s3_ca_file}: {exc.strerror}"
+        raise BadSettings((problem,)) from exc
+    if b"-----BEGIN CERTIFICATE-----" not in found:
+        raise BadSettings(("GATEWAY_S3_CA_FILE: has no certificate in it (PEM)",))
+    return found

@@ -31,6 +31,8 @@ _OPENNESS: Final = {
 }
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*")
 _NAMESERVER: Final = re.compile(r"(?:([0-9.]+)|\[([0-9a-f:.]+)\])(?::([0-9]{1,5}))?")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_KEY_PREFIX: Final = re.compile(r"(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -132,6 +134,18 @@ def _check_socket_path(value: Path) -> Path:
     return value
 
 
+def _check_bucket(value: str) -> str:
+    if not _BUCKET.fullmatch(value):
+        raise ValueError("must be a bucket's name such as firmware-eu")
+    return value
+
+
+def _check_key_prefix(value: str) -> str:
+    if not _KEY_PREFIX.fullmatch(value.strip("/")):
+        raise ValueError("must be empty or look like gateway-1 or devices/gateway-1")
+    return value.strip("/")
+
+
 def _check_email(value: str) -> str:
     if not _EMAIL.fullmatch(value):
         raise ValueError("must be an e-mail address")
@@ -229,6 +243,8 @@ Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 SocketPath = Annotated[Path, AfterValidator(_check_socket_path)]
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
 Email = Annotated[str, AfterValidator(_check_email)]
+Bucket = Annotated[str, AfterValidator(_check_bucket)]
+KeyPrefix = Annotated[str, AfterValidator(_check_key_prefix)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
 Location = Annotated[Annotated[str, AfterValidator(_check_location)] | None, BeforeValidator(_off)]
 Openness = Annotated[Literal["auto", "true", "false"], BeforeValidator(_openness)]

@@ -93,6 +93,20 @@ _hook_seconds: Final = Histogram(
     "Time until the auth hook answered, or did not.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+_store_requests: Final = Counter(
+    "gateway_store_requests_total",
+    "Requests to the S3 store, by what came of them; those that its client tried again count once.",
+    ("verb", "outcome"),
+)
+_store_seconds: Final = Histogram(
+    "gateway_store_request_seconds",
+    "Time of a request to the S3 store, tries again included; of a read until its body began.",
+    ("verb",),
+    buckets=(
+        *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+        *(60.0, 300.0, 3600.0),
+    ),
+)
 _damaged: Final = Counter(
     "gateway_damaged_reads_total",
     "Reads of a file whose bytes are missing, too few, or cannot be read.",
@@ -217,6 +231,12 @@ def hook_answered(outcome: str, seconds: float) -> None:
     """Count a question to the auth hook: ``allowed``, ``denied`` or ``unavailable``."""
     _hook_requests.labels(outcome).inc()
     _hook_seconds.observe(seconds)
+
+
+def store_answered(verb: str, outcome: str, seconds: float) -> None:
+    """Count a request to the S3 store. ``verb`` and ``outcome`` are of fixed sets."""
+    _store_requests.labels(verb, outcome).inc()
+    _store_seconds.labels(verb).observe(seconds)
 
 
 def damage_met() -> None:

@@ -43,6 +43,7 @@ STATUSES: Final[Mapping[type[GatewayError], int]] = {
     errors.Failure: 500,
     errors.StorageFull: 507,
     errors.StorageFailed: 500,
+    errors.StorageUnavailable: 503,
     errors.CatalogueUnavailable: 503,
     errors.HookUnavailable: 500,
 }

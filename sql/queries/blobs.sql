@@ -133,3 +133,16 @@ select pg_is_in_recovery();
 -- name: any_table
 select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                where n.nspname = 'public' and c.relkind in ('r', 'p'));
+
+-- name: store_of_deployment
+select identity from deployment_store;
+
+-- name: adopt_store
+-- $1 identity
+insert into deployment_store (identity) values ($1) on conflict do nothing;
+
+-- name: move_store
+-- $1 identity
+insert into deployment_store (identity) values ($1)
+on conflict (only_one) do update set identity = excluded.identity, since = now()
+where deployment_store.identity <> excluded.identity;

@@ -24,6 +24,7 @@ from gateway.web.dialect import Dialect
 from tests.tools.command import run_inside
 from tests.tools.deployment import check_names
 from tests.tools.ports import HOST, free_port
+from tests.tools.s3store import store_of_run
 
 ROOT = Path(__file__).parents[2]
 ADMIN_EMAIL = "admin@gateway.test"
@@ -170,6 +171,7 @@ async def running_gateway(
         chosen["fast_ways"] = os.environ[WAYS]
     if database_server is not None and "database_url" not in settings:
         chosen["database_url"] = await new_database(database_server, copied=True)
+    chosen |= store_of_run(gateway.data_dir, settings)
     gateway._environment.update(
         environment_of(chosen | settings, cast(Sequence[Dialect], dialects))
     )

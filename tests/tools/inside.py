@@ -26,6 +26,7 @@ from gateway.wiring import open_stores
 from tests.tools.deployment import deployment_of, sql_folders
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, new_database
 from tests.tools.ports import HOST, free_port
+from tests.tools.s3store import store_of_run
 
 CHEAP = PasswordCost(kib=8, passes=1)
 _CHEAP = PasswordHasher(time_cost=CHEAP.passes, memory_cost=CHEAP.kib, parallelism=1)
@@ -49,6 +50,7 @@ async def open_application(
         "access_log": False,
         "quota_newcomers": "",
     } | settings
+    chosen |= store_of_run(data_dir, settings)
     deployment = deployment_of(**chosen)
     async with (
         open_stores(deployment, database_url, cost=CHEAP) as stores,

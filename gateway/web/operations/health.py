@@ -33,9 +33,14 @@ BUILD: Final = web.AppKey("build", Build)
 
 @dataclass(slots=True)
 class Readiness:
-    """What must answer for the gateway to be ready; ``draining`` once it is told to stop."""
+    """What must answer for the gateway to be ready; ``draining`` once it is told to stop.
+
+    What is ``shared`` with every other gateway takes none of them out of service when it is away:
+    all would go at once. It is a warning.
+    """
 
     probes: dict[str, Probe]
+    shared: frozenset[str] = frozenset()
     timeout_seconds: float = 5.0
     draining: bool = False
 
@@ -79,12 +84,16 @@ def ready_handler(
     """``GET /ready``: 200 if requests can be served now, else 503; the reasons for operators.
 
     Where only writing is refused, for want of room, that is ``warn``, and 200: downloads go on, and
-    whoever fills the disk must not have the gateway taken out of service.
+    whoever fills the disk must not have the gateway taken out of service. So is a shared store that
+    is away.
     """
 
     async def ready(request: web.Request) -> web.Response:
         faults = await readiness.faults()
-        failed = any(fault not in _ONLY_WRITES for fault in faults.values())
+        failed = any(
+            fault not in _ONLY_WRITES and name not in readiness.shared
+            for name, fault in faults.items()
+        )
         status = {"status": "fail" if failed else "warn" if faults else "pass"}
         shown = {"faults": faults} if operators.knows(request) else {}
         return _response(503 if failed else 200, {**status, **shown})

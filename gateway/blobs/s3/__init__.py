@@ -1,0 +1,1 @@
+"""Blobs in a bucket of any store that speaks S3."""
