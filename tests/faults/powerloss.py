@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import aiofiles.os
 import pytest
 
 Kind = Literal["mkdir", "create", "write", "fsync", "link", "unlink", "promise"]
@@ -55,6 +56,7 @@ class Recorder:
             real = getattr(os, name)
             note: Callable[..., None] = getattr(self, f"_{name}")
             patch.setattr(os, name, _noting(real, note))
+        patch.setattr(aiofiles.os, "unlink", aiofiles.os.wrap(os.unlink))  # it had the real one
 
     def _relative(self, path: str | Path, dir_fd: int | None) -> str | None:
         base = Path(f"/proc/self/fd/{dir_fd}").readlink() if dir_fd is not None else Path()
@@ -107,10 +109,18 @@ class _Inode:
     entries: dict[str, _Inode] = field(default_factory=dict)
     kept: dict[str, _Inode] = field(default_factory=dict)
     loose: list[tuple[str, _Inode | None]] = field(default_factory=list)
+    known: tuple[int, int, list[bytes]] = (0, 0, [b""])
 
     def contents(self) -> list[bytes]:
         """What a file may hold after a crash."""
-        if self.data == self.durable:
+        written, durable, contents = self.known
+        if (written, durable) != (len(self.data), len(self.durable)):
+            contents = self._contents()
+            self.known = (len(self.data), len(self.durable), contents)
+        return contents
+
+    def _contents(self) -> list[bytes]:
+        if len(self.data) == len(self.durable):  # bytes are only ever added
             return [self.data]
         torn = self.data[: len(self.durable) + (len(self.data) - len(self.durable)) // 2]
         zeroed = self.durable + bytes(len(self.data) - len(self.durable))
@@ -130,10 +140,15 @@ class _Inode:
 
 
 class Disk:
-    """A disk in the middle of its work."""
+    """A disk in the middle of its work; it begins with what has been durable for long."""
 
-    def __init__(self) -> None:
+    def __init__(self, settled: Tree | None = None) -> None:
         self._root = _Inode(folder=True)
+        for path, content in sorted((settled or {}).items()):
+            inode = _Inode(content is None, content or b"", content or b"")
+            parent, _, name = path.rpartition("/")
+            folder = self._at(parent)
+            folder.entries[name] = folder.kept[name] = inode
 
     def make(self, call: Call) -> None:
         """Let one call happen."""
@@ -190,10 +205,12 @@ def _trees(folder: _Inode, path: str) -> Iterator[Tree]:
             yield {name: content for tree in combination for name, content in tree.items()}
 
 
-def crashes(calls: Sequence[Call]) -> Iterator[tuple[tuple[str, ...], Tree]]:
+def crashes(
+    calls: Sequence[Call], settled: Tree | None = None
+) -> Iterator[tuple[tuple[str, ...], Tree]]:
     """After each call, every aftermath; with what had been promised by then."""
-    disk, promised = Disk(), list[str]()
-    yield (), {}
+    disk, promised = Disk(settled), list[str]()
+    yield (), settled or {}
     for call in calls:
         disk.make(call)
         if call.kind == "promise":
@@ -216,6 +233,20 @@ def linked_first(calls: Sequence[Call]) -> list[Call]:
             moved.remove(sync)
             moved.insert(moved.index(link) + 1, sync)
     return moved
+
+
+def promised_first(calls: Sequence[Call]) -> list[Call]:
+    """The calls of a program that writes the row, and then the blob."""
+    promises = [call for call in calls if call.kind == "promise"]
+    return [*promises, *(call for call in calls if call.kind != "promise")]
+
+
+def picked_up(root: Path) -> Tree:
+    """A real folder as a tree."""
+    found = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    return {
+        name: None if path.is_dir() else path.read_bytes() for name, path in sorted(found.items())
+    }
 
 
 def lay_out(tree: Tree, root: Path) -> None:

@@ -8,6 +8,7 @@ Rule: an account is kept by the answers alone, as a client could; nothing is loo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from uuid import UUID, uuid5
 
 import aiohttp
 
+from tests.tools.receiver import Receiver
 from tests.torture.suite import Violated
 
 State = tuple[str, str]
@@ -30,6 +32,7 @@ World = Mapping[str, State]
 
 SIZES: Final = (0, 1, 700, 5_000, 70_000, 300_000, 1_300_000)
 _WEIGHTS: Final = (1, 1, 4, 6, 3, 2, 2)
+_TOLD_SECONDS: Final = 20
 _GUIDS: Final = UUID("0a8d62a0-6c8b-4f0e-9be0-6c7f7d8f3a10")
 
 
@@ -356,9 +359,135 @@ class Losant(Api):
         found: dict[str, State] = {}
         for name, item in (await self._listed()).items():
             if name in names:
-                digest = None
-                if item.get("url"):
-                    path = "/private-files" + item["url"].partition("/private-files")[2]
-                    digest = await self._content(path, {})
-                found[name] = (digest or "", "")
+                found[name] = (await self._digest(item), "")
         return found
+
+    async def _digest(self, item: Mapping[str, Any]) -> str:
+        """Of what its link gives; empty if it has none."""
+        if not item.get("url"):
+            return ""
+        path = "/private-files" + item["url"].partition("/private-files")[2]
+        return await self._content(path, {}) or ""
+
+
+@dataclass
+class Trees(Losant):
+    """Directories with a file or two in them, which are moved and removed in the background.
+
+    An answer says that it will be done: whoever asks next waits until it is.
+    """
+
+    name: str = field(default="trees", init=False)
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        here = next((name for name in names if f"{name}/" in world), None)
+        if here is None:
+            name = choice.choice(names)
+            after = _with(world, f"{name}/", ("", ""))
+            return Step("mkdir", after, lambda: self._mkdir(name))
+        files, content = (f"{here}/x", f"{here}/y"), some_content(choice)
+        missing = next((name for name in files if name not in world), None)
+        if missing is not None and choice.random() < 0.7:
+            after = _with(world, missing, ("", ""))
+            return Step("begin", after, lambda: self._begin(missing))
+        empty = next((name for name in files if world.get(name) == ("", "")), None)
+        if empty is not None:
+            after = _with(world, empty, (sha256(content), ""))
+            return Step("direct", after, lambda: self._direct(empty, content))
+        other = next(name for name in names if name != here)
+        if choice.random() < 0.6:
+            moved = {other + path.removeprefix(here): state for path, state in world.items()}
+            return Step("move tree", moved, lambda: self._move(f"{here}/", other))
+        return Step("remove tree", {}, lambda: self.remove(f"{here}/"))
+
+    async def _mkdir(self, name: str) -> int:
+        await self._settled()
+        body = {"name": name, "type": "directory"}
+        return (await self._ask("POST", self._files, self.headers, json=body))[0]
+
+    async def _begin(self, name: str) -> int:
+        await self._settled()
+        parent, _, last = name.rpartition("/")
+        body = {"name": last, "type": "file", "parentDirectory": f"/{parent}/"}
+        return (await self._ask("POST", self._files, self.headers, json=body))[0]
+
+    async def _id(self, name: str) -> str:
+        await self._settled()
+        return str((await self._listed())[name]["id"])
+
+    async def remove(self, name: str) -> int:
+        """A directory; what is in it goes with it."""
+        return 200 if name[-1] != "/" else await super().remove(name)
+
+    async def _listed(self) -> dict[str, Any]:
+        listed = await self._json(f"{self._files}?perPage=1000", self.headers)
+        return {_path_of(item): item for item in listed["items"]}
+
+    async def _settled(self) -> None:
+        async with asyncio.timeout(20):
+            while await self._is_busy():
+                await asyncio.sleep(0.02)
+
+    async def _is_busy(self) -> bool:
+        listed = (await self._listed()).values()
+        return any(item["status"] in ("moving", "deleting") for item in listed)
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        await self._settled()
+        found: dict[str, State] = {}
+        for path, item in (await self._listed()).items():
+            if path.partition("/")[0] in names:
+                found[path] = (await self._digest(item), "")
+        return found
+
+
+def _path_of(item: Mapping[str, Any]) -> str:
+    slash = "/" if item["type"] == "directory" else ""
+    return f"{item['parentDirectory']}{item['name']}{slash}"[1:]
+
+
+@dataclass
+class Hooked(Mainflux):
+    """A thing whose owner is told of each change: of every acknowledged one at least once."""
+
+    receiver: Receiver
+    told: list[tuple[str, str, str]] = field(default_factory=list, init=False)
+    name: str = field(default="hooked", init=False)
+
+    def step(self, world: World, names: tuple[str, str], choice: random.Random) -> Step:
+        step = super().step(world, names, choice)
+        events = [_event(name, world, step.after) for name in names]
+
+        async def ask() -> int:
+            status = await step.ask()
+            if status < 300:
+                self.told += [event for event in events if event is not None]
+            return status
+
+        return Step(step.kind, step.after, ask)
+
+    async def seen(self, names: tuple[str, str]) -> World:
+        owed, self.told = set(self.told), []
+        try:
+            async with asyncio.timeout(_TOLD_SECONDS):
+                await self.receiver.until(lambda: owed <= self._heard())
+        except TimeoutError as exc:
+            raise Violated(
+                f"nobody was told of {owed - self._heard()}, but {self._heard()}"
+            ) from exc
+        self.receiver.taken.clear()
+        return await super().seen(names)
+
+    def _heard(self) -> set[tuple[str, str, str]]:
+        told = (received.json for received in self.receiver.taken)
+        return {(event["event"], event["name"], event.get("sha256", "")) for event in told}
+
+
+def _event(name: str, before: World, after: World) -> tuple[str, str, str] | None:
+    """What is told of it: an event, the name, and which bytes it has now."""
+    old, new = before.get(name, ("", ""))[0], after.get(name, ("", ""))[0]
+    if old == new:
+        return None
+    if not old:
+        return ("uploaded", name, new)
+    return ("replaced", name, new) if new else ("deleted", name, "")

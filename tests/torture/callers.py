@@ -15,7 +15,8 @@ import aiohttp
 from gateway.database.pool import Database
 from gateway.identity.rows.users import add_user, make_admin
 from tests.tools.inside import cheap_hash
-from tests.torture.apis import Api, Gravwell, Hasura, Losant, Mainflux
+from tests.tools.receiver import Receiver
+from tests.torture.apis import Api, Gravwell, Hasura, Hooked, Losant, Mainflux, Trees
 
 _PASSWORD = "correct-horse-battery"
 _EMAILS = ("admin@gateway.test", "other@gateway.test")
@@ -43,6 +44,25 @@ async def callers_of(session: aiohttp.ClientSession, url: Callable[[], str]) -> 
     ]
 
 
+async def tree_caller(session: aiohttp.ClientSession, url: Callable[[], str]) -> Api:
+    """Somebody who moves and removes whole directories."""
+    headers = await _signed_in(session, url(), _EMAILS[0])
+    application = await _made(session, f"{url()}/applications", headers, {"name": "trees"})
+    return Trees(session, url, headers, application["id"])
+
+
+async def hooked_caller(
+    session: aiohttp.ClientSession, url: Callable[[], str], receiver: Receiver
+) -> Api:
+    """A thing whose owner is told of every change of its files."""
+    headers = await _signed_in(session, url(), _EMAILS[0])
+    things = await _made(session, f"{url()}/things", headers, [{"name": "hooked"}])
+    thing = things["things"][0]
+    hook = {"name": "hook", "format": "json", "url": receiver.url, "events": ["files"]}
+    await _made(session, f"{url()}/webhooks/{thing['id']}", headers, [hook])
+    return Hooked(session, url, {"Authorization": f"Thing {thing['key']}"}, receiver)
+
+
 async def _signed_in(session: aiohttp.ClientSession, url: str, email: str) -> dict[str, str]:
     said = await _made(session, f"{url}/tokens", {}, {"email": email, "password": _PASSWORD})
     return {"Authorization": f"Bearer {said['token']}"}
@@ -59,4 +79,4 @@ async def _made(
     async with session.post(url, headers=headers, json=body) as answer:
         text = await answer.text()
         assert answer.status == 201, text
-        return json.loads(text)
+        return json.loads(text or "null")

@@ -22,22 +22,25 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import aiofiles.os
 import asyncpg.pool
 import asyncpg.transaction
 import uvloop
 from aiohttp import web
 
 import gateway.app
+from gateway.__main__ import main
 from gateway.dialects import DIALECTS
 from gateway.messaging.posting import Poster
 from gateway.process.supervisor import die_with_parent
 from gateway.wiring import Deployment
 from tests.tools.deployment import deployment_of
+from tests.tools.gateway import environment_of
 from tests.tools.ports import HOST
 from tests.torture.suite import Violated
 
@@ -101,6 +104,7 @@ class Plan:
         for name in SYSTEM_CALLS:
             self._around(os, name, name)
         self._around(fcntl, "flock", "flock")
+        aiofiles.os.unlink = aiofiles.os.wrap(os.unlink)  # type: ignore[assignment]  # it had the real one
         for name in STATEMENTS:
             self._around_async(asyncpg.pool.PoolConnectionProxy, name, name)
         self._around_async(asyncpg.transaction.Transaction, "start", "begin")
@@ -139,22 +143,30 @@ def _deployment(settings: str) -> Deployment:
     return deployment_of(**json.loads(settings))
 
 
-def _start(listener: int, plan: str, log: str, dsn: str, settings: Mapping[str, Any]) -> int:
-    """Fork a gateway; its pid."""
+def _start(
+    listener: int, plan: str, log: str, settings: Mapping[str, Any], argv: Sequence[str]
+) -> int:
+    """Fork a gateway, or one of its commands; its pid."""
     deployment = _deployment(json.dumps(settings))
     parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
+    status = 70
     try:
         die_with_parent(parent)
         _redirect(log)
         Plan(Path(plan)).install()
-        uvloop.run(gateway.app.serve(deployment, dsn, socket.socket(fileno=os.dup(listener))))
+        if argv:
+            os.environ.update(environment_of(dict(settings)))
+            status = main(argv)
+        else:
+            sock = socket.socket(fileno=os.dup(listener))
+            uvloop.run(gateway.app.serve(deployment, settings["database_url"], sock))
     except BaseException:  # noqa: BLE001 - nothing of the parent's may run in a child
         traceback.print_exc()
     finally:
-        os._exit(70)
+        os._exit(status)
 
 
 def _redirect(log: str) -> None:
@@ -185,11 +197,10 @@ class Mortals:
         process: asyncio.subprocess.Process,
         listener: socket.socket,
         folder: Path,
-        dsn: str,
         settings: Mapping[str, Any],
     ) -> None:
         self._process, self._listener = process, listener
-        self._folder, self._dsn, self._settings = folder, dsn, settings
+        self.folder, self._settings = folder, settings
         self._turn = asyncio.Lock()
         self.plan = Plan(folder / "plan")
         self.pid = 0
@@ -202,29 +213,36 @@ class Mortals:
     @property
     def log(self) -> str:
         """What all of them wrote."""
-        path = self._folder / "mortals.log"
+        path = self.folder / "mortals.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     async def start(self) -> None:
         """The next life. What was asked of the one before and not heard is not heard."""
         self.plan.set(None)
         self.forget_callers()
+        self.pid = await self._fork("plan")
+
+    async def command(self, *argv: str, death: Death | None = None) -> int:
+        """One of the service's commands, beside it; how it ended, as ``os.waitpid`` says it."""
+        Plan(self.folder / "errand").set(death)
+        pid = await self._fork("errand", *argv)
+        while _lives(pid):
+            await asyncio.sleep(0.005)
+        return int((await self._ask({"wait": pid}))["status"])
+
+    async def _fork(self, plan: str, *argv: str) -> int:
         said = {
             "listener": self._listener.fileno(),
-            "plan": str(self._folder / "plan"),
-            "log": str(self._folder / "mortals.log"),
-            "dsn": self._dsn,
+            "plan": str(self.folder / plan),
+            "log": str(self.folder / "mortals.log"),
             "settings": dict(self._settings),
+            "argv": argv,
         }
-        self.pid = int((await self._ask({"start": said}))["pid"])
+        return int((await self._ask({"start": said}))["pid"])
 
     def lives(self) -> bool:
         """Whether it has not ended, reaped or not."""
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return state not in ("Z", "X")
+        return _lives(self.pid)
 
     async def kill(self) -> None:
         """SIGKILL, if it still lives; and until it is gone."""
@@ -275,6 +293,14 @@ class Mortals:
             return dict(json.loads(await self._process.stdout.readline()))
 
 
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
 @contextlib.asynccontextmanager
 async def mortals(folder: Path, dsn: str, **settings: object) -> AsyncIterator[Mortals]:
     """Gateways over this folder and database, which must be migrated; none has begun yet."""
@@ -287,8 +313,8 @@ async def mortals(folder: Path, dsn: str, **settings: object) -> AsyncIterator[M
         env=environment,
         pass_fds=(listener.fileno(),),
     )
-    chosen = {"data_dir": str(folder / "data"), "access_log": False, "host": HOST} | settings
-    opened = Mortals(process, listener, folder, dsn, chosen)
+    own = {"data_dir": str(folder / "data"), "database_url": dsn, "access_log": False, "host": HOST}
+    opened = Mortals(process, listener, folder, own | settings)
     try:
         yield opened
     finally:

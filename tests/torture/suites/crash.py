@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
+import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -23,8 +25,9 @@ from gateway.upkeep.check import check
 from gateway.upkeep.sweep import GracePeriods, sweep
 from tests.tools.deployment import sql_folders
 from tests.tools.gateway import new_database
+from tests.tools.receiver import running_receiver
 from tests.torture.apis import Api, Step, World
-from tests.torture.callers import add_people, callers_of
+from tests.torture.callers import add_people, callers_of, hooked_caller, tree_caller
 from tests.torture.mortal import POINTS, SIDES, Death, Mortals, mortals
 from tests.torture.suite import Case, Seen, Stage, Suite, Violated
 
@@ -37,11 +40,17 @@ SETTINGS: Final = {
     "incoming_grace_seconds": 5,
     "read_cache_seconds": 0,
     "losant_upkeep_seconds": 0.2,
+    "webhook_private_targets": True,
+    "webhook_confirmation": "false",
+    "webhook_retry_seconds": 0.05,
+    "webhook_attempts": 1000,
     "database_connections": 4,
 }
 _NTH: Final = (1, 1, 1, 2, 2, 3, 4, 6, 9)
 _MOST_STEPS: Final = 6
 _LINGER_SECONDS: Final = 0.15
+_BACKUPS: Final = 0.01
+_BACKUP_POINTS: Final = ("open", "write", "fsync", "rename", "mkdir", "fetch", "unlink")
 _NO_GRACE: Final = GracePeriods(-1, -1)
 
 
@@ -105,6 +114,8 @@ class Crashes:
 
     async def case(self, number: int, choice: random.Random) -> Seen:
         """One life, its end, and what the next one says."""
+        if choice.random() < _BACKUPS:
+            return await self._backup(number, choice)
         accounts = [
             Account(api, (f"c{number}-{n}a", f"c{number}-{n}b"), choice)
             for n, api in enumerate(choice.sample(self._apis, choice.choice((1, 1, 2))))
@@ -125,6 +136,22 @@ class Crashes:
             await account.look()
             await account.clear()
         await self._nothing_is_left()
+
+    async def _backup(self, number: int, choice: random.Random) -> Seen:
+        """A backup that is killed beside a service that goes on; the one after it is whole."""
+        account = Account(choice.choice(self._apis), (f"c{number}-a", f"c{number}-b"), choice)
+        await self._lives.alive(account.work())
+        death = Death(choice.choice(_BACKUP_POINTS), choice.choice(SIDES), choice.randrange(1, 30))
+        vault = self._lives.folder / "vault"
+        status = await self._lives.command("backup", str(vault), death=death)
+        if status not in (0, signal.SIGKILL):
+            raise Violated(f"the backup ended with {status}: {self._lives.log[-4000:]}")
+        for command in ("backup", "verify"):
+            if status := await self._lives.command(command, str(vault)):
+                raise Violated(f"{command} ended with {status}: {self._lives.log[-4000:]}")
+        shutil.rmtree(vault)
+        await self._lives.alive(self._afterwards([account]))
+        return Seen({"kills": 1, "killed in backup": 1})
 
     def _death(self, choice: random.Random) -> Death:
         return Death(choice.choice(POINTS), choice.choice(SIDES), choice.choice(_NTH))
@@ -175,7 +202,10 @@ select count(*) from pg_stat_activity
    and pid <> pg_backend_pid() and state <> 'idle' and usename is not null
    and query not ilike 'listen%'
 """
-_TIME_PASSES = "update losant_jobs set due_at = now()"
+_TIME_PASSES = """
+with jobs as (update losant_jobs set due_at = now())
+update webhooks set leased_until = now(), retry_at = now()
+"""
 
 
 @contextlib.asynccontextmanager
@@ -187,11 +217,16 @@ async def opened(stage: Stage) -> AsyncIterator[Case]:
         open_database(dsn, sql_folders(), connections=2) as database,
         open_disk_store(stage.folder / "data") as blobs,
         mortals(stage.folder, dsn, **SETTINGS) as lives,
+        running_receiver() as receiver,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
         await add_people(database)
         await lives.start()
-        apis = await callers_of(session, lambda: lives.url)
+        apis = [
+            *await callers_of(session, lambda: lives.url),
+            await tree_caller(session, lambda: lives.url),
+            await hooked_caller(session, lambda: lives.url, receiver),
+        ]
         yield Crashes(lives, apis, rows, blobs, database).case
         await rows.close()
 
