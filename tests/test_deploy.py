@@ -100,6 +100,7 @@ def test_every_file_that_nginx_includes_is_there() -> None:
     assert {f.name for f in (DEPLOY / "nginx").iterdir()} == {
         *nginx_values("include"),
         *edge,
+        "filestore_edge.lua",
         "nginx.conf",
     }
 

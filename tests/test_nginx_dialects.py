@@ -17,7 +17,7 @@ from gateway.web.dialect import Dialect
 NGINX = Path(__file__).parent.parent / "deploy" / "nginx"
 LISTS = {
     "filestore-locations.conf": re.compile(r"(?<=^location ~ \^/\()\S+(?=\)\(/\|\$\) \{$)", re.MULTILINE),
-    "filestore-edge.conf": re.compile(r"(?<=\~\^\(/filestore\)\?/\()\S+(?=\)\$ \$filestore_edge_plain;)"),
+    "filestore_edge.lua": re.compile(r"(?<=^local FILES = \[=\[\^\(/filestore\)\?/\()\S+(?=\)\$\]=\])", re.MULTILINE),
 }  # fmt: skip
 VARIABLE = re.compile(r"\{[a-z_]+(?::[^{}]*)?\}")
 
@@ -26,7 +26,7 @@ def expected(file: str) -> str:
     """The list that the file has to have."""
     of_file = {
         "filestore-locations.conf": [p for d in DIALECTS for p in d.nginx.locations],
-        "filestore-edge.conf": [p for d in DIALECTS for p in d.nginx.files],
+        "filestore_edge.lua": [p for d in DIALECTS for p in d.nginx.files],
     }
     return "|".join(of_file[file])
 
@@ -82,10 +82,12 @@ def test_who_the_caller_is_comes_from_no_client(name: str) -> None:
 
 @pytest.mark.parametrize("name", headers_of("significant_headers"))
 def test_a_request_with_such_a_header_is_the_gateways(name: str) -> None:
-    [plain] = re.findall(
-        r'^map "(\$request_method\S+)"', text_of("filestore-edge.conf"), re.MULTILINE
+    [table] = re.findall(
+        r"^local SIGNIFICANT = \{$(.*?)^\}$",
+        text_of("filestore_edge.lua"),
+        re.MULTILINE | re.DOTALL,
     )
-    assert f"$http_{name.lower().replace('-', '_')}" in re.split(r"(?=\$)|\|", plain)
+    assert f'["{name.lower()}"] = true' in table
 
 
 if __name__ == "__main__":

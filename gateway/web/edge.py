@@ -1,11 +1,12 @@
 """Decisions for an nginx that sends by itself: who may read which blob, and until when.
 
-Such an nginx asks with the very request that it was asked (its ``auth_request``), so a
-decision is whatever a GET would have come to. Knows nothing of dialects.
+Such an nginx asks with the very request that it was asked (``/_filestore_decision`` of
+``deploy/nginx``), so a decision is whatever a GET would have come to. Knows nothing of dialects.
 
 Rule: a decision may be used until ``GATEWAY_EDGE_SECONDS`` after we looked, and no longer
-than the credential and the auth hook's own word hold. nginx compares whole seconds of its
-own clock, so it is given a moment of that clock, rounded down.
+than the credential and the auth hook's own word hold. It is told how long that is from now, and
+counts from before it asked. The nginx files of earlier releases compare whole seconds of a clock
+that they send along, so they are given a moment of that clock, rounded down.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gateway.web.downloads.context import DOWNLOADS, Downloads, ResolvedRead
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"
 SIZE_HEADER: Final = "X-Filestore-Size"
+SECONDS_HEADER: Final = "X-Filestore-Seconds"
 RATE_HEADER: Final = "X-Filestore-Rate"
 WORTH_KEEPING_SECONDS: Final = 1.0
 """What holds for less may be over before nginx's clock has moved."""
@@ -57,11 +59,13 @@ async def decide(
     word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + downloads.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
+    seconds = min(ours, word, credential)
     headers = {
         **resolved.version.headers,
         BLOB_HEADER: place,
         SIZE_HEADER: str(resolved.version.blob.size),
-        "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], min(ours, word, credential)),
+        SECONDS_HEADER: shown_seconds(seconds),
+        "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], seconds),
     }
     pace = downloads.pace_of(resolved.access)
     if pace is not None:
@@ -77,8 +81,13 @@ def refusal() -> web.Response:
     return web.Response(status=403)
 
 
+def shown_seconds(seconds: float) -> str:
+    """How long a decision holds, in whole milliseconds, rounded down; never less than nothing."""
+    return f"{max(0, math.floor(seconds * 1000)) / 1000:.3f}"
+
+
 def expiry(clock: str, seconds: float) -> str:
-    """The value of X-Accel-Expires for what holds ``seconds`` from ``clock``, nginx's ``$msec``.
+    """X-Accel-Expires for what holds ``seconds`` from ``clock``, which is ``$msec`` of an nginx.
 
     nginx keeps up to and including the second that it is told, hence one second less.
     """

@@ -88,11 +88,10 @@ def _leave_all_to_nginx(*_: Any) -> bool:
     return True
 
 
-async def _say_larger(decide: Work, *arguments: Any) -> Any:
+async def _say_another_version(decide: Work, *arguments: Any) -> Any:
     said = await decide(*arguments)
-    if edge.SIZE_HEADER in said.headers:
-        size = int(said.headers[edge.SIZE_HEADER])
-        said.headers[edge.SIZE_HEADER] = str(size + 1000)
+    if edge.BLOB_HEADER in said.headers:
+        said.headers["ETag"] = '"another"'
     return said
 
 
@@ -122,7 +121,9 @@ DEFECTS = {
     "the front server gets every read": Defect(
         FastWay.ACCEL, accel, "sends_the_same", _leave_all_to_nginx
     ),
-    "the edge is told a larger size": Defect(FastWay.EDGE, edge, "decide", _say_larger),
+    "the edge is told of another version": Defect(
+        FastWay.EDGE, edge, "decide", _say_another_version
+    ),
 }
 
 

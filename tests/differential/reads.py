@@ -18,7 +18,6 @@ from tests.differential.conversation import (
     Request,
     Talk,
 )
-from tests.tools.nginx import sees_every_line
 
 TARGETS = (
     "/files/a.bin",
@@ -43,7 +42,7 @@ class Reads:
     def __init__(self, pick: random.Random) -> None:
         self._pick = pick
         self._maker = Maker(pick)
-        self._puts, self._two_lines = 0.08, True
+        self._puts = 0.08
         self._content = {name: self._new(name) for name in ("a.bin", "b.bin", "g.bin")}
 
     def conversation(self, seed: str) -> Conversation:
@@ -52,7 +51,7 @@ class Reads:
 
     def undisturbed(self, seed: str) -> Conversation:
         """Reads of what stays as it is, for those who may act on what they know for a moment."""
-        self._puts, self._two_lines = 0.0, sees_every_line()
+        self._puts = 0.0
         talks = (self._talk(in_turn=turn) for turn in (True, False, True))
         return Conversation(seed, (self._stores(), *talks))
 
@@ -99,10 +98,9 @@ class Reads:
             )
             yield self._pick.choice(("If-Range", "If-Range", "If-Match", "If-None-Match")), tag
         if self._pick.random() < 0.1:
-            twice = [("Range", "bytes=5-6")] if self._two_lines else []
             yield self._pick.choice(
                 (
-                    *twice,
+                    ("Range", "bytes=5-6"),
                     ("Want-Digest", "sha-256"),
                     ("Expect", "100-continue"),
                     ("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 COUNT = 8
 DEFECTS = {
     "the front server gets every read": "accel",
-    "the edge is told a larger size": "edge",
+    "the edge is told of another version": "edge",
 }
 
 

@@ -41,6 +41,7 @@ esac
 """,
     "journalctl": "cat @/journal",
     "systemd-sysusers": "",
+    "apt-get": "",
     "runuser": 'shift 3; exec "$@"',
     "docker": 'echo "docker $*" >> @/docker.log',
     # Whoever the tests run as is the user and the group here.
@@ -164,7 +165,7 @@ class Machine:
 
     def here(self, text: str) -> str:
         """A block with this machine's paths and ports."""
-        text = text.replace("deploy/nginx/*.conf", f"{self.nginx}/*.conf")
+        text = text.replace("deploy/nginx/*.", f"{self.nginx}/*.")
         text = text.replace("postgresql:///filestore?host=/run/postgresql", self.database_url)
         text = _PLACE.sub(lambda found: f"{self.folder}{found.group()}", text)
         text = text.replace("127.0.0.1:8080", f"{HOST}:{self.port}")

@@ -27,7 +27,7 @@ BACKUP, MONITORING, TROUBLE = "docs/backup.md", "docs/monitoring.md", "docs/trou
 WHOLE = "TESTS_OPERATOR_WHOLE"
 FIRST_PASSWORD = "exec gateway cat /var/lib/filestore-gateway/first-password"
 FOLLOWED = {
-    INSTALL: ("systemd", "postgresql", "nginx", "compose"),
+    INSTALL: ("systemd", "postgresql", "nginx", "edge", "compose"),
     TLS: ("certificate", "tls"),
     UPGRADE: ("upgrade",),
     BACKUP: ("backup", "embedded", "restore"),
@@ -93,6 +93,7 @@ async def installed(here: Machine) -> None:
 async def with_nginx_and_tls(here: Machine) -> None:
     assert "leads to a gateway" in await here.does(INSTALL, "nginx")
     assert "user" in (here.folder / "etc/nginx/nginx.conf.before").read_text()
+    await here.does(INSTALL, "edge")
     await here.does(TLS, "certificate")
     assert '"status":"pass"' in await here.does(TLS, "tls")
     (here.folder / "compose").mkdir()

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.tools.ports import HOST, answers, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nginx"
 ACCEL = "/_blobs"
+LUA_MODULE = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 _PRODUCTION_BLOBS = "/var/lib/filestore-gateway/blobs"
 _SERVERS_LOG = "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -54,14 +54,6 @@ def nginx_binary() -> str:
     return found
 
 
-def sees_every_line() -> bool:
-    """Whether a header that is sent in several lines reaches the configuration whole: since 1.23."""
-    said = subprocess.run([nginx_binary(), "-v"], capture_output=True, text=True, check=True).stderr
-    version = re.search(r"nginx/(\d+)\.(\d+)", said)
-    assert version is not None, said
-    return (int(version[1]), int(version[2])) >= (1, 23)
-
-
 def render(
     folder: Path,
     *,
@@ -71,6 +63,7 @@ def render(
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
     tls: str = "",
+    server: str = "",
     log_socket: Path | None = None,
 ) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
@@ -78,14 +71,16 @@ def render(
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
     ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``; with
     ``edge`` the lines are in effect that are marked so, and with ``log_socket`` those of the log.
-    With ``tls``, lines for the server block, it listens for that alone.
+    With ``tls``, lines for the server block, it listens for that alone; ``server`` are more of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in _TEMPORARY)
     _copy(folder, "filestore-proxy.conf", proxy_changes)
     _copy(folder, "filestore.conf", {})
     _copy(folder, "filestore-cors.conf", {})
-    _copy(folder, "filestore-edge.conf", {"_path /run/filestore-edge ": f"_path {folder}/edge "})
+    _copy(folder, "filestore_edge.lua", {})
+    _copy(folder, "filestore-edge.conf", {'"/etc/nginx/?.lua;;"': f'"{folder}/?.lua;;"'})
+    _copy(folder, "filestore-edge-locations.conf", {})
     _copy(
         folder,
         "filestore-blobs.conf",
@@ -93,8 +88,8 @@ def render(
     )
     _copy(
         folder,
-        "filestore-edge-locations.conf",
-        {f"    alias {_PRODUCTION_BLOBS}/$": f"    alias {blobs}/$"},
+        "filestore-edge-send.conf",
+        {f"\nalias {_PRODUCTION_BLOBS}/$": f"\nalias {blobs}/$"},
     )
     _copy(
         folder,
@@ -115,14 +110,11 @@ def render(
             "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
             "error_log /var/log/nginx/error.log warn;": f"error_log {folder}/error.log info;",
             "worker_rlimit_nofile 65536;": "",
-            "#edge include filestore-edge.conf;": "include filestore-edge.conf;" if edge else "",
-            "#edge include filestore-edge-locations.conf;": (
-                "include filestore-edge-locations.conf;" if edge else ""
-            ),
+            **({f"#edge {line}": line for line in _edge_lines()} if edge else {}),
             "worker_connections 16384;": "worker_connections 2048;",
             _SERVERS_LOG: (f"access_log {folder}/access.log filestore;\n{temporary}"),
             "        listen 80 default_server ": (
-                f"{tls}        listen {HOST}:{port} {'ssl ' if tls else ''}default_server "
+                f"{server}{tls}        listen {HOST}:{port} {'ssl ' if tls else ''}default_server "
             ),
         },
     )
@@ -137,10 +129,13 @@ async def running_nginx(
     proxy_changes: Mapping[str, str] = MappingProxyType({}),
     edge: bool = False,
     tls: str = "",
+    server: str = "",
     log_socket: Path | None = None,
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
+    if edge and not LUA_MODULE.exists():
+        raise NginxMissing("nginx's Lua module is needed: apt install libnginx-mod-http-lua")
     conf = render(
         folder,
         port=port,
@@ -149,6 +144,7 @@ async def running_nginx(
         proxy_changes=proxy_changes,
         edge=edge,
         tls=tls,
+        server=server,
         log_socket=log_socket,
     )
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
@@ -163,6 +159,11 @@ async def running_nginx(
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _edge_lines() -> list[str]:
+    """The lines of ``nginx.conf`` that edge mode needs."""
+    return re.findall(r"#edge (.+;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
 
 
 def _told(folder: Path, log_socket: Path | None) -> dict[str, str]:

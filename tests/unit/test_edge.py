@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gateway.web.edge import expiry
+from gateway.web.edge import expiry, shown_seconds
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,16 @@ def test_the_last_second_ends_before_the_decision_does(milliseconds: int, second
     said = expiry(f"{now:.3f}", seconds)
     last = int(said.removeprefix("@")) if said != "0" else -math.inf
     assert last + 1 <= now + seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(2.0, "2.000", id="two seconds"),
+        pytest.param(1.9789, "1.978", id="rounded down"),
+        pytest.param(0.0004, "0.000", id="nearly nothing"),
+        pytest.param(-3.0, "0.000", id="over already"),
+    ],
+)
+def test_what_is_told_is_never_longer_than_it_holds(seconds: float, expected: str) -> None:
+    assert expected == shown_seconds(seconds)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -187,6 +190,85 @@ async def test_a_stranger_is_told_no_place_of_a_blob(
         assert answer.head.all("X-Filestore-Blob") == []
         refused = await ask(gateway.port, "/files/b.bin", asked)
         assert (refused.status, json.loads(refused.body)) == (404, {"error": "entity not found"})
+
+
+async def asked_at_once(
+    gateway: GatewayProcess, port: int, path: str, headers: Mapping[str, str], readers: int
+) -> list[Answer]:
+    """What that many are answered who ask while the gateway stands still; one who asked before has left."""
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(raw_connection(port)) for _ in range(readers + 1)
+        ]
+        os.kill(gateway.pid, signal.SIGSTOP)
+        try:
+            for connection in connections:
+                await connection.send_head("GET", path, headers.items())
+            connections[0].reset()
+        finally:
+            os.kill(gateway.pid, signal.SIGCONT)
+        return [await connection.read_answer() for connection in connections[1:]]
+
+
+async def test_many_who_ask_at_once_ask_the_gateway_once(
+    gateway: GatewayProcess, edge: Nginx, http: aiohttp.ClientSession, thing: Thing
+) -> None:
+    await upload(http, f"{gateway.url}/files", thing.headers, "herd.bin", OLD.content)
+    before = await decisions(http, gateway)
+    answers = await asked_at_once(gateway, edge.port, "/files/herd.bin", thing.headers, 30)
+    assert [OLD.content] * 30 == [answer.body for answer in answers]
+    looked = 1  # at the metrics
+    assert await decisions(http, gateway) - before == looked + 1
+
+
+async def test_many_who_are_refused_at_once_are_each_told_so(
+    gateway: GatewayProcess, edge: Nginx, thing: Thing
+) -> None:
+    answers = await asked_at_once(gateway, edge.port, "/files/none.bin", thing.headers, 30)
+    said = {(a.status, json.loads(a.body)["error"]) for a in answers}
+    assert said == {(404, "entity not found")}
+
+
+async def test_no_credential_and_no_decision_is_on_the_disk(
+    gateway: GatewayProcess, edge: Nginx, http: aiohttp.ClientSession, thing: Thing
+) -> None:
+    await upload(http, f"{gateway.url}/files", thing.headers, "secret.bin", OLD.content)
+    assert (await ask(edge.port, "/files/secret.bin", thing.headers)).body == OLD.content
+    written = [f for f in edge.folder.rglob("*") if f.is_file()]
+    assert [] == [f for f in written if thing.key.encode() in f.read_bytes()]
+
+
+async def test_a_blob_that_nginx_does_not_find_is_the_gateways_to_answer(
+    gateway: GatewayProcess, edge: Nginx, http: aiohttp.ClientSession, admin: User
+) -> None:
+    """Also while the decision holds; nothing of the response that was prepared is left."""
+    thing = await admin.thing()
+    await upload(http, f"{gateway.url}/files", thing.headers, "gone.bin", OLD.content)
+    ranged = {**thing.headers, "Range": "bytes=0-9"}
+    assert (await ask(edge.port, "/files/gone.bin", ranged)).status == 206
+    [blob] = (gateway.data_dir / "blobs" / "things" / thing.id).iterdir()
+    blob.unlink()
+    # nginx has it open still, but under another address it has not asked for it.
+    answers = [await ask(p, "/filestore/files/gone.bin", ranged) for p in (edge.port, gateway.port)]
+    edged, plain = ({n for n, _ in a.head.headers} - {"Server", "Connection"} for a in answers)
+    assert answers[0].status == answers[1].status == 500
+    assert (answers[0].body, edged) == (answers[1].body, plain)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Authorization": "Thing " + 5000 * "x"}, id="a long credential"),
+        pytest.param({"Authorization": "Thing a\tb"}, id="a tab in it"),
+        pytest.param({f"X-{n}": "1" for n in range(120)}, id="more headers than are looked at"),
+    ],
+)
+async def test_what_is_odd_is_answered_as_by_the_gateway(
+    gateway: GatewayProcess, edge: Nginx, thing: Thing, headers: Mapping[str, str]
+) -> None:
+    asked = {**thing.headers, **headers}
+    edged, plain = [await ask(p, "/files/odd.bin", asked) for p in (edge.port, gateway.port)]
+    assert (edged.status, edged.body) == (plain.status, plain.body)
 
 
 @dataclass

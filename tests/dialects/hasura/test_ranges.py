@@ -18,7 +18,7 @@ from tests.dialects.hasura.conftest import ADMIN, PASSED_ON, Hasura, Headers, ex
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess
 from tests.tools.mainflux import Thing, User, upload
-from tests.tools.nginx import Nginx, running_nginx, sees_every_line
+from tests.tools.nginx import Nginx, running_nginx
 from tests.tools.ports import HOST
 from tests.tools.rawhttp import Answer, RawConnection, raw_connection
 
@@ -178,11 +178,6 @@ EMPTY_CASES: list[Case] = [
 ]
 # fmt: on
 
-# What an nginx in edge mode cannot see is not there: an empty value, and before 1.23 a second line.
-AT_THE_EDGE: dict[str, Expected] = {"empty value": ALL, "other: empty": ALL}
-if not sees_every_line():
-    AT_THE_EDGE["two lines of one name"] = (0, 1)
-
 
 def cases(table: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
@@ -267,7 +262,6 @@ def check_refused(answer: Answer, size: int, expected: Refused, *, hasura: bool)
 
 @cases(CASES)
 async def test_a_range_of_a_thousand_bytes(
-    way: str,
     raw: RawConnection,
     caller: Headers,
     thing: Thing,
@@ -276,8 +270,6 @@ async def test_a_range_of_a_thousand_bytes(
     on_hasura: Expected,
     on_mainflux: Expected,
 ) -> None:
-    if way == "edge" and case in AT_THE_EDGE:
-        on_hasura = on_mainflux = AT_THE_EDGE[case]
     answer = await exchange(raw, "GET", "/v1/file/fw.bin", [*caller, *headers])
     check(answer, IMAGE, on_hasura, hasura=True)
     answer = await exchange(raw, "GET", "/files/fw.bin", [*thing.headers.items(), *headers])
