@@ -44,7 +44,7 @@ class Mainflux(Files):
 
     def step(self, pick: random.Random, name: str, version: int, known: int | None) -> Step:
         """Something to do; a write has ``version``, and ``known`` is one that was seen there."""
-        word = pick.choices("rnldcpfio", (34, 4, 6, 10, 12, 12, 8, 8, 6))[0]
+        word = pick.choices("rnldcpfioa", (34, 4, 6, 10, 12, 10, 8, 8, 6, 4))[0]
         if word == "r":
             return self.reading(pick, name, known)
         if word == "d":
@@ -65,6 +65,8 @@ class Mainflux(Files):
                 return self._put_if(name, version, known)
             case "o":
                 return self._put_new(name, version)
+            case "a" if known is not None:
+                return self._put_if_another(name, version, known)
         return self._put(name, version)
 
     def from_groups(self, name: str) -> Step:
@@ -102,6 +104,17 @@ class Mainflux(Files):
             404: [NOTHING],
         }
         return self._raw("put if it is", name, version, (("If-Match", etag_of(known)),), table)
+
+    def _put_if_another(self, name: str, version: int, known: int) -> Step:
+        table = {
+            201: wrote(version, Saw.NOTHING),
+            200: wrote(version, Saw.NOT_THIS, known),
+            412: [],  # it is that, or changed meanwhile, which is not looked at again
+            409: [SOMETHING],
+            404: [NOTHING],
+        }
+        fields = (("If-None-Match", etag_of(known)),)
+        return self._raw("put if another", name, version, fields, table)
 
     def _put_new(self, name: str, version: int) -> Step:
         table = {201: wrote(version, Saw.NOTHING), 412: [SOMETHING], 409: [SOMETHING]}

@@ -51,6 +51,79 @@ def sized(body: bytes) -> bytes:
 
 TE = b"Transfer-Encoding: chunked"
 LAST = b"0\r\n\r\n"
+# Written so that one server may see chunks where another sees none (RFC 9112, 6.1; as http-garden and others collect).
+DISGUISED = [
+    b"Transfer-Encoding: chunked\x00", b"Transfer-Encoding: chunked\xa0", b"Transfer-Encoding: \x00chunked",
+    b"Transfer-Encoding: chunke", b"Transfer-Encoding: chunkedchunked", b"Transfer-Encoding: chunked;a=b",
+    b"Transfer-Encoding: chunked, identity", b"Transfer-Encoding: x, chunked, y",
+    b"Transfer-Encoding: chunk\xc5\xbfed", b"Transfer-Encoding: 'chunked'", b"Transfer-Encoding: (a)chunked",
+    b"Transfer-Encoding: chunked chunked", b"Transfer-Encoding: chunked,,gzip", b"Transfer-Encoding:\x0cchunked",
+    b"Transfer-Encoding: chunked\x1f", b"Transfer-Encoding: \xef\xbb\xbfchunked", b" Transfer-Encoding: chunked",
+    b"Transfer-Encoding : chunked", b"Transfer-Encoding\x00: chunked", b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+    b"X: y\rTransfer-Encoding: chunked", b"Transfer-Encoding:\n chunked", b"Transfer-Encoding: chunked\r\n ,x",
+]  # fmt: skip
+BESIDE = [
+    b"transfer-encoding: chunked", b"Transfer-Encoding:chunked", b"Transfer-Encoding: chunked ", b"Transfer-Encoding:\tchunked",
+    b"Transfer-Encoding: Chunked", b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: x",
+    b"Transfer-Encoding: chunked, chunked", b"Transfer-Encoding: identity",
+]  # fmt: skip
+NO_LENGTHS = [
+    b"1,2", b"0, 0", b"0;0", b"00x0", b"0b0", b"0o0", b"1e1", b"0.0", b"0 0", b"\t+0", b"-0", b"'0'", b'"0"', b"0\x00",
+    b"\xa00", b"0\x0b", b"\xef\xbc\x90", b"9" * 20, b"9" * 400, b"-9223372036854775808", b"0,", b",0", b"0\r\n 0", b"NaN",
+]  # fmt: skip
+NO_SIZES = [
+    b"g", b" d", b"\td", b"0d0x", b"d,", b"-d", b"d.0", b"0xd", b"Xd", b"\xef\xbd\x84", b"d\x00", b"d\x0b",
+    b"ffffffffffffffff", b"10000000000000000d", b"f" * 200, b"d\r", b"\nd", b"c",
+]  # fmt: skip
+NO_LAST = [
+    b"0\n\r\n", b"0\r\n\n", b"0\r\r\n", b"0\r\nX-A\r\n\r\n", b"0\r\nX A: b\r\n\r\n", b"0\r\nX-A: b\r\n c\r\n\r\n",
+    b"00000000000000000\r\nX\r\n\r\n", b"-0\r\n\r\n", b"0x0\r\n\r\n", b"\r\n0\r\n\r\n",
+]  # fmt: skip
+NO_LINES = [
+    b"X-A: b\x00\r\n", b"X-A: b\n\r\n", b"X-A: b\r\r\n", b"X-A\x00: b\r\n", b"X-A\t: b\r\n", b"\tX-A: b\r\n", b"(X): b\r\n",
+    b'"X": b\r\n', b"X@A: b\r\n", b"X-\xe9: b\r\n", b"X-A: b\x7f\r\n", b"X-A: b\x0b\r\n", b":\r\n", b": \r\n", b"X-A: b\r\n\tc\r\n",
+    b"Content-Length: 0\r\n Content-Length: 90\r\n", b"Host : gateway.test\r\n", b"X: " + b"a" * 9000 + b"\r\n",
+]  # fmt: skip
+NO_FIRST_LINES = [
+    b"GET", b"GET ", b"GET /filestore/docs", b"GET /filestore/docs ", b"GET /filestore/docs HTTP", b"GET /filestore/docs HTTP/",
+    b"GET /filestore/docs HTTP/1", b"GET /filestore/docs HTTP/1.", b"GET /filestore/docs HTTP/1.1.1", b"GET /filestore/docs HTTP/1.10",
+    b"GET /filestore/docs HTTP/01.1", b"GET /filestore/docs HTTP/1,1", b"GET /filestore/docs HTTP /1.1", b"GET /filestore/docs HTTP/ 1.1",
+    b"GET /filestore/docs HTTP/1.1 x", b"GET /filestore/docs HTTQ/1.1", b"GET /filestore/docs HTTP/1.1\t", b"GET\t/filestore/docs\tHTTP/1.1",
+    b"GET /filestore/docs\x0bHTTP/1.1", b"GET /filestore/docs HTTP/-1.1", b"GET /filestore/docs HTTP/\xef\xbc\x91.1", b" GET /filestore/docs HTTP/1.1",
+    b"\x00GET /filestore/docs HTTP/1.1", b"GE T /filestore/docs HTTP/1.1", b"G(T /filestore/docs HTTP/1.1", b"GET /filestore/docs\rHTTP/1.1",
+    b"GET /filestore/docs HTTP/3.0", b"GET /filestore/docs HTTP/0.9", b"GET /filestore/docs HTTP/9.9", b"ICY /filestore/docs HTTP/1.1",
+]  # fmt: skip
+ADDRESSES = [
+    b"*", b"//gateway.test/filestore/docs", b"/../filestore/docs", b"/filestore/%00docs", b"/filestore/docs%0d%0aX:%20y", b"/filestore/docs#a",
+    b"/filestore//docs", b"/filestore/docs?a=b?c", b"http://gateway.test:80/filestore/docs", b"http://a@gateway.test/filestore/docs",
+    b"https://gateway.test/filestore/docs", b"http:/filestore/docs", b"http://", b"file:///filestore/docs", b"gateway.test:80", b"?", b"/%", b"/\xff\xfe",
+]  # fmt: skip
+NO_HOSTS = [
+    b"",
+    b" ",
+    b" a,b",
+    b" a/b",
+    b" a@b",
+    b" a:b",
+    b" a:99999",
+    b" [::1",
+    b" \x00",
+    b" a\tb",
+    b" \xff",
+    b" a?b",
+    b" a#b",
+    b" http://a",
+]
+WITH_BODIES = [
+    (b"Content-Length: 0", b""), (b"Content-Length: 3", b"abc"), (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"),
+    (b"Transfer-Encoding: chunked", b"0\r\n\r\n"), (b"Content-Length: 3\r\nExpect: 100-continue", b"abc"),
+]  # fmt: skip
+HOP_BY_HOP = [
+    b"Connection: Content-Length", b"Connection: Host", b"Connection: Authorization", b"Connection: keep-alive, Transfer-Encoding",
+    b"Keep-Alive: timeout=0", b"Proxy-Connection: close", b"TE: trailers", b"Trailer: Content-Length", b"Max-Forwards: 0", b"Via: 1.1 x",
+    b"X-HTTP-Method-Override: DELETE", b"X-Original-URL: /filestore/docs/start.js", b"X-Rewrite-URL: /filestore/docs/start.js",
+]  # fmt: skip
 CORPUS: list[tuple[str, bytes, Fate, Fate]] = [
     # The harmless ones, without which the others would prove nothing.
     ("a plain GET", get(HOST), "served", "served"),
@@ -147,6 +220,21 @@ CORPUS: list[tuple[str, bytes, Fate, Fate]] = [
     ("an upgrade", get(HOST, b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), "closed", "served"),
     ("an upgrade to h2c", get(HOST, b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"), "closed", "served"),
     ("an expectation of another kind", post(b"Expect: magic", sized(TOKEN), body=TOKEN), "either", "either"),
+    *((f"a coding disguised: {text!r}", post(text, body=ENDED), "refused", "refused") for text in DISGUISED),
+    *((f"a coding beside a length: {text!r}", post(sized(ENDED), text, body=ENDED), "refused", "refused") for text in BESIDE),
+    *((f"a length that is none: {text!r}", post(b"Content-Length: " + text, body=SMUGGLED), "refused", "refused") for text in NO_LENGTHS),
+    *((f"a chunk size that is none: {text!r}", post(TE, body=text + b"\r\n" + TOKEN + b"\r\n" + LAST), "refused", "refused") for text in NO_SIZES),
+    *((f"a chunk size that nginx takes: {text!r}", post(TE, body=text + b"\r\n" + TOKEN + b"\r\n" + LAST), "refused", "either") for text in (b"d ", b"d\t", b"e")),
+    ("a coding behind LF alone", post(b"X: y\nTransfer-Encoding: chunked", body=CHUNKED), "refused", "either"),
+    ("two codings", post(b"Transfer-Encoding: gzip, chunked", body=CHUNKED), "either", "refused"),
+    ("identity and chunks", post(b"Transfer-Encoding: identity, chunked", body=CHUNKED), "either", "refused"),
+    *((f"a last chunk that is none: {text!r}", post(TE, body=b"d\r\n" + TOKEN + b"\r\n" + text), "refused", "either") for text in NO_LAST),
+    *((f"a line that is none: {text!r}", get(HOST, text), "refused", "either") for text in NO_LINES),
+    *((f"a first line that is none: {text!r}", text + b"\r\n" + HOST + b"\r\n", "refused", "either") for text in NO_FIRST_LINES),
+    *((f"an address: {text!r}", get(HOST, target=text), "either", "either") for text in ADDRESSES),
+    *((f"a host that is none: {text!r}", get(b"Host:" + text + b"\r\n"), "either", "either") for text in NO_HOSTS),
+    *((f"a GET with {text!r}", get(HOST, text + b"\r\n") + body, "either", "either") for text, body in WITH_BODIES),
+    *((f"what changes hands: {text!r}", get(HOST, text + b"\r\n"), "either", "either") for text in HOP_BY_HOP),
 ]  # fmt: skip
 
 

@@ -23,5 +23,5 @@ def expected_blob(request: web.Request, record: FileRecord | None) -> UUID | Non
     validators = None if record is None or blob is None else validators_of(record)
     if evaluate(conditions, validators, method=request.method) is not Outcome.PROCEED:
         raise PreconditionFailed()
-    conditional = conditions.if_match or conditions.if_unmodified_since
+    conditional = conditions.if_match or conditions.if_none_match or conditions.if_unmodified_since
     return blob.id if blob is not None and conditional else None

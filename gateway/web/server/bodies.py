@@ -6,14 +6,17 @@ Knows aiohttp's streams and its parser's constructor. Does not know connections.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler
 
 _FIRST_PIECE_BYTES: Final = 16 * 1024
+_EMPTY_LINE: Final = b"\r\n\r\n"
 
 
 class BodyReceiver:
@@ -75,3 +78,58 @@ def request_parser(connection: RequestHandler, read_bufsize: int) -> HttpRequest
         auto_decompress=False,
         max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
     )
+
+
+def whole_requests(
+    connection: RequestHandler, data: bytes
+) -> tuple[list[tuple[RawRequestMessage, StreamReader]], int]:
+    """The requests with which ``data`` begins, each with all of its body, and where they end.
+
+    At most as many as a connection lets wait. One that cannot be parsed, whose body is not whole
+    or that asks for another protocol ends the search.
+    """
+    parser, end = request_parser(connection, len(data)), 0
+    found = list[tuple[RawRequestMessage, StreamReader]]()
+    with suppress(HttpProcessingError):
+        while len(found) < MAX_MSG_QUEUE_SIZE:
+            head = _end_of_head(data, end)
+            messages, _, _ = parser.feed_data(data[end:head])
+            if not messages or messages[0][0].upgrade:
+                break
+            [(message, body)] = messages
+            end_of_body = _feed_body(parser, message, body, data, head)
+            if not body.is_eof() or body.exception() is not None:
+                break
+            found.append((message, body))
+            end = end_of_body
+    return found, end
+
+
+def _end_of_head(data: bytes, begin: int) -> int:
+    """Where the empty line ends; where all does, if there is none."""
+    end = data.find(_EMPTY_LINE, begin)
+    return len(data) if end < 0 else end + len(_EMPTY_LINE)
+
+
+def _feed_body(
+    parser: HttpRequestParser,
+    message: RawRequestMessage,
+    body: StreamReader,
+    data: bytes,
+    begin: int,
+) -> int:
+    """Feed the body that begins there, and nothing behind it; where it ends.
+
+    A chunked one ends with one of the empty lines, of which the first few are tried.
+    """
+    length = length_of_body(message)
+    if length is not None and not body.is_eof():
+        parser.feed_data(data[begin : begin + length])
+        return begin + length
+    for _ in range(MAX_MSG_QUEUE_SIZE):
+        if body.is_eof() or begin == len(data):
+            break
+        end = _end_of_head(data, begin)
+        parser.feed_data(data[begin:end])
+        begin = end
+    return begin

@@ -6,7 +6,7 @@ bodies), ``fastpath`` (responses at once). Here is only the order in which bytes
 
 1. whoever waits for a receipt hears that the client said more;
 2. aiohttp parses, while it is kept from waking its task: who is next is decided in 4;
-3. the newest message is corrected;
+3. the newest message is corrected, and what was lost before it is found;
 4. the next request goes to the fast path, or wakes the task that runs handlers;
 5. the rest of a large body leaves the parser.
 """
@@ -35,3 +35,4 @@ class Connection(RespondingConnection):
             self._end_if_reset()
             if self._options.past_parser:
                 self._receive_past_parser()
+        self._see_end(data)

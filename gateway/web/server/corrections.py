@@ -18,6 +18,10 @@ What we correct:
 4. A connection that ends fails the body even if its handler has not begun.
 5. A request under way has its time once when the server stops, not twice.
 6. What never reaches a handler is refused in our words, for which its beginning is kept.
+7. Whole requests that came in one piece with what cannot be parsed have their responses, before
+   its refusal. aiohttp forgets them; so the piece is parsed once more, request by request. That is
+   done only where the piece is known to begin with a request: what is no request never becomes
+   one.
 
 Knows aiohttp's ``RequestHandler`` from the inside (``inside`` lists what). Does not know what is
 served.
@@ -26,27 +30,31 @@ served.
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web import Server
 
-from gateway.web.server.bodies import length_of_body
+from gateway.web.server.bodies import length_of_body, whole_requests
 from gateway.web.server.options import Options
 from gateway.web.server.plain import DocumentedConnection
 from gateway.web.server.unparsed import LOOKED_AT_BYTES
+
+_HEADS_END: Final = b"\r\n\r\n"
 
 
 class CorrectedConnection(DocumentedConnection):
     """The corrections; ``newest`` is the last request whose head has come."""
 
-    __slots__ = ("_beginning", "_newest_body", "_newest_length")
+    __slots__ = ("_at_start", "_beginning", "_newest_body", "_newest_length")
 
     def __init__(self, server: Server, options: Options) -> None:
         super().__init__(server, options)
         self._newest_body: StreamReader | None = None
         self._newest_length: int | None = None
         self._beginning = b""  # of a head that has not come whole
+        self._at_start = True  # whether the next byte is known to be a request's first
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """As aiohttp does, but a request under way has ``timeout`` seconds once, not twice.
@@ -88,7 +96,23 @@ class CorrectedConnection(DocumentedConnection):
         elif self._unfinished_body is not None:
             self._unfinished_body.set_exception(newest.exc)
         elif data:  # without, it is what the parser held back
-            self._unparsed = before + data[: LOOKED_AT_BYTES - len(before)]
+            begin = self._restore_whole(data) if self._at_start else 0
+            self._unparsed = before + data[begin : begin + LOOKED_AT_BYTES - len(before)]
+
+    def _restore_whole(self, data: bytes) -> int:
+        """Put the whole requests of ``data`` before the refusal; where what is refused begins."""
+        found, end = whole_requests(self, data)
+        refusal = self._messages.pop()
+        self._messages.extend((*found, refusal))
+        return end
+
+    def _see_end(self, data: bytes) -> None:
+        """Whether a request ended with ``data``: a head does with an empty line, and has no body.
+
+        No part of a head ends like that, nor a body of which more is expected.
+        """
+        body = self._newest_body
+        self._at_start = data.endswith(_HEADS_END) and (body is None or body.is_eof())
 
     @property
     def _unfinished_body(self) -> StreamReader | None:

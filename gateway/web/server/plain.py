@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
+from collections.abc import Iterator
 from typing import Any, Final
 
 from aiohttp import ClientError, web
@@ -25,6 +26,8 @@ from gateway.web.server.receipts import TellingConnection
 from gateway.web.server.unparsed import LOOKED_AT_BYTES, WrittenResponse, line_of, refusal_of
 
 _SERVER_FAULT: Final = 500
+_EMPTY_LINE: Final = b"\r\n\r\n"
+_MOST_CUTS: Final = 32
 _CLIENTS_DOING: Final = (OSError, HttpProcessingError, ClientError, GatewayError)
 
 
@@ -100,10 +103,31 @@ class PlainConnection(DocumentedConnection):
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """As aiohttp does. Whether a body goes on is not ours to see: it is asked always."""
-        self._unparsed = data[:LOOKED_AT_BYTES]
-        super().data_received(data)
+        """As aiohttp does. Whether a body goes on is not ours to see: it is asked always.
+
+        A head is parsed alone, for what is behind it may be what cannot be parsed, and then aiohttp
+        forgets all that came with that.
+        """
+        for piece in _pieces(data):
+            self._unparsed = piece[:LOOKED_AT_BYTES]
+            super().data_received(piece)
         self._end_if_reset()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """``data`` cut behind its first empty lines, of which a sender may make many.
+
+    Not behind a head that announces chunks: whoever reads them would not hear that one is broken.
+    """
+    begin = 0
+    for _ in range(_MOST_CUTS):
+        end = data.find(_EMPTY_LINE, begin) + len(_EMPTY_LINE)
+        if end < len(_EMPTY_LINE) or b"chunked" in data[begin:end].lower():
+            break
+        yield data[begin:end]
+        begin = end
+    if begin < len(data) or not data:
+        yield data[begin:]
 
 
 def handler_options(options: Options) -> dict[str, Any]:

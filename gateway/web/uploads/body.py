@@ -224,3 +224,5 @@ def _check_coding(request: web.Request) -> None:
     """Nothing is ever unpacked here: what is stored is what was sent."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("content encodings are not accepted")
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise UnsupportedMedia("no transfer coding but chunked is accepted")
