@@ -345,6 +345,7 @@ async def _serve_until_told(
         grace_periods(settings),
         interval_seconds=settings.sweep_interval_seconds,
         watch=_count_swept,
+        elsewhere=metrics.swept_elsewhere,
     ):
         await stop.wait()
         readiness.draining = True

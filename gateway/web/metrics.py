@@ -114,7 +114,7 @@ _damaged: Final = Counter(
 _swept: Final = Counter("gateway_swept_total", "What the sweeps of the service removed.", ("what",))
 _last_sweep: Final = Gauge(
     "gateway_last_sweep_timestamp_seconds",
-    "When a sweep last came to its end.",
+    "When a sweep last came to its end, at whichever gateway.",
     multiprocess_mode="mostrecent",
 )
 _build: Final = Gauge(
@@ -249,6 +249,11 @@ def swept(**removed: int) -> None:
     for what, count in removed.items():
         _swept.labels(what).inc(count)
     _last_sweep.set_to_current_time()
+
+
+def swept_elsewhere(moment: float) -> None:
+    """Another gateway swept for all, at so many seconds since 1970."""
+    _last_sweep.set(moment)
 
 
 def processor_time(seconds: float) -> None:
