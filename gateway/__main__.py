@@ -46,6 +46,7 @@ from gateway.settings.sources import (
     handed_socket,
     metrics_directory,
 )
+from gateway.traffic.bulk import give_way
 from gateway.web.dialect import Dialect
 from gateway.wiring import Deployment, read_deployment
 
@@ -74,6 +75,7 @@ def main(
     ``module`` is what workers are started as, with ``python -m``: it calls this in turn.
     """
     share_arenas()
+    give_way()
     arguments = command_line().parse_args(argv)
     arguments.module = module
     signal.signal(signal.SIGTERM, _leave)

@@ -413,6 +413,7 @@ async def start_server(
         send_at_once=send_at_once,
         past_parser=FastWay.BYPASS in ways,
         on_change=lambda _, by: metrics.connections_changed(by),
+        rounds=app[MIDDLEWARE].rounds,
     )
     return await listen(
         app,

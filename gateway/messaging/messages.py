@@ -12,7 +12,7 @@ from gateway.messaging.queued import Queued
 from gateway.messaging.records import MessagePage, MessageQuery, SentMessage
 from gateway.messaging.render import records_of
 from gateway.messaging.rows import messages as rows
-from gateway.process.background import aside
+from gateway.traffic.bulk import aside, in_turn
 
 
 class Messages:
@@ -27,11 +27,13 @@ class Messages:
         """Keep what it says and queue what webhooks are told, in one transaction.
 
         Raises ``NotFound`` if the channel is gone; ``Malformed`` or ``TooLarge`` for what is no
-        pack, or too long a one.
+        pack, or too long a one; ``TooMany`` if too many large ones come.
         """
-        records = await aside(len(sent.body), records_of, sent)
-        if await rows.add_messages(self._database, sent, records):
-            self._queued.add()
+        size = len(sent.body)
+        async with in_turn(size):
+            records = await aside(size, records_of, sent)
+            if await rows.add_messages(self._database, sent, records):
+                self._queued.add()
 
     async def read(self, channel_id: UUID, wanted: MessageQuery) -> MessagePage:
         """One page of the channel's messages."""

@@ -32,8 +32,8 @@ from gateway.messaging.render import Rendered, rendered
 from gateway.messaging.signing import WebhookSecrets, message_id, signed
 from gateway.messaging.targets import PUBLIC_ONLY, TargetRules, is_public
 from gateway.model.errors import Failure, Refusal
-from gateway.process.background import aside
 from gateway.resolvers import ForeignNames
+from gateway.traffic.bulk import aside
 
 CONFIRMATION: Final = "webhook.confirmation"
 _REPLY_BYTES: Final = 16 * 1024

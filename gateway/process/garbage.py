@@ -29,7 +29,7 @@ from typing import Final
 
 from gateway.process.background import running
 
-_THRESHOLDS: Final = (2_000, 5, 1)
+_THRESHOLDS: Final = (1_000, 5, 1)
 _LONG_SECONDS: Final = 0.003
 _OF_A_CONNECTION: Final = 100
 """Objects; it has about half as many."""
@@ -53,6 +53,7 @@ class SetAside:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+        gc.collect()  # of nothing: the collector waits until a quarter of the last has come anew
         self._first = gc.get_freeze_count()
         self._has_grown, self.longest = False, 0.0
 

@@ -22,17 +22,19 @@ from pathlib import Path
 from typing import Final
 
 PAUSE_SECONDS: Final = 0.01
+_LOOKS: Final = 10
 _NANOSECONDS: Final = 1e9
 _SCHEDULED: Final = Path("/proc/thread-self/schedstat")
 
 
 class LoopWatch:
-    """Tells ``observe`` by how many seconds the loop was late, each time that it looks."""
+    """Tells ``observe`` by how many seconds the loop was late, at most: ten times a second."""
 
     def __init__(self, observe: Callable[[float], object]) -> None:
         self._observe = observe
         self._loop = asyncio.get_running_loop()
-        self._due = 0.0
+        self._due = self._longest = 0.0
+        self._looks = 0
         self._timer = self._next()
 
     def _next(self) -> asyncio.TimerHandle:
@@ -41,8 +43,12 @@ class LoopWatch:
 
     def _look(self) -> None:
         late = time.perf_counter() - self._due
+        self._longest = max(self._longest, late)
+        self._looks += 1
+        if self._looks == _LOOKS:
+            self._observe(self._longest)
+            self._looks, self._longest = 0, 0.0
         self._timer = self._next()
-        self._observe(max(0.0, late))
 
     def close(self) -> None:
         """Look no more."""

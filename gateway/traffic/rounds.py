@@ -18,12 +18,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
 _BEGIN: Final = 4
-_MOST: Final = 32
+_MOST: Final = 16
 _LEAST: Final = 2
-_LONG_SECONDS: Final = 0.005
+_LONG_SECONDS: Final = 0.002
+
+Begin = Callable[[], bool]
 
 
 class Rounds:
@@ -31,7 +34,7 @@ class Rounds:
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[Begin]] = OrderedDict()
         self._each = _BEGIN
         self._all = self._left = _MOST
         self._since = 0.0
@@ -39,17 +42,24 @@ class Rounds:
 
     async def turn(self, holder: str | None) -> None:
         """Return when this holder may begin; at once for ``None``, whom nobody knows."""
-        if holder is None:
-            return
-        if not self._coming:
-            self._expect_next()
-        may = self._left > 0 and self._begun[holder] < self._each
-        if may and holder not in self._waiting:
-            self._count(holder)
+        if holder is None or self.admits(holder):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(holder, deque()).append(turn)
+        self.wait(holder, lambda: _complete(turn))
         await turn
+
+    def admits(self, holder: str) -> bool:
+        """Whether this holder may begin now: then it has. If not, it is to ``wait``."""
+        if not self._coming:
+            self._expect_next()
+        if self._left <= 0 or self._begun[holder] >= self._each or holder in self._waiting:
+            return False
+        self._count(holder)
+        return True
+
+    def wait(self, holder: str, begin: Begin) -> None:
+        """Have ``begin`` called in its turn; it says whether there was anybody to begin."""
+        self._waiting.setdefault(holder, deque()).append(begin)
 
     def _expect_next(self) -> None:
         self._coming = True
@@ -77,13 +87,19 @@ class Rounds:
     def _begin(self, holder: str) -> None:
         """Whoever of it waits longest begins; it is the others' turn then."""
         queue = self._waiting[holder]
-        while queue and queue[0].done():  # who waited may have left
-            del queue[0]
-        if queue:
-            self._count(holder)
-            turn = queue.popleft()
-            turn.set_result(None)
+        while queue:
+            if queue.popleft()():
+                self._count(holder)
+                break
         if queue:
             self._waiting.move_to_end(holder)
         else:
             del self._waiting[holder]
+
+
+def _complete(turn: asyncio.Future[None]) -> bool:
+    """Whether somebody still waited."""
+    if turn.done():
+        return False
+    turn.set_result(None)
+    return True

@@ -27,11 +27,14 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.messaging.posting import AttemptOutcome
+from gateway.model.errors import TooMany
 from gateway.model.quota import Resource
+from gateway.traffic.attempts import Buckets, Rate
 from gateway.web.dialect import Handler
 
 _FLUSH_SECONDS: Final = 1.0
 _MINUTE: Final = 60
+_RENDERINGS: Final = Rate(20, 2.0)
 _NGINX_STATUSES: Final = frozenset({200, 206, 304, 403, 404, 412, 416, 499, 500})
 _HOOK_OUTCOMES: Final = ("allowed", "denied", "unavailable")
 _SWEPT: Final = ("incoming", "orphans", "garbage")
@@ -148,7 +151,7 @@ resident_bytes: Final = Gauge(
 _cpu: Final = Counter("gateway_cpu_seconds_total", "Processor time of the gateway's processes.")
 _late: Final = Histogram(
     "gateway_loop_late_seconds",
-    "By how much the event loop came late to a timer: how long it had stood still.",
+    "How long the event loop stood still: the longest of each tenth of a second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 _latest: Final = Gauge(
@@ -399,14 +402,29 @@ def exposition(directory: str | None) -> bytes:
     return generate_latest(registry)
 
 
+class _Shown:
+    """The exposition, rendered a few times a second at most: it takes milliseconds."""
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = directory
+        self._renderings = Buckets(_RENDERINGS)
+        self._last = b""
+
+    def text(self) -> bytes:
+        """As it is now; as it was a moment ago if too many ask."""
+        with contextlib.suppress(TooMany):
+            self._renderings.take(None)
+            self._last = exposition(self._directory)
+        return self._last
+
+
 def metrics_handler(directory: str | None) -> Handler:
     """The handler of ``GET /metrics``; ``directory`` is where several workers' values are."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
+    shown = _Shown(directory)
 
     async def metrics(request: web.Request) -> web.Response:
         del request
-        return web.Response(
-            body=exposition(directory), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        return web.Response(body=shown.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return metrics

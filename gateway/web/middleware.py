@@ -43,7 +43,12 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response, translate
-from gateway.web.server.exchange import REQUEST_ID, RequestHead, end_after_upgrade
+from gateway.web.server.exchange import (
+    REQUEST_ID,
+    OwnConnection,
+    RequestHead,
+    end_after_upgrade,
+)
 from gateway.web.server.response import SERVER
 from gateway.web.server.unparsed import MAJOR, RequestLine, VersionUnsupported, WrittenResponse
 from gateway.web.shares import ADMISSION, Admission
@@ -93,7 +98,7 @@ class RequestMiddleware:
         self._run_id = secrets.token_hex(6)
         self._counter = itertools.count()
         self._requests = ConcurrencyLimit(most_requests)
-        self._rounds = Rounds()
+        self.rounds: Final = Rounds()
 
     @web.middleware
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -217,11 +222,13 @@ class RequestMiddleware:
     async def _take_place(self, request: web.Request) -> None:
         """Wait for the request's turn, and count it. Raises ``TooMany`` beyond the limit.
 
-        Whoever watches the gateway is let in.
+        A peer's turn came before its request became one, if the connection is ours; whoever a proxy
+        speaks for has a turn here. Whoever watches the gateway is let in.
         """
         address = self._proxies.address_of(request)
         admission = Admission(self._requests, address)
-        await self._rounds.turn(address)
+        if address != request.remote or not isinstance(request.protocol, OwnConnection):
+            await self.rounds.turn(address)
         if request.match_info.route in self._routes:
             admission.take()
             request[ADMISSION] = admission

@@ -141,6 +141,8 @@ def shared() -> Iterator[str]:
 async def test_the_server_runs_for_the_block(used_dir: Path) -> None:
     async with embedded_postgres(used_dir) as dsn:
         assert 1 == await ask(dsn, "select 1")
+        server = os.getpriority(os.PRIO_PROCESS, postmaster(used_dir))
+        assert server > os.getpriority(os.PRIO_PROCESS, 0), "it does not keep us from a processor"
     assert not running(used_dir)
 
 

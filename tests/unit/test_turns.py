@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -166,3 +167,22 @@ async def test_who_is_not_known_by_an_address_does_not_wait() -> None:
     for _ in range(100):
         await rounds.turn(None)
     assert not rounds._coming
+
+
+async def test_who_left_while_it_waited_takes_nobody_s_turn() -> None:
+    rounds, begun = Rounds(), list[int]()
+
+    def begin(number: int) -> Callable[[], bool]:
+        def begun_there() -> bool:
+            begun.append(number)
+            return number % 2 == 0
+
+        return begun_there
+
+    while rounds.admits("a"):
+        pass
+    for number in range(8):
+        rounds.wait("a", begin(number))
+    assert not rounds.admits("a"), "others came first"
+    await asyncio.sleep(0)
+    assert [0, 1, 2, 3, 4, 5, 6] == begun, "four began, and three were gone"

@@ -24,6 +24,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web import Server
 
+from gateway.model.address import host_of
 from gateway.web.server.bypass import ReceivingConnection
 from gateway.web.server.options import Options
 
@@ -31,12 +32,13 @@ from gateway.web.server.options import Options
 class RespondingConnection(ReceivingConnection):
     """A connection that offers each plain request to the fast path."""
 
-    __slots__ = ("_peer", "_sending")
+    __slots__ = ("_awaits_round", "_peer", "_sending")
 
     def __init__(self, server: Server, options: Options) -> None:
         super().__init__(server, options)
         self._peer: str | None = None
         self._sending = False
+        self._awaits_round = False  # the next request is parsed and its turn has not come
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As aiohttp does; who it is, is asked once."""
@@ -49,8 +51,22 @@ class RespondingConnection(ReceivingConnection):
         idle = self._waiter
         if idle is None or idle.done() or self._sending or not self._messages:
             return
-        if not self._sent_at_once():
+        if self._awaits_round or self._sent_at_once():
+            return
+        rounds, holder = self._options.rounds, self._address and host_of(self._address)
+        if rounds is None or not holder or rounds.admits(holder):
             idle.set_result(None)
+        else:
+            self._awaits_round = True
+            rounds.wait(holder, self._begin_in_round)
+
+    def _begin_in_round(self) -> bool:
+        """It is this connection's turn; whether it still has a request."""
+        self._awaits_round, idle = False, self._waiter
+        if idle is None or idle.done() or not self._messages:
+            return False
+        idle.set_result(None)
+        return True
 
     def _sent_at_once(self) -> bool:
         """Whether the only request there is has its response on the way."""

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.model.errors import GatewayError
+from gateway.traffic.rounds import Rounds
 from gateway.web.server.exchange import SendAtOnce
 from gateway.web.server.unparsed import RequestLine
 
@@ -30,7 +31,7 @@ class Options:
     ``render_error`` words what never reaches a handler. ``send_at_once`` is the fast path, if
     there is one; ``past_parser`` lets large bodies be received past aiohttp's parser.
     ``on_change`` is told 1 when a connection of this peer (its address, or ``""``) begins and -1
-    when it ends.
+    when it ends. ``rounds`` says when the next request of a peer begins.
     """
 
     render_error: RenderError
@@ -38,3 +39,4 @@ class Options:
     send_at_once: SendAtOnce | None = None
     past_parser: bool = True
     on_change: Callable[[str, int], object] = _unobserved
+    rounds: Rounds | None = None

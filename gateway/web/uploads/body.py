@@ -21,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.model.errors import Interrupted, LengthMismatch, Malformed, TooLarge, TooSlow
 from gateway.model.json import parse_json
-from gateway.process.background import aside
+from gateway.traffic.bulk import aside
 from gateway.web import metrics
 from gateway.web.authentication import guard_credential
 from gateway.web.errors import ExpectationFailed, UnsupportedMedia
