@@ -34,10 +34,10 @@ async def change(dsn: str, statement: str) -> None:
 async def test_several_gateways_that_start_at_once_apply_each_migration_once(
     postgres_server: str,
 ) -> None:
+    """They take turns; who commits first need not be the first to say so."""
     dsn, told = await new_database(postgres_server), list[str]()
     await asyncio.gather(*(migrate(dsn, tell=told.append) for _ in range(4)))
-    assert "0001_files.sql" == told[0]
-    assert sorted(told) == told == await applied(dsn)
+    assert sorted(told) == await applied(dsn)
 
 
 async def test_a_database_that_is_up_to_date_is_left_alone(postgres_server: str) -> None:
