@@ -6,6 +6,7 @@
 # make bench  run the benchmarks and write their report
 # make oracle compare a million generated requests with an independent model of RFC 9110
 # make operator  follow every command of the operator's pages, from installing to a restore (docs/install.md ...)
+# make test-s3  the tests of all APIs with their blobs in an S3 store (SeaweedFS, on loopback)
 # make torture  faults at full size, suite by suite, gone on with where it was (three hours; ARGS="crash --count 500")
 # make memory measure how much the process grows while it moves large files
 # make schemathesis  ask every route at length, as several callers, and hold the answers to /openapi.json
@@ -27,7 +28,7 @@ SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: operator help run test test-plain bench oracle lint install torture memory schemathesis explore \
-	attack generators mutation lock lock-check sbom audit test-newest
+	attack generators mutation test-s3 lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -116,6 +117,9 @@ test-newest: $(BIN)/python
 	$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade --upgrade-strategy eager -e '.[embedded,s3,s3-test,test]'
 	-$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade aiohttp aiofastnet uvloop
 	$(NEWEST)/bin/python -m pytest -q $(or $(ARGS),tests/unit tests/web/test_downloads.py tests/web/test_limits.py)
+
+test-s3: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.s3.suite $(ARGS)
 
 generators: $(VENV)/.stamp-generators
 	$(BIN)/python -m tests.openapi.generators $(ARGS)

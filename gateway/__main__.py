@@ -27,7 +27,7 @@ import uvloop
 
 from gateway import __version__, app
 from gateway.banner import banner
-from gateway.commands import accounts, audit, backup, maintenance, quotas, secret
+from gateway.commands import accounts, audit, backup, maintenance, moving, quotas, secret
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
@@ -137,6 +137,7 @@ def command_line() -> argparse.ArgumentParser:
     _report(add, "sweep", maintenance.sweep, "remove leftovers, orphans and condemned blobs")
     _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
     _offer_backup(add)
+    _offer_move(add)
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
     _offer_audit(add)
@@ -243,6 +244,17 @@ def _offer_backup(add: Add) -> None:
             action="store_true",
             help="the first line of stdin seals the secret in the backup",
         )
+
+
+def _offer_move(add: Add) -> None:
+    text = "copy every blob to another store, while serving; repeat it, then --finish"
+    parser = _report(add, "move-blobs", moving.move_blobs, text)
+    parser.add_argument("--to", choices=("s3", "disk"), required=True)
+    parser.add_argument(
+        "--finish",
+        action="store_true",
+        help="with no gateway at work: copy the rest, and make that the deployment's store",
+    )
 
 
 def _offer_doctor(add: Add) -> None:

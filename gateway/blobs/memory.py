@@ -241,6 +241,11 @@ class MemoryBlobStore:
         if content is not None:
             self._room.give_back(_ENTRY_BYTES + content.size)
 
+    @property
+    def in_order(self) -> bool:
+        """By when they came."""
+        return False
+
     async def walk(self) -> AsyncIterator[StoredBlob]:
         """Every blob."""
         for (scope, blob_id), content in list(self._kept.items()):

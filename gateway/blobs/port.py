@@ -165,6 +165,16 @@ class StoredBlob:
     size: int
     modified_at: datetime
 
+    @property
+    def place(self) -> str:
+        """Where it is among all others."""
+        return place_of(self.scope, self.id)
+
+
+def place_of(scope: Scope, blob_id: UUID) -> str:
+    """The place of a blob: ``<kind>/<owner>/<id>``."""
+    return f"{scope.kind}/{scope.owner}/{blob_id}"
+
 
 class Inventory(Protocol):
     """Ability of a store: it can say what it holds, and clear what nobody is writing."""
@@ -172,8 +182,12 @@ class Inventory(Protocol):
     async def free_bytes(self) -> int:
         """How much more could be stored, watermarks not regarded. Raises ``StorageFailed``."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether ``walk`` goes by the places of blobs, and a walk is cheaper than many looks."""
+
     def walk(self) -> AsyncIterator[StoredBlob]:
-        """Every permanent blob once, in no order."""
+        """Every permanent blob once; in the order of the characters of its place, or in none."""
 
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""

@@ -232,6 +232,12 @@ class BlobLedger(Protocol):
     async def blobs_after(self, after: UUID, limit: int) -> Sequence[Blob]:
         """Live blobs in order of id, for the checker."""
 
+    def blobs_by_place(self) -> AsyncGenerator[Blob, None]:
+        """Live blobs in the order of the characters of ``<kind>/<owner>/<id>``, as of one moment.
+
+        To be closed: it holds a connection.
+        """
+
     async def which_exist(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Which of these ids are of a file, or were; what was claimed as an orphan is not."""
 

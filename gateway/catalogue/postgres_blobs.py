@@ -6,6 +6,7 @@ Knows the statements of ``sql/queries/blobs.sql``; does not know what a blob's b
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final
 from uuid import UUID
 
@@ -59,6 +60,12 @@ class PostgresBlobLedger:
         """Live blobs in order of id."""
         rows = await self._database.rows("live_blobs_after", after, limit)
         return [blob_of(row) for row in rows]
+
+    async def blobs_by_place(self) -> AsyncGenerator[Blob, None]:
+        """Live blobs in the order of the characters of their places."""
+        async with aclosing(self._database.stream("live_blobs_by_place")) as rows:
+            async for row in rows:
+                yield blob_of(row)
 
     async def which_exist(self, blob_ids: Sequence[UUID]) -> frozenset[UUID]:
         """Which of these ids are of a file, or were."""

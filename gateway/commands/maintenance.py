@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from gateway.commands.existing import existing_database, existing_stores
 from gateway.process.terminal import print_json, print_table, progress, wants_json
@@ -96,11 +97,16 @@ def _print_for_a_program(command: str, report: Report) -> None:
     )
 
 
-def _print_for_a_person(command: str, report: Report) -> None:
-    rows = [_row(finding, "found") for finding in report.findings]
-    rows += [_row(finding, "mended") for finding in report.repaired]
+def print_findings(found: Sequence[Finding], mended: Sequence[Finding]) -> None:
+    """A line of a table for each, for a person."""
+    rows = [_row(finding, "found") for finding in found]
+    rows += [_row(finding, "mended") for finding in mended]
     if rows:
         print_table(["", "what", "scope", "name", "blob", "detail"], rows)
+
+
+def _print_for_a_person(command: str, report: Report) -> None:
+    print_findings(report.findings, report.repaired)
     sys.stdout.write(f"{command}: {report.blobs} blobs, {len(report.findings)} findings\n")
     for remedy in sorted({f"{f.what}: {f.what.remedy}" for f in report.findings}):
         sys.stdout.write(f"  {remedy}\n")

@@ -23,6 +23,7 @@ from gateway.catalogue.port import BlobLedger, Miscount
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.model.file import Blob, Scope
+from gateway.upkeep.sizes import Sized, walked_sizes
 from gateway.upkeep.sweep import GracePeriods, inventory_of, old_orphans, remove_orphans
 
 _PAGE: Final = 500
@@ -121,10 +122,9 @@ async def check(
     """
     report, inventory = Report(), inventory_of(blobs)
     seen = 0
-    async for blob in _live_blobs(ledger):
+    async for blob, size in _sizes(blobs, inventory, ledger):
         report.blobs, seen = report.blobs + 1, seen + blob.size
         watch(report.blobs, seen)
-        size = await _size_of(blobs, inventory, blob)
         if size != blob.size:
             await _report(report, ledger, blob, *_misfit(blob, size))
     report.findings += [_miscounted(found) async for found in ledger.miscounts()]
@@ -190,6 +190,19 @@ def _miscounted(found: Miscount) -> Finding:
         f"{found.kept} files, bytes and condemned bytes are kept {whose}, {found.counted} are there"
     )
     return Finding(What.MISCOUNTED, found.scope, None, None, None, detail)
+
+
+async def _sizes(
+    blobs: BlobStore, inventory: Inventory | None, ledger: BlobLedger
+) -> AsyncIterator[Sized]:
+    """Every live blob, and how many bytes are stored of it."""
+    if inventory is not None and inventory.in_order:
+        async with contextlib.aclosing(walked_sizes(inventory, ledger)) as walked:
+            async for found in walked:
+                yield found
+        return
+    async for blob in _live_blobs(ledger):
+        yield blob, await _size_of(blobs, inventory, blob)
 
 
 async def _size_of(blobs: BlobStore, inventory: Inventory | None, blob: Blob) -> int | None:

@@ -49,6 +49,11 @@ where id > $1 and condemned_until is null order by id limit $2;
 -- name: live_blobs
 select id, kind, owner, size, sha256, md5 from blobs where condemned_until is null order by id;
 
+-- name: live_blobs_by_place
+-- As a bucket lists them: by the bytes of their keys.
+select id, kind, owner, size, sha256, md5 from blobs where condemned_until is null
+order by (kind || '/' || owner || '/' || id::text) collate "C";
+
 -- name: existing_blobs
 -- Tombstones of orphans, which have no digest, do not count: their bytes belong to nobody.
 -- $1 blob ids

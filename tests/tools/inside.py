@@ -23,12 +23,14 @@ from gateway.identity.rows.users import make_admin
 from gateway.identity.secrets import PasswordCost
 from gateway.web.operations.health import Readiness
 from gateway.wiring import open_stores
+from tests.tools.command import run_inside
 from tests.tools.deployment import deployment_of, sql_folders
-from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, new_database
+from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, environment_of, new_database
 from tests.tools.ports import HOST, free_port
 from tests.tools.s3store import store_of_run
 
 CHEAP = PasswordCost(kib=8, passes=1)
+_SECRET = "s" * 32
 _CHEAP = PasswordHasher(time_cost=CHEAP.passes, memory_cost=CHEAP.kib, parallelism=1)
 
 
@@ -46,7 +48,7 @@ async def open_application(
     """
     chosen = {
         "data_dir": data_dir,
-        "secret": SecretStr("s" * 32),
+        "secret": SecretStr(_SECRET),
         "access_log": False,
         "quota_newcomers": "",
     } | settings
@@ -85,6 +87,11 @@ class InsideGateway:
     async def stop(self) -> None:
         """End every connection and give everything back."""
         await self._stack.aclose()
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """A command (``check``, ``move-blobs`` ...) on the same settings: its exit status and stdout."""
+        known = {"data_dir": self.data_dir, "database_url": self._database_url, "secret": _SECRET}
+        return await run_inside(environment_of(known | self._settings), *arguments)
 
     async def restart(self, **settings: object) -> None:
         """A new application on the same port, folder and database, with these settings changed."""

@@ -20,7 +20,7 @@ from gateway.blobs.disk.folders import READ_FLAGS, Disk, disk_errors
 from gateway.blobs.disk.publishing import Publisher
 from gateway.blobs.disk.reader import DiskReader
 from gateway.blobs.disk.writer import DiskWriter
-from gateway.blobs.port import StoredBlob
+from gateway.blobs.port import StoredBlob, place_of
 from gateway.model.errors import BlobMissing, StartupFailed, StorageFailed
 from gateway.model.file import Blob, Scope
 from gateway.settings.fastways import ALL_WAYS, FastWay
@@ -100,23 +100,28 @@ class DiskBlobStore:
         """
         if await self.size_of(blob.scope, blob.id) != blob.size:
             raise BlobMissing()
-        return _place(blob.scope, blob.id)
+        return place_of(blob.scope, blob.id)
 
     async def remove(self, scope: Scope, blob_id: UUID) -> None:
         """Delete the bytes. Absence is success."""
-        path = _place(scope, blob_id)
+        path = place_of(scope, blob_id)
         with disk_errors(), contextlib.suppress(FileNotFoundError):
             await aiofiles.os.unlink(path, dir_fd=self._disk.blobs, executor=self._writers)
 
     async def size_of(self, scope: Scope, blob_id: UUID) -> int | None:
         """How many bytes the blob has, or ``None`` if there is none."""
-        path = _place(scope, blob_id)
+        path = place_of(scope, blob_id)
         with disk_errors(), contextlib.suppress(FileNotFoundError):
             found = await aiofiles.os.stat(
                 path, dir_fd=self._disk.blobs, follow_symlinks=False, executor=self._readers
             )
             return int(found.st_size)
         return None
+
+    @property
+    def in_order(self) -> bool:
+        """A folder has no order, and a look costs little."""
+        return False
 
     async def walk(self) -> AsyncIterator[StoredBlob]:
         """Every permanent blob, a scope's folder at a time."""
@@ -155,7 +160,7 @@ class DiskBlobStore:
     def _open(self, blob: Blob) -> DiskReader:
         with disk_errors():
             try:
-                place = _place(blob.scope, blob.id)
+                place = place_of(blob.scope, blob.id)
                 descriptor = os.open(place, READ_FLAGS, dir_fd=self._disk.blobs)
             except FileNotFoundError as exc:
                 raise BlobMissing() from exc
@@ -215,10 +220,6 @@ def _check_whole(descriptor: int, blob: Blob) -> None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
         raise BlobMissing()
-
-
-def _place(scope: Scope, blob_id: UUID) -> str:
-    return f"{scope.kind}/{scope.owner}/{blob_id}"
 
 
 def _close_unwanted(job: Future[DiskReader]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from gateway.blobs.port import place_of
 from gateway.model.errors import GatewayError
 from gateway.model.file import Scope
 
@@ -14,7 +15,7 @@ _PROBES: Final = "probe/"
 
 def key_of(within: str, scope: Scope, blob_id: UUID) -> str:
     """The key of a blob; ``within`` is what all keys begin with."""
-    return f"{within}{_BLOBS}{scope.kind}/{scope.owner}/{blob_id}"
+    return f"{within}{_BLOBS}{place_of(scope, blob_id)}"
 
 
 def blobs_of(within: str) -> str:

@@ -135,6 +135,11 @@ class S3BlobStore:
         """More than anybody has: a bucket does not say."""
         return _UNBOUNDED
 
+    @property
+    def in_order(self) -> bool:
+        """A bucket is listed by its keys, a thousand in a request."""
+        return True
+
     async def walk(self) -> AsyncIterator[StoredBlob]:
         """Every blob, in the order of the bytes of its key."""
         within = self._bucket.options.within
