@@ -293,8 +293,8 @@ async def serve(
             sampling(stores.blobs, stores.messaging.database),
             noting_uses(stores.registry.keys),
             _nginx_told(settings),
-            watching_loop(metrics.loop_late),
             short_collections(metrics.open_connections),
+            watching_loop(metrics.loop_late),
         ):
             _warn(settings)
             server = await start_server(app, deployment, sock)

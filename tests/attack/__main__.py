@@ -2,7 +2,8 @@
 
 Each attack has a gateway of its own. What was tried is in the result file at once, and what passed there at this
 commit is not tried again (``--again`` does), so a run that was stopped goes on where it was. Who shares the machine
-shares the times: an attack that failed by its p99 alone is tried again, ``--tries`` times, and every try is kept.
+shares the times: so the same attackers are also let loose on a sink (the control), and they have the machine's
+last priority, for they stand for other machines. An attack that failed by its p99 alone is tried again, ``--tries`` times, and every try is kept.
 """
 
 from __future__ import annotations
@@ -77,9 +78,10 @@ async def _attack(name: str, options: argparse.Namespace, server: str) -> Verdic
 
 def _line(name: str, verdict: Verdict) -> str:
     return (
-        f"{name:20} p99 {verdict.p99:8.2f} ms, {verdict.times_quiet:5.1f} times quiet, "
-        f"of which the gateway worked {verdict.worked_p99:.1f} ms; "
-        f"{verdict.memory:4} MiB; back in {verdict.recovered_seconds:.1f} s; {verdict.unmet or 'held'}"
+        f"{name:20} p99 {verdict.p99:7.2f} ms; {verdict.times_quiet:4.1f} times quiet, {verdict.times_control:4.1f} "
+        f"times control; loop late p99 {verdict.loop_p99:.1f}, longest {verdict.loop_longest:.1f}, worked "
+        f"{verdict.worked_p99:.1f} ms; {verdict.memory:4} MiB; back in {verdict.recovered_seconds:.1f} s; "
+        f"{verdict.unmet or 'held'}"
     )
 
 

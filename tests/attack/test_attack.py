@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.attack import sink
 from tests.attack.attacks import ATTACKS
 from tests.attack.honest import percentile
 from tests.attack.stage import MOST_BYTES, Scene, Verdict, resident_bytes, scene_of
 from tests.attack.target import Attacker
 from tests.documents.test_findings import FINDINGS
+from tests.tools.ports import HOST
 
 SCALE = 0.03
 SECONDS = 0.25
@@ -63,7 +65,7 @@ def test_every_attack_says_which_finding_it_was() -> None:
     [
         pytest.param([], {}, id="held"),
         pytest.param(["p99"], {"p99": 31.0}, id="slow"),
-        pytest.param([], {"p99": 31.0, "worked_p99": 7.0}, id="the machine is slow"),
+        pytest.param([], {"p99": 31.0, "control_p99": 11.0}, id="the machine is slow"),
         pytest.param(["the device met errors"], {"errors": ["500"]}, id="an error"),
         pytest.param(["nothing was downloaded"], {"requests": 0}, id="nothing"),
         pytest.param(["memory"], {"memory": 513}, id="memory"),
@@ -77,10 +79,13 @@ def test_what_is_not_as_promised_is_seen(expected: list[str], changed: dict[str,
         "who": "stranger",
         "finding": 1,
         "quiet_p99": 10.0,
+        "control_p99": 10.0,
         "p50": 1.0,
         "p99": 29.0,
         "longest": 30.0,
         "worked_p99": 9.0,
+        "loop_p99": 2.0,
+        "loop_longest": 5.0,
         "requests": 9,
         "memory": 100,
         "recovered_seconds": 1.0,
@@ -99,3 +104,42 @@ def test_what_is_not_as_promised_is_seen(expected: list[str], changed: dict[str,
 )
 def test_a_percentile_is_a_value_that_was_there(expected: float, values: list[float]) -> None:
     assert expected == percentile(values, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        pytest.param(1, [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], id="no body"),
+        pytest.param(2, [b"GET / HTTP/1.1\r\n\r\nGET / HTTP", b"/1.1\r\n\r\n"], id="in pieces"),
+        pytest.param(
+            2,
+            [b"PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\nab", b"cdGET / HTTP/1.1\r\n\r\n"],
+            id="a length",
+        ),
+        pytest.param(
+            1,
+            [b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r", b"\n\r\n"],
+            id="chunks",
+        ),
+        pytest.param(0, [b"GET / HTTP/1.1\r\nX-Slow: "], id="half a head"),
+    ],
+)
+async def test_the_control_s_sink_answers_each_request_once(
+    answers: int, sent: list[bytes]
+) -> None:
+    given = sink.Answers(1000.0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: sink.SinkProtocol(given), HOST, 0
+    )
+    giving = asyncio.create_task(given.give())
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for piece in sent:
+            writer.write(piece)
+            await asyncio.sleep(2 * sink.ROUND_SECONDS)
+        for _ in range(answers):
+            assert sink.ANSWER == await reader.readexactly(len(sink.ANSWER))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.05)
+        writer.close()
+    giving.cancel()
