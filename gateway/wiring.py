@@ -141,7 +141,11 @@ async def open_stores(
         ) as registry,
     ):
         await check_store(database, store_identity(settings), adopt=adopt)
-        files = PostgresFiles(database, garbage_grace_seconds=settings.garbage_grace_seconds)
+        files = PostgresFiles(
+            database,
+            garbage_grace_seconds=settings.garbage_grace_seconds,
+            together=FastWay.COMMIT_TOGETHER in settings.fast_ways,
+        )
         messaging = messaging_on(
             database,
             webhook_seal(*(secret.encode() for secret in load_secrets(settings))),

@@ -22,11 +22,13 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from gateway.catalogue.port import NO_BLOB, Listing
 from gateway.catalogue.postgres_rows import record_of
+from gateway.catalogue.together import TogetherCommits
 from gateway.database.pool import Database, Row, Session, Taken
 from gateway.database.statements import ordered
 from gateway.model.errors import Conflict, Failure, NotFound, PreconditionFailed
@@ -36,7 +38,7 @@ from gateway.model.paging import Page
 _USAGE_SLICES: Final = 16
 _LOCK_ATTEMPTS: Final = 5
 
-Change = Callable[..., Awaitable[Row | None]]
+Add = Callable[..., Awaitable[Row | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ class _Locked:
 class PostgresFiles:
     """Rows about files in PostgreSQL."""
 
-    def __init__(self, database: Database, *, garbage_grace_seconds: float) -> None:
+    def __init__(
+        self, database: Database, *, garbage_grace_seconds: float, together: bool = True
+    ) -> None:
         self._database = database
+        self._together = TogetherCommits(database) if together else None
         self._grace = garbage_grace_seconds
 
     async def find(self, scope: Scope, name: str) -> FileRecord | None:
@@ -93,7 +98,10 @@ class PostgresFiles:
 
     async def add(self, draft: Draft, blob: Blob | None, *, creator: str) -> FileRecord:
         """A new file. Raises ``Conflict`` or ``NotFound`` (the scope is gone)."""
-        return await _add(self._database.change, draft, blob, creator)
+        change = self._database.change
+        if self._together is None or blob is None:
+            return await _add(partial(change, "add_file"), draft, blob, creator)
+        return await _add(self._together.add, draft, blob, creator)
 
     async def replace(
         self, draft: Draft, blob: Blob, *, creator: str, expected: UUID | None = None
@@ -109,7 +117,7 @@ class PostgresFiles:
         async with self._database.transaction() as session:
             old = await _lock(session, FileName(draft.scope, draft.name))
             if old is None and expected is None:
-                return await _add(session.row, draft, blob, creator)
+                return await _add(partial(session.row, "add_file"), draft, blob, creator)
             return await self._replace(session, _as_expected(old, expected), draft, blob, creator)
 
     async def fill(
@@ -239,9 +247,9 @@ class PostgresFiles:
         return await _reread(session, old.id)
 
 
-async def _add(change: Change, draft: Draft, blob: Blob | None, creator: str) -> FileRecord:
+async def _add(add: Add, draft: Draft, blob: Blob | None, creator: str) -> FileRecord:
     with _uniqueness_worded():
-        row = await change("add_file", draft.id or uuid4(), *_upload_values(draft, blob, creator))
+        row = await add(draft.id or uuid4(), *_upload_values(draft, blob, creator))
     assert row is not None, "insert returning yields a row or raises"
     return FileRecord(
         id=row["id"],

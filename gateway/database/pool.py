@@ -328,7 +328,12 @@ class Database:
             raise
 
     async def change(self, statement: str, *args: object) -> Row | None:
-        """One statement that changes rows, the only one of its transaction; its first row.
+        """As ``change_all``; the first row, or ``None``."""
+        rows = await self.change_all(statement, *args)
+        return rows[0] if rows else None
+
+    async def change_all(self, statement: str, *args: object) -> Sequence[Row]:
+        """One statement that changes rows, the only one of its transaction; its rows.
 
         PostgreSQL commits a lone statement with its end, which saves two round trips; a due guard
         needs them. Raises ``CommitUnknown`` if it was sent and no answer came back. Any other
@@ -337,17 +342,15 @@ class Database:
         try:
             async with self.session() as session:
                 if due_guard() is None:  # looked at only now: there may have been a long wait
-                    return cast(
-                        Row | None,
-                        await session.connection.fetchrow(self._statements[statement], *args),
-                    )
+                    text = self._statements[statement]
+                    return cast(Sequence[Row], await session.connection.fetch(text, *args))
         except _UNANSWERED as exc:
             raise CommitUnknown() from exc
         except BaseException:
             with database_errors():
                 raise
         async with self.transaction() as session:
-            return await session.row(statement, *args)
+            return await session.rows(statement, *args)
 
     async def rows(self, statement: str, *args: object) -> Sequence[Row]:
         """All rows."""

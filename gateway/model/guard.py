@@ -62,7 +62,7 @@ def guarding(guard: Guard | None) -> Iterator[None]:
 
 @contextmanager
 def unguarded() -> Iterator[None]:
-    """What is asked in the block is part of a proof itself."""
+    """What is done in the block is under no guard: a part of a proof itself, or work for many."""
     token = _GUARD.set(None)
     try:
         yield
@@ -73,6 +73,11 @@ def unguarded() -> Iterator[None]:
 def guard_from_now_on(guard: Guard) -> None:
     """What this task commits from now on is committed under ``guard``."""
     _GUARD.set(guard)
+
+
+def present_guard() -> Guard | None:
+    """The guard of what this task commits, due or not."""
+    return _GUARD.get()
 
 
 def due_guard() -> Guard | None:

@@ -28,6 +28,7 @@ class FastWay(StrEnum):
     SENDFILE = "sendfile"
     HANDOVER = "handover"
     PUBLISH_TOGETHER = "publish-together"
+    COMMIT_TOGETHER = "commit-together"
     WRITE_BACK = "write-back"
     READ_READY = "read-ready"
     READ_CACHE = "read-cache"
@@ -50,6 +51,8 @@ _DOES: Final = {
     FastWay.HANDOVER: "a large piece of a body is hashed and written where it came, not copied",
     FastWay.PUBLISH_TOGETHER: "a small upload becomes a file in one go, and shares the sync of "
     "its folder with others",
+    FastWay.COMMIT_TOGETHER: "new files of one holder that are ready at once are committed "
+    "by one statement",
     FastWay.WRITE_BACK: "the disk begins with a large upload before it is synced",
     FastWay.READ_READY: "what the page cache holds is read on the loop, without a thread",
     FastWay.READ_CACHE: "what a read came to (right, row, open blob) is kept for a moment",

@@ -59,6 +59,47 @@ returning id, created_at, updated_at, greatest(
     modified_at, date_trunc('second', vacated_at(kind, owner, name)) + interval '1 second'
 ) as modified_at;
 
+-- name: add_files
+-- The same for many, each with a blob: all or none. Names and accounts are locked in order, as
+-- whoever else adds many does. $1 to $14: as above, an array of each
+with new as (
+    select * from unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::bigint[], $7::bytea[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::text[], $14::smallint[])
+        as n (id, kind, owner, name, blob_id, size, sha256, md5, blob_kind, blob_owner,
+              content_type, attributes, creator, slice)
+), scope as (
+    select count(pg_advisory_xact_lock_shared(hashtextextended(scope, 0)))
+    from (select distinct kind || '/' || owner as scope from new order by 1) scopes
+), told as (
+    select count(tell_of_file('created', kind, owner, name, size, sha256, content_type)) from new
+), blob as (
+    insert into blobs (id, kind, owner, size, sha256, md5)
+    select blob_id, blob_kind, blob_owner, size, sha256, md5 from new
+), settled as (
+    delete from reservations where id = any ($5)
+), counted as (
+    insert into usage (kind, owner, slice, files, bytes)
+    select kind, owner, min(slice), count(*), sum(size) from new
+    group by kind, owner order by kind, owner
+    on conflict (kind, owner, slice)
+    do update set files = usage.files + excluded.files, bytes = usage.bytes + excluded.bytes
+), noted as (
+    insert into audit (event, kind, owner, name, blob_id, actor)
+    select 'created', kind, owner, name, blob_id, creator from new
+)
+insert into files (
+    id, kind, owner, name, blob_id, content_type, attributes, creator, modified_at)
+select n.id, n.kind, n.owner, n.name, n.blob_id, n.content_type, n.attributes, n.creator, greatest(
+    clock_timestamp(), date_trunc('second', v.modified_at) + interval '1 second'
+)
+from scope cross join told cross join new n
+left join vacated v on v.kind = n.kind and v.owner = n.owner and v.name = n.name
+order by n.kind, n.owner, n.name
+returning id, created_at, updated_at, greatest(
+    modified_at, date_trunc('second', vacated_at(kind, owner, name)) + interval '1 second'
+) as modified_at;
+
 -- name: lock_file
 -- $1 kind  $2 owner  $3 name
 with scope as (

@@ -348,16 +348,20 @@ async def test_a_storm_of_all_changes_keeps_the_counters_true(
 async def test_uploads_and_the_end_of_their_scope_do_not_lock_each_other_out(
     catalogue: PostgresFiles, database: Database, connection: asyncpg.Connection
 ) -> None:
+    begun = asyncio.Event()
+
     async def end_scope() -> None:
-        await asyncio.sleep(0.01)
+        await begun.wait()
         async with database.transaction() as session:
             await remove_scope(session, SCOPE, actor="me", grace_seconds=GRACE_SECONDS)
 
     async def upload(n: int) -> FileRecord:
         record = await add(catalogue, f"f{n}")
+        begun.set()
         return await catalogue.put(draft_of(record.name), blob_of(), creator="me")
 
     for _ in range(5):
+        begun.clear()
         outcomes = await asyncio.gather(
             end_scope(), *(upload(n) for n in range(40)), return_exceptions=True
         )

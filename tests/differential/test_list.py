@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.settings.fastways import FastWay
-from tests.differential import test_front, test_reads, test_store, test_uploads
+from tests.differential import test_commits, test_front, test_reads, test_store, test_uploads
 from tests.differential.defects import DEFECTS
 from tests.documents import pages
 
@@ -18,6 +18,7 @@ TESTS = {
     FastWay.BYPASS: "test_uploads.py",
     FastWay.HANDOVER: "test_uploads.py",
     FastWay.PUBLISH_TOGETHER: "test_store.py",
+    FastWay.COMMIT_TOGETHER: "test_commits.py",
     FastWay.WRITE_BACK: "test_store.py",
     FastWay.FAST_PATH: "test_reads.py",
     FastWay.SENDFILE: "test_reads.py",
@@ -32,6 +33,7 @@ PLANTED = {
     "test_reads.py": {DEFECTS[name].way for name in test_reads.DEFECTS},
     "test_front.py": {DEFECTS[name].way for name in test_front.DEFECTS},
     "test_store.py": set(test_store.DEFECTS),
+    "test_commits.py": set(test_commits.DEFECTS),
 }
 
 
