@@ -8,13 +8,8 @@ the next upload works.
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,97 +20,21 @@ from gateway.model.file import Draft, Scope
 from gateway.upkeep.check import What, check
 from gateway.upkeep.sweep import GracePeriods, sweep
 from tests.contract.abilities import inventory_of
+from tests.faults.broken import (
+    Faults,
+    Match,
+    is_blob,
+    is_kind,
+    is_part,
+    is_root,
+    is_scope,
+)
 from tests.faults.house import House, new_thing, open_house
 from tests.tools.firmware import Firmware
 
 OLD = Firmware(0, 100_000).content
 SMALL, LARGE = Firmware(1, 5_000).content, Firmware(2, 3_000_000).content
 SCOPE = Scope("things", "t1")
-
-Match = Callable[[str], bool]
-
-
-def is_part(path: str) -> bool:
-    return path.endswith(".part")
-
-
-def is_scope(path: str) -> bool:
-    return path.rpartition("/")[0].endswith("/blobs/things")
-
-
-def is_kind(path: str) -> bool:
-    return path.endswith("/blobs/things")
-
-
-def is_root(path: str) -> bool:
-    return path.endswith("/blobs")
-
-
-def is_blob(path: str) -> bool:
-    return is_scope(path.rpartition("/")[0])
-
-
-class Faults:
-    """Stands between Python and the system; knows which path every call is about."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.synced = Counter[int]()
-        self.hits = 0
-        self._plan: list[tuple[str, Match, int, int]] = []
-        self._short = False
-        for module, names in (
-            (os, ("open", "mkdir", "write", "fsync", "close", "link", "unlink", "fstatvfs")),
-            (os, ("pread", "preadv", "fstat")),
-            (fcntl, ("flock",)),
-        ):
-            for name in names:
-                patch.setattr(module, name, self._wrapped(name, getattr(module, name)))
-
-    @contextmanager
-    def failing(self, call: str, match: Match, error: int, *, at: int = 1) -> Iterator[None]:
-        """The ``at``-th ``call`` about such a path fails, and every later one."""
-        self._plan.append((call, match, error, at))
-        try:
-            yield
-        finally:
-            self._plan.clear()
-
-    @contextmanager
-    def short_writes(self) -> Iterator[None]:
-        """The disk takes a few bytes at a time."""
-        self._short = True
-        try:
-            yield
-        finally:
-            self._short = False
-
-    def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            planned = [plan for plan in self._plan if plan[0] == name]
-            if name == "fsync":
-                self.synced[os.stat(args[0]).st_ino] += 1  # noqa: PTH116 - a descriptor
-            if name == "write" and self._short:
-                return real(args[0], args[1][:997])
-            path = _path_of(args, kwargs) if planned else ""
-            for place, (_, match, error, at) in enumerate(planned):
-                if match(path):
-                    self.hits += 1
-                    if at <= 1:
-                        if name == "close":
-                            real(*args)
-                        raise OSError(error, os.strerror(error))
-                    self._plan[place] = (name, match, error, at - 1)
-            return real(*args, **kwargs)
-
-        return call
-
-
-def _path_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    folder = kwargs.get("dir_fd", kwargs.get("dst_dir_fd"))
-    if isinstance(args[0], int):
-        return str(Path(f"/proc/self/fd/{args[0]}").readlink())
-    name = args[1] if "dst_dir_fd" in kwargs else args[0]
-    return str(Path(f"/proc/self/fd/{folder}").readlink() / name) if folder else str(name)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,12 +26,14 @@ class Loss:
 
     ``before``: the server never hears of it. ``sent``: it is handed over, and nobody waits.
     ``after``: the server has done it and said so, but its answer is lost. ``dead``: all other
-    connections are lost, too, and nobody gets a new one until ``revive``.
+    connections are lost, too, and nobody gets a new one until ``revive``. It is the one after
+    ``skipped`` others.
     """
 
     text: str
     moment: Moment
     dead: bool = False
+    skipped: int = 0
 
 
 @dataclass(eq=False)
@@ -75,6 +77,10 @@ class PostgresProxy:
     def plan(self, loss: Loss) -> None:
         """The next time that ``loss`` applies, it happens."""
         self._plan.append(loss)
+
+    def forget(self) -> None:
+        """What is planned and did not happen does not happen."""
+        self._plan.clear()
 
     def die(self) -> None:
         """Lose every connection, and take no new ones."""
@@ -145,7 +151,10 @@ class PostgresProxy:
         for loss in self._plan:
             if asked and loss.text.encode() in asked:
                 self._plan.remove(loss)
-                return loss
+                if not loss.skipped:
+                    return loss
+                self._plan.append(replace(loss, skipped=loss.skipped - 1))
+                return None
         return None
 
     async def _lose(

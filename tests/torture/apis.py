@@ -45,6 +45,22 @@ class Step:
     ask: Callable[[], Awaitable[int]]
 
 
+class Refused(Violated):
+    """Something was asked on the way, and not answered: ``status``."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+async def answered(asked: Awaitable[int]) -> int:
+    """The status, of whatever was refused."""
+    try:
+        return await asked
+    except Refused as refused:
+        return refused.status
+
+
 def sha256(content: bytes) -> str:
     """In hex."""
     return hashlib.sha256(content).hexdigest()
@@ -75,6 +91,19 @@ class Api(ABC):
     async def remove(self, name: str) -> int:
         """Remove what is there."""
 
+    @abstractmethod
+    async def publish(self, name: str, content: bytes) -> tuple[str, Mapping[str, str]]:
+        """A new file; where its bytes are, and the headers that they need."""
+
+    async def settled(self) -> None:
+        """Once what was acknowledged is done; at once, in most."""
+        await asyncio.sleep(0)
+
+    async def _expect(self, asked: Awaitable[int]) -> None:
+        status = await asked
+        if status >= 300:
+            raise Violated(f"{self.name}: {status}")
+
     async def _ask(
         self, method: str, path: str, headers: Mapping[str, str], **more: Any
     ) -> tuple[int, bytes]:
@@ -88,7 +117,7 @@ class Api(ABC):
         if status == 404:
             return None
         if status != 200:
-            raise Violated(f"GET {path}: {status} {body[:200]!r}")
+            raise Refused(status, f"GET {path}: {status} {body[:200]!r}")
         return sha256(body)
 
     async def _json(self, path: str, headers: Mapping[str, str]) -> Any:
@@ -96,7 +125,7 @@ class Api(ABC):
         if status == 404:
             return None
         if status != 200:
-            raise Violated(f"GET {path}: {status} {body[:200]!r}")
+            raise Refused(status, f"GET {path}: {status} {body[:200]!r}")
         return json.loads(body)
 
 
@@ -163,6 +192,13 @@ class Mainflux(Api):
                 found[name] = (digest, notes[name])
         return found
 
+    async def publish(self, name: str, content: bytes) -> tuple[str, Mapping[str, str]]:
+        form = _form(content, name, metadata='{"note": ""}')
+        status, said = await self._ask("POST", "/files", self.headers, data=form)
+        if status != 201:
+            raise Violated(f"{self.name}: {status} {said!r}")
+        return f"/files/{name}", self.headers
+
 
 @dataclass
 class Hasura(Api):
@@ -195,6 +231,13 @@ class Hasura(Api):
             if digest is not None:
                 found[name] = (digest, "")
         return found
+
+    async def publish(self, name: str, content: bytes) -> tuple[str, Mapping[str, str]]:
+        path = f"/v1/file/{name}"
+        status, said = await self._ask("POST", path, self.headers, data=io.BytesIO(content))
+        if status not in (200, 201):
+            raise Violated(f"{self.name}: {status} {said!r}")
+        return path, self.headers
 
 
 @dataclass
@@ -272,6 +315,14 @@ class Gravwell(Api):
                     raise Violated(f"{name} is {details['UID']}'s")
                 found[name] = (digest, details["Desc"])
         return found
+
+    async def publish(self, name: str, content: bytes) -> tuple[str, Mapping[str, str]]:
+        meta = json.dumps({"GUID": self._guid(name), "Name": name})
+        form = _form(content, "file", meta=meta)
+        status, said = await self._ask("POST", "/api/files", self.headers, data=form)
+        if status != 200:
+            raise Violated(f"{self.name}: {status} {said!r}")
+        return f"/api/files/{self._guid(name)}", self.headers
 
 
 @dataclass
@@ -362,6 +413,12 @@ class Losant(Api):
                 found[name] = (await self._digest(item), "")
         return found
 
+    async def publish(self, name: str, content: bytes) -> tuple[str, Mapping[str, str]]:
+        await self._expect(self._begin(name))
+        await self._expect(self._complete(name, content))
+        url = (await self._listed())[name]["url"]
+        return "/private-files" + url.partition("/private-files")[2], {}
+
     async def _digest(self, item: Mapping[str, Any]) -> str:
         """Of what its link gives; empty if it has none."""
         if not item.get("url"):
@@ -401,18 +458,18 @@ class Trees(Losant):
         return Step("remove tree", {}, lambda: self.remove(f"{here}/"))
 
     async def _mkdir(self, name: str) -> int:
-        await self._settled()
+        await self.settled()
         body = {"name": name, "type": "directory"}
         return (await self._ask("POST", self._files, self.headers, json=body))[0]
 
     async def _begin(self, name: str) -> int:
-        await self._settled()
+        await self.settled()
         parent, _, last = name.rpartition("/")
         body = {"name": last, "type": "file", "parentDirectory": f"/{parent}/"}
         return (await self._ask("POST", self._files, self.headers, json=body))[0]
 
     async def _id(self, name: str) -> str:
-        await self._settled()
+        await self.settled()
         return str((await self._listed())[name]["id"])
 
     async def remove(self, name: str) -> int:
@@ -423,7 +480,7 @@ class Trees(Losant):
         listed = await self._json(f"{self._files}?perPage=1000", self.headers)
         return {_path_of(item): item for item in listed["items"]}
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
         async with asyncio.timeout(20):
             while await self._is_busy():
                 await asyncio.sleep(0.02)
@@ -433,7 +490,7 @@ class Trees(Losant):
         return any(item["status"] in ("moving", "deleting") for item in listed)
 
     async def seen(self, names: tuple[str, str]) -> World:
-        await self._settled()
+        await self.settled()
         found: dict[str, State] = {}
         for path, item in (await self._listed()).items():
             if path.partition("/")[0] in names:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -123,6 +124,7 @@ def _until_unwanted(unwanted: threading.Event) -> None:
 
 def main() -> int:
     """Do cases until told to stop."""
+    logging.getLogger().addHandler(logging.NullHandler())
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suite")
     parser.add_argument("--seed", type=int, required=True)

@@ -26,7 +26,7 @@ from gateway.upkeep.sweep import GracePeriods, sweep
 from tests.tools.deployment import sql_folders
 from tests.tools.gateway import new_database
 from tests.tools.receiver import running_receiver
-from tests.torture.apis import Api, Step, World
+from tests.torture.apis import Api, Step, World, answered
 from tests.torture.callers import add_people, callers_of, hooked_caller, tree_caller
 from tests.torture.mortal import POINTS, SIDES, Death, Mortals, mortals
 from tests.torture.suite import Case, Seen, Stage, Suite, Violated
@@ -72,7 +72,7 @@ class Account:
 
     async def _take(self, step: Step) -> None:
         self.worlds, self.under_way = [*self.worlds, step.after], step.kind
-        status = await step.ask()
+        status = await answered(step.ask())
         if status >= 500:
             await self.look()
         elif status >= 300:
@@ -95,6 +95,7 @@ class Account:
             status = await self.api.remove(name)
             if status not in (200, 204):
                 raise Violated(f"{self.api.name}: {name} cannot be removed: {status}")
+        await self.api.settled()
         self.worlds = [{}]
 
 
