@@ -31,7 +31,7 @@ from gateway.commands import accounts, audit, backup, maintenance, moving, quota
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
-from gateway.commands.schema import bring_up_to_date, check_news
+from gateway.commands.schema import SchemaBehind, bring_up_to_date, prepare
 from gateway.dialects import DIALECTS
 from gateway.model.errors import CatalogueUnavailable, GatewayError, StartupFailed
 from gateway.process.logs import configure_logs
@@ -304,7 +304,7 @@ def _check_user(settings: Settings) -> None:
 
 
 def _prepare_patiently(deployment: Deployment, dsn: str) -> None:
-    """Bring the schema up to date as soon as the database answers.
+    """Have a database to serve from as soon as it answers, and is migrated.
 
     Raises ``CatalogueUnavailable`` if it does not in time, ``StartupFailed`` if it is none to
     serve from.
@@ -313,18 +313,13 @@ def _prepare_patiently(deployment: Deployment, dsn: str) -> None:
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return _complete(_prepare(deployment, dsn))
-        except CatalogueUnavailable as exc:
+            return _complete(prepare(deployment, dsn, _tell_migration))
+        except (CatalogueUnavailable, SchemaBehind) as exc:
             if time.monotonic() + pause > deadline:
                 raise
             LOG.warning("waiting for the database", extra={"cause": str(exc)})
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-
-async def _prepare(deployment: Deployment, dsn: str) -> None:
-    await bring_up_to_date(deployment, dsn, _tell_migration)
-    await check_news(deployment.settings, dsn)
 
 
 def _ignore_hangup() -> None:

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
+from gateway.commands.schema import check_schema
 from gateway.database.embedded import embedded_server
 from gateway.database.migrations import missing_migrations
 from gateway.model.errors import StartupFailed
@@ -35,7 +36,10 @@ def existing_database(deployment: Deployment) -> Iterator[str]:
     _check_deployed(settings)
     with database(settings) as dsn:
         direct = direct_dsn(settings, dsn)
-        _check_schema(asyncio.run(missing_migrations(direct, deployment.sql)))
+        missing = asyncio.run(missing_migrations(direct, deployment.sql))
+        if missing is None:
+            raise BadSettings((f"no deployment in that database; {_ADVICE}",))
+        check_schema(missing)
         yield dsn
 
 
@@ -91,13 +95,3 @@ def _looking(settings: Settings) -> Iterator[None]:
     except OSError as exc:
         place = settings.data_dir
         raise BadSettings((f"GATEWAY_DATA_DIR: {place} cannot be read: {exc.strerror}",)) from exc
-
-
-def _check_schema(missing: list[str] | None) -> None:
-    if missing is None:
-        raise BadSettings((f"no deployment in that database; {_ADVICE}",))
-    if missing:
-        raise StartupFailed(
-            f"the database lacks {len(missing)} migrations, {missing[0]} first: "
-            "run `filestore-gateway migrate`, or start the new `serve`"
-        )

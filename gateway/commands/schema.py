@@ -5,11 +5,11 @@ Rule: migrations and whatever is of a session go to the server itself, never thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.database.changes import check_heard
-from gateway.database.migrations import migrate
+from gateway.database.migrations import migrate, missing_migrations
 from gateway.model.errors import StartupFailed
 from gateway.settings.core import Settings
 from gateway.wiring import Deployment, direct_dsn
@@ -23,6 +23,32 @@ _ELSEWHERE: Final = (
     "GATEWAY_DATABASE_DIRECT_URL does not hear what is announced at GATEWAY_DATABASE_URL: it leads "
     "to another database, or through a pooler, too"
 )
+
+
+class SchemaBehind(StartupFailed):
+    """The database has to be migrated first, by whoever does that."""
+
+
+async def prepare(deployment: Deployment, dsn: str, tell: Callable[[str], None]) -> None:
+    """Have a database to serve from: migrated, if that is ours to do, and one that tells news.
+
+    Raises ``SchemaBehind`` and ``StartupFailed``; ``CatalogueUnavailable`` if it is away.
+    """
+    if deployment.settings.migrate_at_start:
+        await bring_up_to_date(deployment, dsn, tell)
+    else:
+        direct = direct_dsn(deployment.settings, dsn)
+        check_schema(await missing_migrations(direct, deployment.sql))
+    await check_news(deployment.settings, dsn)
+
+
+def check_schema(missing: Sequence[str] | None) -> None:
+    """Raise ``SchemaBehind`` unless nothing is missing; ``None``: all is."""
+    if missing is None or missing:
+        first = f"{len(missing)} migrations, {missing[0]} first" if missing else "all tables"
+        raise SchemaBehind(
+            f"the database lacks {first}: run `filestore-gateway migrate`, or a `serve` that may"
+        )
 
 
 async def bring_up_to_date(deployment: Deployment, dsn: str, tell: Callable[[str], None]) -> None:

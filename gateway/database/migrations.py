@@ -2,6 +2,10 @@
 
 The shared files come first, then those of each dialect; ``0001_files.sql`` is a shared one,
 ``<dialect>/0001_orders.sql`` a dialect's. What a dialect that is not mounted has applied stays.
+
+Gateways of two releases serve from one database while they are replaced one by one. So a migration
+only adds what an earlier gateway need not know of; one that takes something away from it is named
+``NNNN_what.contract.sql``, and a gateway that does not know it refuses to serve.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ create table if not exists schema_migrations (
     checksum text not null,
     applied_at timestamptz not null default now())
 """
+_CONTRACT: Final = ".contract.sql"
 _NOTE: Final = "insert into schema_migrations (name, checksum) values ($1, $2)"
 
 
@@ -41,7 +46,7 @@ async def migrate(
 
     Safe on several machines at once, and through a pooler: a lock of each transaction lets one
     work and the others find it done. Raises ``StartupFailed`` if an applied migration was edited
-    since, or if the database is newer than this gateway.
+    since, or if the database has been made for newer gateways alone.
     """
     async with connected(dsn, wait_seconds) as connection:
         mounted = (shared_folder(), *folders)
@@ -118,13 +123,13 @@ async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
 def check_applied(
     applied: Mapping[str, str], known: Mapping[str, str], mounted: Collection[str] = ("",)
 ) -> None:
-    """Raise ``StartupFailed`` unless the applied migrations are ours, unedited.
+    """Raise ``StartupFailed`` unless the applied migrations are ours, unedited, or only add.
 
     Those of a dialect that is not ``mounted`` are its own affair.
     """
     for name, checksum in applied.items():
         if name not in known:
-            if name.rpartition("/")[0] not in mounted:
+            if name.rpartition("/")[0] not in mounted or not name.endswith(_CONTRACT):
                 continue
             raise StartupFailed(
                 f"the database has migration {name}, which this gateway does not know: it is newer"

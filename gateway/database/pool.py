@@ -69,6 +69,7 @@ _UNAVAILABLE: Final = (
     asyncpg.PostgresSystemError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidCachedStatementError,  # migrated a moment ago: it is prepared anew next time
 )
 
 

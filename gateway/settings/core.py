@@ -151,6 +151,11 @@ class Settings(SettingsGroup):
     database_wait_seconds: Seconds = Field(
         5.0, description="Longest wait for a connection before a 503."
     )
+    migrate_at_start: bool = Field(
+        True,
+        description="`serve` brings the schema up to date; else it waits until "
+        "`filestore-gateway migrate` has.",
+    )
     database_start_seconds: SecondsOrZero = Field(
         60.0,
         description="How long `serve` waits for its database when it starts, with a line per try; "

@@ -87,9 +87,11 @@ async def test_each_planted_fault_is_told_by_its_own_line(gateway: GatewayProces
     secret.write_text(kept)
     connection = await asyncpg.connect(gateway.environment["GATEWAY_DATABASE_URL"])
     try:
-        await connection.execute("insert into schema_migrations values ('9999_future.sql', 'x')")
+        await connection.execute(
+            "insert into schema_migrations values ('9999_x.contract.sql', 'x')"
+        )
         status, said = await gateway.run("doctor")
-        assert (1, True) == (status, "9999_future.sql" in lines(said, "fail")[0]["found"])
+        assert (1, True) == (status, "9999_x.contract.sql" in lines(said, "fail")[0]["found"])
     finally:
         await connection.execute("delete from schema_migrations where name like '9999%'")
         await connection.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.database.migrations import migrate
+from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.statements import SqlFolder
 from gateway.model.errors import StartupFailed
 from tests.tools.gateway import new_database
@@ -51,8 +51,8 @@ async def test_a_database_that_is_up_to_date_is_left_alone(postgres_server: str)
     ("statement", "reason"),
     [
         pytest.param(
-            "insert into schema_migrations (name, checksum) values ('9999_later.sql', '')",
-            "9999_later.sql, which this gateway does not know",
+            "insert into schema_migrations (name, checksum) values ('9999_x.contract.sql', '')",
+            "9999_x.contract.sql, which this gateway does not know",
             id="the database is newer",
         ),
         pytest.param(
@@ -70,6 +70,14 @@ async def test_a_database_that_is_not_ours_is_refused(
     await change(dsn, statement)
     with pytest.raises(StartupFailed, match=reason):
         await migrate(dsn)
+
+
+async def test_what_a_newer_gateway_only_added_is_let_alone(postgres_server: str) -> None:
+    dsn, told = await new_database(postgres_server), list[str]()
+    await migrate(dsn)
+    await change(dsn, "insert into schema_migrations (name, checksum) values ('9999_x.sql', '')")
+    await migrate(dsn, tell=told.append)
+    assert ([], []) == (told, await missing_migrations(dsn))
 
 
 @pytest.fixture
@@ -98,6 +106,10 @@ async def test_a_dialect_comes_to_a_database_that_exists_and_may_leave_it(
     await migrate(dsn, [toy], tell=told.append)
     assert ["toy/0001_sizes.sql"] == told
     await migrate(dsn)  # without it
-    await change(dsn, "insert into schema_migrations (name, checksum) values ('toy/0002', '')")
-    with pytest.raises(StartupFailed, match="toy/0002, which this gateway does not know"):
+    await change(
+        dsn, "insert into schema_migrations (name, checksum) values ('toy/2.contract.sql', '')"
+    )
+    with pytest.raises(
+        StartupFailed, match=r"toy/2\.contract\.sql, which this gateway does not know"
+    ):
         await migrate(dsn, [toy])
