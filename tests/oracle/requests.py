@@ -20,7 +20,7 @@ from tests.oracle.rfc9110 import MONTHS, Resource
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 MODIFIED = datetime(2026, 11, 9, 23, 59, 59, tzinfo=UTC)
 
-_CHOICES = 48
+CHOICES = 48
 _METHODS = ["GET", "GET", "GET", "HEAD", "PUT", "DELETE"]
 _OWN_TAGS = ['"a"', '"a"', '"a"', '"b"', 'W/"a"', '"a,b"', '"\xe9"', '""']
 _TAGS = ['"a"', '"a"', '"b"', 'W/"a"', '"a,b"', '""', '"\\"', '"\xe9"', '"a"b"', "a", 'w/"a"', '"']
@@ -66,16 +66,21 @@ class Request:
     several: bool = False
 
 
+def of_choices(choices: bytes, modified: datetime = MODIFIED) -> Request:
+    """The request that these choices make; a date in it is mostly near ``modified``."""
+    return Maker(choices, modified).request()
+
+
 def requests() -> st.SearchStrategy[Request]:
     """Half of them ranged downloads, half any method under any mixture of conditions."""
-    return st.binary(min_size=_CHOICES, max_size=_CHOICES).map(lambda text: _Maker(text).request())
+    return st.binary(min_size=CHOICES, max_size=CHOICES).map(of_choices)
 
 
-class _Maker:
-    """Makes one request; each byte decides one choice."""
+class Maker:
+    """Makes one request; each byte decides one choice. Dates are about ``modified``."""
 
-    def __init__(self, choices: bytes) -> None:
-        self._choices = iter(choices)
+    def __init__(self, choices: bytes, modified: datetime = MODIFIED) -> None:
+        self._choices, self._modified = iter(choices), modified
 
     def request(self) -> Request:
         if self._one_in(2, otherwise=True):
@@ -85,7 +90,8 @@ class _Maker:
         if self._one_in(3):
             headers |= self._range_headers()
         resource = None if self._one_in(6) else self._resource()
-        return Request(self._pick(_METHODS), headers, resource, self._one_in(2))
+        method, strict = self._pick(_METHODS), self._one_in(2)
+        return Request(method, headers, resource, strict, self._one_in(2))
 
     def _number(self) -> int:
         return next(self._choices, 0)
@@ -98,7 +104,7 @@ class _Maker:
         return (self._number() % count == count - 1) is not otherwise
 
     def _resource(self) -> Resource:
-        return Resource(self._pick(_OWN_TAGS), MODIFIED, self._pick(_SIZES))
+        return Resource(self._pick(_OWN_TAGS), self._modified, self._pick(_SIZES))
 
     def _range_headers(self) -> dict[str, str]:
         headers = {"range": self._damaged(self._range())}
@@ -140,7 +146,7 @@ class _Maker:
         return self._pick(_GAPS) + text + self._pick(_GAPS) if self._one_in(4) else text
 
     def _date(self) -> str:
-        moment = MODIFIED + timedelta(days=self._pick(_DAYS), seconds=self._pick(_SECONDS))
+        moment = self._modified + timedelta(days=self._pick(_DAYS), seconds=self._pick(_SECONDS))
         return _written(self._pick(_FORMS), moment)
 
     def _damaged(self, value: str) -> str:
