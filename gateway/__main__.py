@@ -131,11 +131,21 @@ def command_line() -> argparse.ArgumentParser:
     check = _report(
         add, "check", maintenance.check, "report rows without blob, wrong sizes, orphans"
     )
+    check.add_argument("--repair", action="store_true", help="mend what can be mended")
     check.add_argument(
-        "--repair", action="store_true", help="remove orphans and leftovers, count totals again"
+        "--from",
+        dest="copies",
+        type=Path,
+        metavar="BACKUPS",
+        help="a folder of backups, whose copies take the place of damaged bytes",
     )
     _report(add, "sweep", maintenance.sweep, "remove leftovers, orphans and condemned blobs")
-    _report(add, "scrub", maintenance.scrub, "hash every blob again and report damage")
+    scrub = _report(
+        add, "scrub", maintenance.scrub, "hash every blob again; what is damaged is sent to nobody"
+    )
+    scrub.add_argument(
+        "--bytes-per-second", type=int, default=0, help="no faster than this (default: no limit)"
+    )
     _offer_backup(add)
     _offer_move(add)
     _offer(add, "config", _config, "show the effective settings, secrets masked")

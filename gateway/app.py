@@ -33,11 +33,12 @@ from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
 from gateway.settings.types import Network, is_foreign_http
 from gateway.upkeep.loop import noting_uses, sweeping
+from gateway.upkeep.scrub import scrubbing
 from gateway.upkeep.sweep import SweepReport
 from gateway.web import metrics
 from gateway.web.addresses import PREFIX
 from gateway.web.authentication import CALLERS, REACHES, RouteReach
-from gateway.web.context import FILES, MESSAGING, QUOTAS, ROOM
+from gateway.web.context import FILES, MESSAGING, QUOTAS, ROOM, WARD
 from gateway.web.dialect import Dialect, DialectContext, Handler, Route
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.fastpath import FastPath
@@ -64,6 +65,7 @@ from gateway.wiring import (
     open_services,
     open_stores,
     operators_of,
+    scrubber_on,
 )
 
 # aiohttp's own pattern leaves braces out, which names may have.
@@ -178,7 +180,7 @@ def _provide(app: web.Application, services: Services) -> None:
     app[CALLERS], app[MESSAGING] = services.callers, services.messaging
     app[FILES], app[UPLOADS] = services.files, services.uploads
     app[DOWNLOADS], app[ROOM] = services.downloads, services.room
-    app[QUOTAS] = services.quotas
+    app[QUOTAS], app[WARD] = services.quotas, services.ward
 
 
 def _mount_dialect(
@@ -285,12 +287,17 @@ async def serve(
             ) as deliverer,
             listening(
                 direct_dsn(settings, dsn),
-                ChangeListeners(app[CALLERS].listeners, deliverer, app[UPLOADS].under_way),
+                ChangeListeners(
+                    app[CALLERS].listeners,
+                    deliverer,
+                    app[UPLOADS].under_way,
+                    app[DOWNLOADS].under_way,
+                ),
                 announce=through(stores.messaging.database),
                 bound_seconds=news_seconds(settings),
                 watch=metrics.echoed,
             ),
-            sampling(stores.blobs, stores.messaging.database),
+            sampling(stores.blobs, stores.messaging.database, stores.quarantine),
             noting_uses(stores.registry.keys),
             _nginx_told(settings),
             short_collections(metrics.open_connections),
@@ -305,7 +312,8 @@ def readiness_of(stores: Stores, settings: Settings) -> health.Readiness:
     """What has to answer: the database, and the disk; a store elsewhere is looked at, too."""
     name, shared = ("store", True) if settings.store == "s3" else ("disk", False)
     probes: dict[str, health.Probe] = {"database": stores.ledger.probe, name: stores.blobs.probe}
-    return health.Readiness(probes, frozenset({name}) if shared else frozenset())
+    of_all = frozenset({name}) if shared else frozenset[str]()
+    return health.Readiness(probes, of_all, stores.quarantine.count)
 
 
 def _warn(settings: Settings) -> None:
@@ -337,15 +345,19 @@ async def _serve_until_told(
     settings: Settings,
 ) -> None:
     stop, hurry = _stop_signals()
-    async with sweeping(
-        stores.blobs,
-        stores.ledger,
-        stores.messaging,
-        stores.registry,
-        grace_periods(settings),
-        interval_seconds=settings.sweep_interval_seconds,
-        watch=_count_swept,
-        elsewhere=metrics.swept_elsewhere,
+    scrubber = scrubber_on(app[WARD], stores, settings)
+    async with (
+        sweeping(
+            stores.blobs,
+            stores.ledger,
+            stores.messaging,
+            stores.registry,
+            grace_periods(settings),
+            interval_seconds=settings.sweep_interval_seconds,
+            watch=_count_swept,
+            elsewhere=metrics.swept_elsewhere,
+        ),
+        scrubbing(scrubber, every_days=settings.scrub_days),
     ):
         await stop.wait()
         readiness.draining = True

@@ -18,12 +18,13 @@ from collections.abc import (
     Callable,
     Collection,
     Coroutine,
+    Iterator,
     Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.blobs.port import BlobReader, BlobStore, BlobWriter
@@ -32,12 +33,16 @@ from gateway.identity.port import AuthHook, Sealed
 from gateway.model.access import Access
 from gateway.model.change import ChangeListener, FileChanged
 from gateway.model.claims import Claims
+from gateway.model.damage import Fault
 from gateway.model.errors import (
+    BlobMissing,
     CatalogueUnavailable,
     CommitUnknown,
     Conflict,
     Failure,
+    InQuarantine,
     NotFound,
+    StorageFailed,
 )
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
 from gateway.model.guard import Guard, guarding
@@ -49,6 +54,24 @@ T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 _PUT_ATTEMPTS: Final = 5
+
+
+class Suspicions(Protocol):
+    """Who hears of bytes that are not as they were stored."""
+
+    def suspect(self, blob: Blob) -> None:
+        """A read of the blob failed. Does not block."""
+
+    async def convict(self, blob: Blob, fault: Fault) -> None:
+        """All of the blob was read, and that is wrong with it. Raises nothing."""
+
+
+class _Unheard:
+    def suspect(self, blob: Blob) -> None:
+        """Nobody looks."""
+
+    async def convict(self, blob: Blob, fault: Fault) -> None:
+        """Nobody looks."""
 
 
 class Mode(Enum):
@@ -94,6 +117,7 @@ class Filestore:
         hook: AuthHook,
         listener: ChangeListener,
         room: Promises | None = None,
+        suspicions: Suspicions | None = None,
     ) -> None:
         self._blobs = blobs
         self._files = files
@@ -101,6 +125,7 @@ class Filestore:
         self._hook = hook
         self._listener = listener
         self._room = room or Boundless()
+        self._suspicions = suspicions or _Unheard()
         self._commits: set[asyncio.Task[Any]] = set()
 
     @contextlib.asynccontextmanager
@@ -147,14 +172,31 @@ class Filestore:
     async def open(self, record: FileRecord) -> BlobReader:
         """The file's bytes. Raises ``BlobMissing`` if they are gone or not whole.
 
-        Raises ``NotFound`` if the file has none.
+        Raises ``InQuarantine`` if they are known not to be right, ``NotFound`` if it has none.
         """
-        return await self._blobs.open(record.content)
+        check_sound(record)
+        with self._suspecting(record):
+            return await self._blobs.open(record.content)
 
     async def locate(self, record: FileRecord) -> str | None:
-        """Where a front server finds the bytes, below the permanent blobs, if it can at all."""
+        """Where a front server finds the bytes, below the permanent blobs, if it can at all.
+
+        Raises as ``open``.
+        """
+        check_sound(record)
         front = self._blobs.front_served
-        return None if front is None else await front.locate(record.content)
+        if front is None:
+            return None
+        with self._suspecting(record):
+            return await front.locate(record.content)
+
+    def suspect(self, record: FileRecord) -> None:
+        """A read of the file's bytes failed, or came to too few: they will be looked at."""
+        self._suspicions.suspect(record.content)
+
+    async def convict(self, record: FileRecord, fault: Fault) -> None:
+        """All of the file's bytes were read, and that is wrong with them. Raises nothing."""
+        await self._uncancelled(self._suspicions.convict(record.content, fault))
 
     async def list(self, listing: Listing) -> Page[FileRecord]:
         """One page of a scope's files."""
@@ -228,6 +270,14 @@ class Filestore:
         """Wait for commits under way; call when no new request is accepted."""
         if self._commits:
             await asyncio.wait(self._commits, timeout=timeout_seconds)
+
+    @contextlib.contextmanager
+    def _suspecting(self, record: FileRecord) -> Iterator[None]:
+        try:
+            yield
+        except (BlobMissing, StorageFailed):
+            self.suspect(record)
+            raise
 
     async def _seal_and_commit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:
         draft, blob = deposit.draft, await writer.seal()
@@ -351,6 +401,12 @@ class Filestore:
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return await asyncio.shield(task)
+
+
+def check_sound(record: FileRecord) -> None:
+    """Raise ``InQuarantine`` if the file's bytes are known not to be those that were uploaded."""
+    if record.blob is not None and record.blob.quarantined:
+        raise InQuarantine()
 
 
 def _found(record: FileRecord | None) -> FileRecord:

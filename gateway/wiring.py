@@ -20,6 +20,7 @@ from gateway.blobs.port import BlobReader, BlobStore
 from gateway.blobs.s3.options import Checksum, S3Options
 from gateway.blobs.s3.signing import Credential
 from gateway.catalogue.postgres_blobs import PostgresBlobLedger
+from gateway.catalogue.postgres_damage import PostgresQuarantine, PostgresScrubPlan
 from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.catalogue.postgres_store import check_store
 from gateway.database.pool import open_database
@@ -51,6 +52,8 @@ from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
 from gateway.traffic.turns import Turns
+from gateway.upkeep.quarantine import Suspects, Ward
+from gateway.upkeep.scrub import Scrubber
 from gateway.upkeep.sweep import GracePeriods
 from gateway.web import metrics
 from gateway.web.authentication import Callers
@@ -59,6 +62,7 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.dialect import Dialect
 from gateway.web.downloads.beside import Digests
 from gateway.web.downloads.context import Downloads
+from gateway.web.downloads.underway import DownloadsUnderWay
 from gateway.web.operations.operators import EVERYBODY, Operators
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
@@ -111,6 +115,8 @@ class Stores:
     registry: Registry
     messaging: Messaging
     quotas: Quotas
+    quarantine: PostgresQuarantine
+    scrubs: PostgresScrubPlan
 
 
 @asynccontextmanager
@@ -154,7 +160,16 @@ async def open_stores(
             policy=WebhookPolicy(target_rules(settings), settings.hosts_confirm),
         )
         ledger = PostgresBlobLedger(database)
-        yield Stores(blobs, files, ledger, registry, messaging, Quotas(database))
+        yield Stores(
+            blobs,
+            files,
+            ledger,
+            registry,
+            messaging,
+            Quotas(database),
+            PostgresQuarantine(database),
+            PostgresScrubPlan(database),
+        )
 
 
 def _registry_terms(deployment: Deployment, cost: PasswordCost) -> RegistryTerms:
@@ -181,6 +196,7 @@ class Services:
     messaging: Messaging
     room: Room
     quotas: Quotas
+    ward: Ward
 
 
 @asynccontextmanager
@@ -203,7 +219,18 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             watch=metrics.hook_answered,
         ) as hook,
     ):
-        files = Filestore(stores.blobs, stores.files, stores.ledger, hook, listeners, reservations)
+        under_way = DownloadsUnderWay()
+        ward = Ward(
+            stores.blobs,
+            stores.ledger,
+            stores.quarantine,
+            ChangeListeners(listeners, under_way),
+            metrics.quarantined,
+        )
+        suspects = Suspects(ward)
+        files = Filestore(
+            stores.blobs, stores.files, stores.ledger, hook, listeners, reservations, suspects
+        )
         downloads = Downloads(
             files=files,
             reads=reads,
@@ -216,13 +243,15 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             cors=cors_policy(deployment),
             several_ranges=settings.several_ranges,
             digests=Digests(files) if settings.digest_beside else None,
+            under_way=under_way,
+            verify_one_in=settings.verify_one_in,
         )
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
-        async with uploads.under_way.cutting():
+        async with uploads.under_way.cutting(), suspects.examining():
             yield Services(
-                callers, files, uploads, downloads, stores.messaging, room, stores.quotas
+                callers, files, uploads, downloads, stores.messaging, room, stores.quotas, ward
             )
 
 
@@ -347,6 +376,12 @@ def target_rules(settings: Settings) -> TargetRules:
 def grace_periods(settings: Settings) -> GracePeriods:
     """How long leftovers are left alone."""
     return GracePeriods(settings.incoming_grace_seconds, settings.orphan_grace_seconds)
+
+
+def scrubber_on(ward: Ward, stores: Stores, settings: Settings) -> Scrubber:
+    """Who hashes every blob again, at the service's pace."""
+    rate = settings.scrub_bytes_per_second
+    return Scrubber(ward, stores.scrubs, rate, lambda blob: metrics.scrubbed(blob.size))
 
 
 def uploads_to(files: Filestore, settings: Settings) -> Uploads:

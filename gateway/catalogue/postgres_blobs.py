@@ -24,6 +24,7 @@ _EXPIRING: Final = (
     "forget_days",
     "forget_ended_usage",
     "forget_ended_payers",
+    "forget_scrubs",
 )
 
 

@@ -43,4 +43,5 @@ def _blob_of_file(row: Row) -> Blob | None:
         size=row["size"],
         digest=Digest(row["sha256"].hex()),
         md5=row["md5"],
+        quarantined=row["quarantined"],
     )

@@ -34,7 +34,9 @@ from gateway.process.terminal import print_json, print_table, progress, size_tex
 from gateway.settings.core import BadSettings, Settings
 from gateway.settings.deployed import begin_restore, end_restore, is_deployed, restoring
 from gateway.settings.secret import adopt_secrets, load_secrets
-from gateway.upkeep.check import Finding, check
+from gateway.upkeep.check import Finding, check, entries_of
+from gateway.upkeep.quarantine import Ward
+from gateway.upkeep.repair import mend
 from gateway.wiring import (
     Deployment,
     direct_dsn,
@@ -121,7 +123,12 @@ async def _restore(
         if (identity := store_identity(settings)) is not None:
             await move_store(opened, identity)  # the dump names the store that was backed up
     async with open_stores(deployment, dsn, adopt=False) as stores:
-        report = await check(stores.blobs, stores.ledger, grace_periods(settings))
+        ward = Ward(stores.blobs, stores.ledger, stores.quarantine)
+        async for entry in entries_of(stores.quarantine):  # the backup may have better bytes
+            await mend(ward, entry.blob)
+        report = await check(
+            stores.blobs, stores.ledger, grace_periods(settings), quarantine=stores.quarantine
+        )
     found = {finding.blob_id for finding in report.findings}
     return [*report.findings, *(fault for fault in lost if fault.blob_id not in found)]
 

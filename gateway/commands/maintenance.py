@@ -11,26 +11,36 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from gateway.backup.copies import VaultCopies
+from gateway.backup.vault import Vault
+from gateway.catalogue.damage import ScrubKind
 from gateway.commands.existing import existing_database, existing_stores
+from gateway.model.file import Blob
 from gateway.process.terminal import print_json, print_table, progress, wants_json
+from gateway.settings.core import BadSettings
 from gateway.upkeep import check as upkeep
 from gateway.upkeep.check import Finding, Report
+from gateway.upkeep.quarantine import Ward
+from gateway.upkeep.repair import Copies
+from gateway.upkeep.repair import repair as mend_all
+from gateway.upkeep.scrub import Scrubber
 from gateway.upkeep.sweep import SweepReport
 from gateway.upkeep.sweep import sweep as sweep_stores
-from gateway.wiring import Deployment, grace_periods
+from gateway.wiring import Deployment, Stores, grace_periods
 
 
 def check(deployment: Deployment, arguments: argparse.Namespace) -> int:
     """Report what does not fit together; with ``--repair``, mend what can be mended."""
+    copies = _copies(arguments)
     with existing_database(deployment) as dsn:
-        report = asyncio.run(_check(deployment, dsn, repair=arguments.repair))
+        report = asyncio.run(_check(deployment, dsn, copies, repair=arguments.repair))
     return _tell("check", report, as_json=arguments.json)
 
 
 def scrub(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    """Hash every blob again."""
+    """Hash every blob again, or go on with that; what is damaged goes into quarantine."""
     with existing_database(deployment) as dsn:
-        report = asyncio.run(_scrub(deployment, dsn))
+        report = asyncio.run(_scrub(deployment, dsn, arguments.bytes_per_second))
     return _tell("scrub", report, as_json=arguments.json)
 
 
@@ -50,20 +60,61 @@ def sweep(deployment: Deployment, arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _check(deployment: Deployment, dsn: str, *, repair: bool) -> Report:
+async def _check(
+    deployment: Deployment, dsn: str, copies: Copies | None, *, repair: bool
+) -> Report:
     grace = grace_periods(deployment.settings)
     async with existing_stores(deployment, dsn) as stores:
+        ward = _ward(stores)
         with progress() as shown:
-            report = await upkeep.check(stores.blobs, stores.ledger, grace, shown.tell)
+            report = await upkeep.check(
+                stores.blobs, stores.ledger, grace, shown.tell, quarantine=ward.quarantine
+            )
         if repair and report.findings:
-            return await upkeep.repair(stores.blobs, stores.ledger, grace, report)
+            return await mend_all(ward, grace, report, copies)
     return report
 
 
-async def _scrub(deployment: Deployment, dsn: str) -> Report:
+async def _scrub(deployment: Deployment, dsn: str, bytes_per_second: int) -> Report:
+    seen = upkeep.Report()
     async with existing_stores(deployment, dsn) as stores:
+        ward = _ward(stores)
         with progress() as shown:
-            return await upkeep.scrub(stores.blobs, stores.ledger, shown.tell)
+            told = _Told(shown.tell)
+            scrubber = Scrubber(ward, stores.scrubs, bytes_per_second, told.add)
+            done = await scrubber.finish(await stores.scrubs.begin(ScrubKind.COMMAND))
+        async for entry in upkeep.entries_of(ward.quarantine):
+            seen.findings.append(upkeep.finding_of(entry))
+    seen.blobs = done.blobs
+    return seen
+
+
+class _Told:
+    """Counts blobs and bytes for whoever watches."""
+
+    def __init__(self, watch: upkeep.Watch) -> None:
+        self._watch = watch
+        self._blobs = self._size = 0
+
+    def add(self, blob: Blob) -> None:
+        """One more was hashed."""
+        self._blobs, self._size = self._blobs + 1, self._size + blob.size
+        self._watch(self._blobs, self._size)
+
+
+def _ward(stores: Stores) -> Ward:
+    return Ward(stores.blobs, stores.ledger, stores.quarantine)
+
+
+def _copies(arguments: argparse.Namespace) -> Copies | None:
+    """Where good copies are to be looked for. Raises ``BadSettings``, ``VaultFailed``."""
+    if arguments.copies is None:
+        return None
+    if not arguments.repair:
+        raise BadSettings(("--from: only with --repair",))
+    vault = Vault(arguments.copies)
+    vault.check()
+    return VaultCopies(vault)
 
 
 async def _sweep(deployment: Deployment, dsn: str) -> SweepReport:

@@ -19,13 +19,14 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from gateway.database.pool import Database, connecting, database_errors
 from gateway.database.servers import Servers
 from gateway.model.change import (
+    BlobQuarantined,
     Change,
     ChangeListener,
     DeliveriesWaiting,
@@ -39,6 +40,7 @@ from gateway.process.background import running
 CHANNEL: Final = "gateway_changes"
 _OUTBOX: Final = "deliveries"
 _RIGHTS: Final = "rights "
+_QUARANTINED: Final = "quarantined "
 
 _log: Final = logging.getLogger(__name__)
 # What nobody has to keep need not be waited for on any disk.
@@ -124,6 +126,8 @@ def parse_change(payload: str) -> Change:
         return DeliveriesWaiting()
     if payload.startswith(_RIGHTS):
         return RightsChanged(frozenset(payload.removeprefix(_RIGHTS).split()))
+    if payload.startswith(_QUARANTINED):
+        return BlobQuarantined(UUID(payload.removeprefix(_QUARANTINED)))
     return RightsChanged()
 
 

@@ -23,7 +23,13 @@ SENT: Final = "messages"
 FILES: Final = "files"
 _SENML_TYPE: Final = "application/senml+json"
 _JSON_TYPE: Final = "application/json"
-_FILE_EVENTS: Final = {"created": "uploaded", "replaced": "replaced", "removed": "deleted"}
+_FILE_EVENTS: Final = {
+    "created": "uploaded",
+    "replaced": "replaced",
+    "removed": "deleted",
+    "damaged": "damaged",
+    "repaired": "repaired",
+}
 _FILE_FIELDS: Final = ("name", "size", "time", "sha256", "content_type")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from gateway.model.file import Scope
 
@@ -39,7 +40,14 @@ class DeliveriesWaiting:
     """Something was put into the outbox."""
 
 
-Change = FileChanged | RightsChanged | DeliveriesWaiting
+@dataclass(frozen=True, slots=True)
+class BlobQuarantined:
+    """The blob is not as it was stored: whoever is just sending it shall not go on."""
+
+    blob_id: UUID
+
+
+Change = FileChanged | RightsChanged | DeliveriesWaiting | BlobQuarantined
 
 
 class ChangeListener(Protocol):

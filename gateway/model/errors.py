@@ -231,6 +231,12 @@ class BlobMissing(Failure):
     """A committed row points at bytes that are not there, or not whole."""
 
 
+class InQuarantine(BlobMissing):
+    """The bytes of a file were found not to be those that were uploaded: nobody is sent them."""
+
+    sentence = "the file is damaged: upload it again"
+
+
 class CatalogueUnavailable(Failure):
     """The database does not answer."""
 

@@ -53,13 +53,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Immutable bytes: random ``id``, the ``scope`` whose folder holds them, what they are."""
+    """Immutable bytes: random ``id``, the ``scope`` whose folder holds them, what they are.
+
+    One that is ``quarantined`` was found to have other bytes, or none: nobody is sent them.
+    """
 
     id: UUID
     scope: Scope
     size: int
     digest: Digest
     md5: str | None = None
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

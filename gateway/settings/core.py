@@ -332,6 +332,19 @@ class Settings(SettingsGroup):
     sweep_interval_seconds: SecondsOrZero = Field(
         300.0, description="Pause between sweeps by the service; 0: only by the command."
     )
+    scrub_days: SecondsOrZero = Field(
+        30.0,
+        description="Every blob is hashed again once in so many days, by one gateway after the "
+        "other; 0: only by the command.",
+    )
+    scrub_bytes_per_second: Bytes = Field(
+        8 * 1024**2, description="How fast that goes, for all gateways together; 0: no limit."
+    )
+    verify_one_in: CountOrZero = Field(
+        100,
+        description="One in so many whole downloads through the gateway is hashed while it is "
+        "sent, and cut before its end if it is not what was uploaded; 0: none, 1: each.",
+    )
     orphan_grace_seconds: SecondsOrZero = Field(
         86_400.0, description="Age at which a blob without a row is removed."
     )

@@ -1,8 +1,8 @@
 """Checking: whether rows and bytes fit together, and what each misfit is called.
 
 A finding names the file by scope and name, as its owner knows it, and the blob as the disk does.
-Safe beside serving gateways: what changed while it was looked at is looked at again, and only
-``repair`` changes anything.
+Safe beside serving gateways: what changed while it was looked at is looked at again. Nothing is
+changed here; ``repair`` does.
 
 Rule: a row without its bytes is reported, never removed: its name may be all there is to ask for
 the bytes by.
@@ -11,7 +11,6 @@ the bytes by.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
@@ -19,12 +18,13 @@ from typing import Final
 from uuid import UUID
 
 from gateway.blobs.port import BlobStore, Inventory
+from gateway.catalogue.damage import Quarantine, QuarantinePlace
 from gateway.catalogue.port import BlobLedger, Miscount
-from gateway.model.byterange import ByteRange
-from gateway.model.errors import BlobMissing, StorageFailed
+from gateway.model.damage import Damage, Fault, Quarantined
 from gateway.model.file import Blob, Scope
+from gateway.upkeep.examine import examine, misfit, size_of
 from gateway.upkeep.sizes import Sized, walked_sizes
-from gateway.upkeep.sweep import GracePeriods, inventory_of, old_orphans, remove_orphans
+from gateway.upkeep.sweep import GracePeriods, inventory_of, old_orphans
 
 _PAGE: Final = 500
 _FIRST: Final = UUID(int=0)
@@ -35,10 +35,10 @@ _NO_GRACE: Final = GracePeriods(-1.0, -1.0)
 class What(StrEnum):
     """What is wrong."""
 
-    MISSING = "missing"
-    WRONG_SIZE = "wrong size"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
+    MISSING = Damage.MISSING
+    WRONG_SIZE = Damage.WRONG_SIZE
+    DAMAGED = Damage.DAMAGED
+    UNREADABLE = Damage.UNREADABLE
     ORPHAN = "orphan"
     LEFTOVER = "leftover"
     MISCOUNTED = "miscounted"
@@ -49,7 +49,7 @@ class What(StrEnum):
         return _REMEDIES[self]
 
 
-_ANEW: Final = "restore the blob from a backup, or upload the file again"
+_ANEW: Final = "check --repair --from BACKUPS, or upload the file again"
 _REMEDIES: Final = {
     What.MISSING: _ANEW,
     What.WRONG_SIZE: _ANEW,
@@ -114,74 +114,80 @@ async def check(
     ledger: BlobLedger,
     grace: GracePeriods = _NO_GRACE,
     watch: Watch = _unwatched,
+    *,
+    quarantine: Quarantine | None = None,
 ) -> Report:
     """Compare rows with bytes, and kept totals with rows; change nothing.
 
-    Orphans and leftovers count once they are older than their ``grace``: until then they may be
-    uploads that are being committed.
+    What is in ``quarantine`` is found, whatever its size. Orphans and leftovers count once they are
+    older than their ``grace``: until then they may be uploads that are being committed.
     """
     report, inventory = Report(), inventory_of(blobs)
     seen = 0
     async for blob, size in _sizes(blobs, inventory, ledger):
         report.blobs, seen = report.blobs + 1, seen + blob.size
         watch(report.blobs, seen)
-        if size != blob.size:
-            await _report(report, ledger, blob, *_misfit(blob, size))
+        if fault := misfit(blob, size):
+            await _report(report, ledger, blob, fault)
+    if quarantine is not None:
+        known = {finding.blob_id for finding in report.findings}
+        async for entry in entries_of(quarantine):
+            if entry.blob.id not in known:
+                report.findings.append(finding_of(entry))
     report.findings += [_miscounted(found) async for found in ledger.miscounts()]
     if inventory is None:
         report.listed = False
         return report
+    await _find_rubbish(report, inventory, ledger, grace)
+    return report
+
+
+async def entries_of(quarantine: Quarantine) -> AsyncIterator[Quarantined]:
+    """All that is in quarantine, the longest there first."""
+    place = None
+    while page := await quarantine.page(place, _PAGE):
+        for entry in page:
+            yield entry
+        place = QuarantinePlace(page[-1].found_at, page[-1].blob.id)
+
+
+def finding_of(entry: Quarantined) -> Finding:
+    """What is in quarantine, as a finding."""
+    fault, file, blob = entry.fault, entry.file, entry.blob
+    since = f"{fault.detail}; in quarantine since {entry.found_at:%Y-%m-%d %H:%M:%S} UTC"
+    return Finding(What(fault.damage), file.scope, file.name, blob.id, blob.scope, since)
+
+
+async def _find_rubbish(
+    report: Report, inventory: Inventory, ledger: BlobLedger, grace: GracePeriods
+) -> None:
     async for orphan in old_orphans(inventory, ledger, grace.orphan_seconds):
         detail = f"{orphan.size} bytes of {orphan.modified_at:%Y-%m-%d %H:%M:%S} UTC, no row"
         report.findings.append(Finding(What.ORPHAN, None, None, orphan.id, orphan.scope, detail))
     if count := await inventory.leftovers(older_than_seconds=grace.incoming_seconds):
         detail = f"{count} of uploads that nobody is writing"
         report.findings.append(Finding(What.LEFTOVER, None, None, None, None, detail))
-    return report
-
-
-async def repair(
-    blobs: BlobStore, ledger: BlobLedger, grace: GracePeriods, report: Report
-) -> Report:
-    """Mend what can be mended: orphans and leftovers go, totals are counted again.
-
-    What a second look finds no more is ``repaired`` in its report.
-    """
-    if blobs.inventory is not None:
-        await blobs.inventory.clear_incoming(older_than_seconds=grace.incoming_seconds)
-        orphans = old_orphans(blobs.inventory, ledger, grace.orphan_seconds)
-        await remove_orphans(orphans, blobs, ledger)
-    for miscount in [found async for found in ledger.miscounts()]:
-        await ledger.recount(miscount)
-    after = await check(blobs, ledger, grace)
-    after.repaired = [f for f in report.findings if f.what in MENDED and f not in after.findings]
-    return after
 
 
 async def scrub(blobs: BlobStore, ledger: BlobLedger, watch: Watch = _unwatched) -> Report:
-    """Read every live blob and compare its digest with its row."""
+    """Hash every live blob and compare its digest with its row; change nothing."""
     report, seen = Report(), 0
     async for blob in _live_blobs(ledger):
-        if fault := await _fault(blobs, blob):
-            await _report(report, ledger, blob, *fault)
+        if fault := await examine(blobs, blob):
+            await _report(report, ledger, blob, fault)
         report.blobs, seen = report.blobs + 1, seen + blob.size
         watch(report.blobs, seen)
     return report
 
 
-async def _report(report: Report, ledger: BlobLedger, blob: Blob, what: What, detail: str) -> None:
+async def _report(report: Report, ledger: BlobLedger, blob: Blob, fault: Fault) -> None:
     """Unless the blob was removed while it was being looked at."""
     record = await ledger.committed(blob.id)
     if record is not None:
+        what = What(fault.damage)
         report.findings.append(
-            Finding(what, record.scope, record.name, blob.id, blob.scope, detail)
+            Finding(what, record.scope, record.name, blob.id, blob.scope, fault.detail)
         )
-
-
-def _misfit(blob: Blob, size: int | None) -> tuple[What, str]:
-    if size is None:
-        return What.MISSING, f"{blob.size} bytes are not there"
-    return What.WRONG_SIZE, f"{size} bytes are stored of {blob.size}"
 
 
 def _miscounted(found: Miscount) -> Finding:
@@ -202,44 +208,7 @@ async def _sizes(
                 yield found
         return
     async for blob in _live_blobs(ledger):
-        yield blob, await _size_of(blobs, inventory, blob)
-
-
-async def _size_of(blobs: BlobStore, inventory: Inventory | None, blob: Blob) -> int | None:
-    """How many bytes are stored; a store that cannot say so is asked for the blob."""
-    if inventory is not None:
-        return await inventory.size_of(blob.scope, blob.id)
-    try:
-        reader = await blobs.open(blob)
-    except BlobMissing:
-        return None
-    reader.close()
-    return reader.size
-
-
-async def _fault(blobs: BlobStore, blob: Blob) -> tuple[What, str] | None:
-    """What is wrong with the blob's bytes, if anything is."""
-    try:
-        digest = await _hash(blobs, blob)
-    except BlobMissing:
-        return What.MISSING, f"{blob.size} bytes are not there, or not all"
-    except StorageFailed as exc:
-        return What.UNREADABLE, str(exc.__cause__ or exc)
-    if digest == blob.digest.raw:
-        return None
-    return What.DAMAGED, f"its SHA-256 is {digest.hex()} and was {blob.digest.raw.hex()}"
-
-
-async def _hash(blobs: BlobStore, blob: Blob) -> bytes:
-    reader = await blobs.open(blob)
-    try:
-        hasher = hashlib.sha256()
-        async with contextlib.aclosing(reader.chunks(ByteRange(0, blob.size))) as chunks:
-            async for chunk in chunks:
-                hasher.update(chunk)
-        return hasher.digest()
-    finally:
-        reader.close()
+        yield blob, await size_of(blobs, blob)
 
 
 async def _live_blobs(ledger: BlobLedger) -> AsyncIterator[Blob]:

@@ -1,4 +1,4 @@
-"""What all handlers can reach on the application: files, messages, quotas, the room left.
+"""What all handlers can reach: files, messages, quotas, the quarantine, the room left.
 
 Who calls is in ``authentication``, what uploads and downloads need in the ``context`` of their
 rooms, what one dialect keeps in that dialect.
@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.filestore import Filestore
 from gateway.messaging.service import Messaging
 from gateway.quotas.service import Quotas
+from gateway.upkeep.quarantine import Ward
 
 
 class Room(Protocol):
@@ -25,4 +26,5 @@ class Room(Protocol):
 FILES: Final = web.AppKey("files", Filestore)
 MESSAGING: Final = web.AppKey("messaging", Messaging)
 QUOTAS: Final = web.AppKey("quotas", Quotas)
+WARD: Final = web.AppKey("ward", Ward)
 ROOM: Final[web.AppKey[Room]] = web.AppKey("room")

@@ -27,6 +27,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.messaging.posting import AttemptOutcome
+from gateway.model.damage import Damage, Fault, FoundBy
 from gateway.model.errors import TooMany
 from gateway.model.quota import Resource
 from gateway.traffic.attempts import Buckets, Rate
@@ -113,6 +114,20 @@ _store_seconds: Final = Histogram(
 _damaged: Final = Counter(
     "gateway_damaged_reads_total",
     "Reads of a file whose bytes are missing, too few, or cannot be read.",
+)
+_quarantined: Final = Counter(
+    "gateway_quarantined_total",
+    "Blobs put into quarantine: what is wrong with them, and what found it.",
+    ("what", "found_by"),
+)
+quarantine: Final = Gauge(
+    "gateway_quarantine_blobs",
+    "Blobs in quarantine, which nobody is sent; no more than 10,000 are counted.",
+    multiprocess_mode="mostrecent",
+)
+_scrubbed: Final = Counter("gateway_scrubbed_blobs_total", "Blobs hashed again by the service.")
+_scrubbed_bytes: Final = Counter(
+    "gateway_scrubbed_bytes_total", "Bytes hashed again by the service."
 )
 _swept: Final = Counter("gateway_swept_total", "What the sweeps of the service removed.", ("what",))
 _last_sweep: Final = Gauge(
@@ -247,6 +262,17 @@ def damage_met() -> None:
     _damaged.inc()
 
 
+def quarantined(fault: Fault, found_by: FoundBy) -> None:
+    """A blob was put into quarantine."""
+    _quarantined.labels(fault.damage, found_by).inc()
+
+
+def scrubbed(size: int) -> None:
+    """A blob of ``size`` bytes was hashed again."""
+    _scrubbed.inc()
+    _scrubbed_bytes.inc(size)
+
+
 def swept(**removed: int) -> None:
     """Count what a sweep that came to its end removed, by what it was."""
     for what, count in removed.items():
@@ -344,6 +370,9 @@ def begin(version: str, commit: str) -> None:
         _attempts.labels(outcome)
     for status in (*sorted(map(str, _NGINX_STATUSES)), "other"):
         _nginx_responses.labels(status)
+    for damage in Damage:
+        for found_by in FoundBy:
+            _quarantined.labels(damage, found_by)
     for what in _SWEPT:
         _swept.labels(what)
     for resource in Resource:

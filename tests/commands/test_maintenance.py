@@ -112,7 +112,7 @@ async def test_check_and_scrub_name_scope_name_and_blob_of_what_is_lost(house: D
     status, report = await house.tell("scrub")
     assert 1 == status
     expected = losses(
-        house, ("damaged", "damaged.bin"), ("missing", "longer.bin"), ("missing", "missing.bin")
+        house, ("damaged", "damaged.bin"), ("missing", "missing.bin"), ("wrong size", "longer.bin")
     )
     assert expected == house.found(report)
 
@@ -131,9 +131,10 @@ async def test_every_kind_of_damage_is_named_and_what_is_not_ours_is_left_alone(
         "scrub": losses(
             house,
             ("damaged", "damaged.bin"),
-            *(("missing", name) for name in ("folder.bin", "longer.bin", "missing.bin")),
-            *(("missing", name) for name in ("row.bin", "short.bin")),
+            ("missing", "missing.bin"),
             ("unreadable", "link.bin"),
+            *(("wrong size", name) for name in ("folder.bin", "longer.bin")),
+            *(("wrong size", name) for name in ("row.bin", "short.bin")),
         ),
     }
     said, _ = several(house.gateway.environment, *expected, "check --repair", "sweep")

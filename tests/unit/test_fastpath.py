@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -15,7 +16,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.blobs.port import BlobReader, Descriptor
+from gateway.filestore import Filestore
 from gateway.model.byterange import ByteRange
+from gateway.model.file import FileRecord
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
 from gateway.traffic.resolved import ReadCache
 from gateway.traffic.resumes import ResumeGuard
@@ -74,20 +77,30 @@ class Line:
     written: bytes = b""
     files: list[tuple[int, int]] = field(default_factory=list)
     rest: asyncio.Future[None] | None = None
-    broken: bool = False
+    broken: OSError | None = None
     aborted: bool = False
 
     def write(self, data: bytes) -> None:
         self.written += data
 
     def sendfile(self, _: object, offset: int, count: int) -> asyncio.Future[None] | None:
-        if self.broken:
-            raise ConnectionResetError
+        if self.broken is not None:
+            raise self.broken
         self.files.append((offset, count))
         return self.rest
 
     def abort(self) -> None:
         self.aborted = True
+
+
+@dataclass
+class Files:
+    """Counts the suspicions."""
+
+    suspected: int = 0
+
+    def suspect(self, _: FileRecord) -> None:
+        self.suspected += 1
 
 
 @dataclass
@@ -99,6 +112,7 @@ class Scene:
     guard: ResumeGuard
     blob: Blob
     line: Line = field(default_factory=Line)
+    files: Files = field(default_factory=Files)
 
     @property
     def cache_etag(self) -> str:
@@ -135,15 +149,15 @@ async def scene(
     with cache.resolving((PATH, (KEY,))) as watch:
         cache.keep((PATH, (KEY,)), known, watch)
     known.reader.release()
-    guard, unused = ResumeGuard(8), cast(Any, None)
+    guard, files = ResumeGuard(8), Files()
     downloads = Downloads(
-        files=unused,
+        files=cast(Filestore, files),
         reads=cache,
         stalls=StallWatch(60, lambda: None),
         watch=guard,
         bandwidth=bandwidth,
     )
-    return Scene(FastPath(downloads, middleware(most_requests)), cache, guard, blob)
+    return Scene(FastPath(downloads, middleware(most_requests)), cache, guard, blob, files=files)
 
 
 def message(headers: Mapping[str, str | None] | None = None, **changes: Any) -> RawRequestMessage:
@@ -291,20 +305,32 @@ async def test_a_file_that_ends_early_cuts_the_connection(*, later: bool) -> Non
     if there.line.rest is not None:
         there.line.rest.set_result(None)
         await asyncio.sleep(0)
-    assert there.line.aborted
+    assert (True, 1) == (there.line.aborted, there.files.suspected)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+async def test_a_disk_that_fails_is_a_suspicion_against_the_blob(*, later: bool) -> None:
+    there, fault = await scene(), OSError(errno.EIO, "the disk")
+    rest = asyncio.get_running_loop().create_future()
+    there.line.rest, there.line.broken = rest, None if later else fault
+    assert there.send(message(LARGE)) is not None
+    if later:
+        rest.set_exception(fault)
+        await asyncio.sleep(0)
+    assert 1 == there.files.suspected
 
 
 async def test_a_client_that_left_is_nobodys_fault() -> None:
     there = await scene()
-    there.line.broken = True
+    there.line.broken = ConnectionResetError()
     assert Sent(None) == there.send(message(LARGE))
-    there.line.broken = False
+    there.line.broken = None
     rest = there.line.rest = asyncio.get_running_loop().create_future()
     assert Sent(rest) == there.send(message(LARGE))
     there.cache.clear()
     rest.set_exception(ConnectionResetError())
     await asyncio.sleep(0)
-    assert there.blob.closed
+    assert (True, 0) == (there.blob.closed, there.files.suspected)
 
 
 async def test_a_small_range_is_remembered_and_what_would_mix_is_declined() -> None:

@@ -20,6 +20,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from gateway.catalogue.postgres_damage import PostgresQuarantine
+from gateway.database.pool import open_database
+from gateway.model.damage import Damage, Fault, FoundBy
+from tests.tools.deployment import sql_folders
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.hook import HookServer, Say, deny, running_hook
@@ -301,6 +305,16 @@ class Place:
         async with self.http.delete(url, json=body, headers=self.admin.headers) as answer:
             assert answer.status == 204, await answer.text()
 
+    async def quarantine_blob(self) -> None:
+        """As whoever finds damage does; the bytes are what they were, so that they are known."""
+        dsn = self.gateway.environment["GATEWAY_DATABASE_URL"]
+        async with open_database(dsn, sql_folders()) as database, database.session() as session:
+            blob_id = await session.connection.fetchval(
+                "select blob_id from files where kind = 'groups' and owner = $1", self.group
+            )
+            fault = Fault(Damage.DAMAGED, "seen")
+            assert await PostgresQuarantine(database).put(blob_id, fault, FoundBy.SCRUB)
+
 
 async def prepare(gateway: GatewayProcess, http: aiohttp.ClientSession) -> Place:
     admin = await sign_in(http, gateway.url)
@@ -336,10 +350,17 @@ async def check_bound(edge: Nginx, place: Place, revoke: Callable[[], Awaitable[
 
 @pytest.mark.parametrize(
     ("change", "status"),
-    [("remove_file", 404), ("remove_thing", 403), ("unassign", 404), ("replace_file", 200)],
+    [
+        ("remove_file", 404),
+        ("remove_thing", 403),
+        ("unassign", 404),
+        ("replace_file", 200),
+        ("quarantine_blob", 500),
+    ],
 )
 async def test_a_change_takes_effect_within_the_bound(
     gateway: GatewayProcess,
+    nginx: Nginx,
     edge: Nginx,
     http: aiohttp.ClientSession,
     change: str,
@@ -348,6 +369,8 @@ async def test_a_change_takes_effect_within_the_bound(
     place = await prepare(gateway, http)
     reader = await check_bound(edge, place, getattr(place, change))
     assert reader.statuses[-1] == status
+    path = f"/groups/{place.group}/files/fw.bin"
+    assert status == (await ask(nginx.port, path, place.thing.headers)).status
     assert (NEW.content in reader.last_read) == (change == "replace_file")
 
 

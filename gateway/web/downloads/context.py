@@ -16,6 +16,7 @@ from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.resolved import ReadCache, Resolved
 from gateway.web.cors import CorsPolicy
 from gateway.web.downloads.transfer import TransferWatch
+from gateway.web.downloads.underway import DownloadsUnderWay
 from gateway.web.server.stall import StallWatch
 
 ResolvedRead = Resolved[BlobReader]
@@ -32,7 +33,8 @@ class DigestTexts(Protocol):
 class Downloads:
     """What downloads work with. ``accel`` is nginx's internal location, times are in seconds.
 
-    Without ``digests`` there is nothing beside a file.
+    Without ``digests`` there is nothing beside a file. One in ``verify_one_in`` whole downloads is
+    hashed while it is sent; 0: none.
     """
 
     files: Filestore
@@ -46,6 +48,8 @@ class Downloads:
     cors: CorsPolicy = field(default_factory=CorsPolicy)
     several_ranges: bool = False
     digests: DigestTexts | None = None
+    under_way: DownloadsUnderWay = field(default_factory=DownloadsUnderWay)
+    verify_one_in: int = 0
 
     async def place_of(self, resolved: ResolvedRead) -> str | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.

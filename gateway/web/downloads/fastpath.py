@@ -27,6 +27,7 @@ from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL
 from gateway.web.downloads.deliver.response import partial_lines
+from gateway.web.downloads.deliver.sendfile import is_of_disk
 from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
 from gateway.web.server.exchange import RequestHead, Sent, request_id_line
@@ -146,8 +147,8 @@ class FastPath:
         transport.write(response.head)
         try:
             rest = transport.sendfile(file, response.span.start, response.span.length)
-        except OSError:  # the transport is closing because of it
-            self._record(response, CLIENT_LEFT)
+        except OSError as exc:  # the transport is closing because of it
+            self._fail(response, exc)
             return _SENT
         if rest is None:
             self._complete(response, transport)
@@ -166,8 +167,9 @@ class FastPath:
         self, response: _RangeResponse, transport: Transport, rest: asyncio.Future[None]
     ) -> None:
         self._downloads.stalls.unwatch(transport)
-        if rest.cancelled() or rest.exception() is not None:
-            self._record(response, CLIENT_LEFT)
+        error = None if rest.cancelled() else rest.exception()
+        if rest.cancelled() or error is not None:
+            self._fail(response, error)
         else:
             self._complete(response, transport)
         response.resolved.reader.release()
@@ -177,9 +179,19 @@ class FastPath:
         if response.file.is_whole():
             self._record(response, PARTIAL)
         else:
-            metrics.damage_met()
             transport.abort()
+            self._damaged(response)
             self._record(response, CLIENT_LEFT)
+
+    def _fail(self, response: _RangeResponse, error: BaseException | None) -> None:
+        """The response was cut, by the client or by the disk."""
+        if error is not None and is_of_disk(error):
+            self._damaged(response)
+        self._record(response, CLIENT_LEFT)
+
+    def _damaged(self, response: _RangeResponse) -> None:
+        metrics.damage_met()
+        self._downloads.files.suspect(response.resolved.record)
 
     def _record(self, response: _RangeResponse, status: int) -> None:
         if status == PARTIAL:

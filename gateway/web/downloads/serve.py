@@ -10,6 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
+from gateway.filestore import check_sound
 from gateway.web import edge
 from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules, asked_by
 from gateway.web.downloads.context import DOWNLOADS
@@ -30,13 +31,15 @@ async def serve_file(
     from the request, which must be everything that it looks at. The hook is asked every time.
     An nginx in edge mode gets the decision instead of the file.
 
-    Raises what ``resolve`` raises, ``PreconditionFailed``, a range error, or ``BlobMissing``.
+    Raises what ``resolve`` raises, ``InQuarantine``, ``PreconditionFailed``, a range error, or
+    ``BlobMissing``.
     """
     downloads, for_edge = request.app[DOWNLOADS], edge.is_asked(request)
     kept = edge.WORTH_KEEPING_SECONDS if for_edge else None
     resolved = await look_up(request, downloads, resolve, rules, decision_seconds=kept)
     note_principal(request, resolved.access.principal)
     try:
+        check_sound(resolved.record)
         asked = asked_by(request, rules, several_ranges=downloads.several_ranges)
         _leave_room(request)
         version, watch = resolved.version, downloads.watch

@@ -22,6 +22,10 @@ from gateway.web.server.response import RawResponse
 from gateway.web.server.stall import StallWatch
 
 
+class BlobCut(ConnectionResetError):
+    """A download was cut because of its blob: too few bytes, others, or none that can be read."""
+
+
 class TransferObserver(Protocol):
     """Follows one transfer to its end."""
 

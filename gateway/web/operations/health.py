@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,11 +37,13 @@ class Readiness:
     """What must answer for the gateway to be ready; ``draining`` once it is told to stop.
 
     What is ``shared`` with every other gateway takes none of them out of service when it is away:
-    all would go at once. It is a warning.
+    all would go at once. It is a warning. ``quarantined`` is asked how many files nobody is sent,
+    because they are damaged.
     """
 
     probes: dict[str, Probe]
     shared: frozenset[str] = frozenset()
+    quarantined: Callable[[], Awaitable[int]] | None = None
     timeout_seconds: float = 5.0
     draining: bool = False
 
@@ -51,6 +54,14 @@ class Readiness:
         outcomes = await asyncio.gather(*(self._fault(probe) for probe in self.probes.values()))
         named = zip(self.probes, outcomes, strict=True)
         return {name: fault for name, fault in named if fault is not None}
+
+    async def damaged(self) -> int:
+        """How many files are in quarantine, as far as that can be known."""
+        if self.quarantined is not None and not self.draining:
+            with contextlib.suppress(GatewayError, TimeoutError):
+                async with asyncio.timeout(self.timeout_seconds):
+                    return await self.quarantined()
+        return 0
 
     async def _fault(self, probe: Probe) -> str | None:
         try:
@@ -85,7 +96,7 @@ def ready_handler(
 
     Where only writing is refused, for want of room, that is ``warn``, and 200: downloads go on, and
     whoever fills the disk must not have the gateway taken out of service. So is a shared store that
-    is away.
+    is away, and so are files that are damaged.
     """
 
     async def ready(request: web.Request) -> web.Response:
@@ -94,8 +105,11 @@ def ready_handler(
             fault not in _ONLY_WRITES and name not in readiness.shared
             for name, fault in faults.items()
         )
-        status = {"status": "fail" if failed else "warn" if faults else "pass"}
-        shown = {"faults": faults} if operators.knows(request) else {}
+        damaged = await readiness.damaged()
+        status = {"status": "fail" if failed else "warn" if faults or damaged else "pass"}
+        shown: dict[str, object] = {"faults": faults} if operators.knows(request) else {}
+        if shown and damaged:
+            shown["quarantine"] = damaged
         return _response(503 if failed else 200, {**status, **shown})
 
     return ready

@@ -1,6 +1,7 @@
 """What is not counted but looked at, now and then.
 
-Room on the disk, webhooks' queue, connections to the database, what the process itself uses.
+Room on the disk, the quarantine, webhooks' queue, connections to the database, what the process
+itself uses.
 
 Rule: a look costs the same whatever is there, and one that fails leaves what was seen last.
 """
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.blobs.port import BlobStore
+from gateway.catalogue.damage import Quarantine
 from gateway.database.pool import Database
 from gateway.messaging.rows.outbox import outbox_state
 from gateway.model.errors import GatewayError
@@ -27,14 +29,20 @@ PAUSE_SECONDS: Final = 10.0
 
 @contextlib.asynccontextmanager
 async def sampling(
-    blobs: BlobStore, database: Database, *, pause_seconds: float = PAUSE_SECONDS
+    blobs: BlobStore,
+    database: Database,
+    quarantine: Quarantine,
+    *,
+    pause_seconds: float = PAUSE_SECONDS,
 ) -> AsyncIterator[None]:
     """Look every ``pause_seconds`` until the block ends."""
-    async with running(_sample_for_ever(blobs, database, pause_seconds)):
+    async with running(_sample_for_ever(blobs, database, quarantine, pause_seconds)):
         yield
 
 
-async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: float) -> None:
+async def _sample_for_ever(
+    blobs: BlobStore, database: Database, quarantine: Quarantine, pause_seconds: float
+) -> None:
     metrics.database_most.set(database.most_connections)
     used = waited = 0.0
     while True:
@@ -42,6 +50,8 @@ async def _sample_for_ever(blobs: BlobStore, database: Database, pause_seconds: 
             if blobs.inventory is not None:
                 metrics.free_bytes.set(await blobs.inventory.free_bytes())
         await _look_at_database(database)
+        with contextlib.suppress(GatewayError):
+            metrics.quarantine.set(await quarantine.count())
         metrics.resident_bytes.set(resident_bytes())
         metrics.processor_time((now := time.process_time()) - used)
         used = now

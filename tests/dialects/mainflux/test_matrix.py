@@ -29,6 +29,7 @@ from gateway.dialects.mainflux import (
     messages,
     orgs,
     policies,
+    quarantine,
     quotas,
     things,
     users,
@@ -86,6 +87,7 @@ MATRIX: list[tuple[str, str, Statuses]] = [
     ("POST /invitations/accept", '{"token": "x"}', (401, 404, 404, 404, 404, 401, 404, 401, 404)),
     ("DELETE /invitations/{invitation}", "", (401, 404, 404, 404, 404, 401, 404, 401, 204)),
     ("GET /audit", "", (401, 403, 403, 403, 403, 401, 403, 401, 200)),
+    ("GET /quarantine", "", (401, 403, 403, 403, 403, 401, 403, 401, 200)),
     ("POST /things", '[{"name": "x"}]', ANY_MAKER),
     ("GET /things", "", ANY_USER),
     ("GET /things/{thing}", "", WHO_SEES),
@@ -248,7 +250,7 @@ async def test_who_may(people: People, route: str, body: str, statuses: Statuses
 
 def test_no_route_is_left_out() -> None:
     identity = (users, things, channels, connections, identify, groups, orgs, policies, keys)
-    modules = (*identity, certificates, invitations, audit, quotas, messages, webhooks)
+    modules = (*identity, certificates, invitations, audit, quarantine, quotas, messages, webhooks)
     routes = [f"{route.method} {route.path}" for module in modules for route in module.ROUTES]
     served = {route.replace("{subtopic:.*}", "{subtopic}") for route in routes}
     assert served == {_as_routed(route) for route, _, _ in MATRIX}

@@ -16,6 +16,7 @@ from gateway.dialects.mainflux.openapi import (
     messages,
     orgs,
     policies,
+    quarantine,
     quotas,
     things,
     users,
@@ -38,6 +39,7 @@ DESCRIPTION: Final = Description(
         messages.CHAPTER,
         webhooks.CHAPTER,
         audit.CHAPTER,
+        quarantine.CHAPTER,
         generations.CHAPTER,
     ),
     schemas={
@@ -55,6 +57,7 @@ DESCRIPTION: Final = Description(
         **messages.SCHEMAS,
         **webhooks.SCHEMAS,
         **audit.SCHEMAS,
+        **quarantine.SCHEMAS,
         **generations.SCHEMAS,
     },
     refusal=common.REFUSAL,

@@ -19,18 +19,20 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
+from gateway.model.errors import BlobMissing, StorageFailed
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Version
 from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
-from gateway.web.downloads.decide import PARTIAL, Asked, Representation
+from gateway.web.downloads.decide import OK, PARTIAL, Asked, Representation
 from gateway.web.downloads.deliver import accel
 from gateway.web.downloads.deliver.parts import MultipartBody
 from gateway.web.downloads.deliver.response import BlobResponse
 from gateway.web.downloads.deliver.sendfile import send_file
 from gateway.web.downloads.deliver.stream import stream
+from gateway.web.downloads.deliver.verify import OtherBytes, is_chosen, verified
 from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES, write
-from gateway.web.downloads.transfer import Transfer, TransferObserver
+from gateway.web.downloads.transfer import BlobCut, Transfer, TransferObserver
 from gateway.web.seen import note_sending
 from gateway.web.server.exchange import header_lines, sends_files
 from gateway.web.server.response import RawResponse
@@ -47,6 +49,7 @@ async def deliver(
 
     Raises ``BlobMissing`` or ``StorageFailed`` while nothing was sent, ``ConnectionError`` later.
     """
+    downloads.under_way.check(resolved.version.blob.id, resolved.seen)
     if shown.parts:
         return await _deliver_parts(request, downloads, resolved, shown)
     if shown.span is None:
@@ -63,13 +66,37 @@ async def deliver(
     response = _response_of(resolved.version, shown, shown.span, added)
     transfer = Transfer(reader, shown.span, downloads.stalls, pace, observer)
     note_sending(request, transfer)
-    if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
-        return await write(request, response, transfer)
-    by_kernel = FastWay.SENDFILE in downloads.ways and sends_files(request)
-    with metrics.download_under_way(resumed=_goes_on(shown.span, resolved.version.blob.size)):
-        if reader.descriptor is not None and by_kernel:
-            return await send_file(request, response, transfer, reader.descriptor)
-        return await stream(request, response, transfer, reader.chunks(shown.span))
+    blob = resolved.version.blob
+    chosen = shown.status == OK and is_chosen(downloads.verify_one_in)
+    by_kernel = FastWay.SENDFILE in downloads.ways and sends_files(request) and not chosen
+    transport = downloads.under_way.begin(blob.id, request)
+    try:
+        if shown.span.length <= (ONE_WRITE_BYTES if pace is None else 0):
+            return await write(request, response, transfer, blob if chosen else None)
+        with metrics.download_under_way(resumed=_goes_on(shown.span, blob.size)):
+            if reader.descriptor is not None and by_kernel:
+                return await send_file(request, response, transfer, reader.descriptor)
+            pieces = reader.chunks(shown.span)
+            return await stream(
+                request, response, transfer, verified(blob, pieces) if chosen else pieces
+            )
+    except (BlobCut, BlobMissing, StorageFailed) as exc:
+        await _tell_of_damage(downloads, resolved, exc)
+        raise
+    finally:
+        downloads.under_way.end(blob.id, transport)
+
+
+async def _tell_of_damage(
+    downloads: Downloads, resolved: ResolvedRead, error: BlobCut | BlobMissing | StorageFailed
+) -> None:
+    if isinstance(error, BlobCut):
+        metrics.damage_met()
+    known = error if isinstance(error, OtherBytes) else error.__cause__
+    if isinstance(known, OtherBytes):
+        await downloads.files.convict(resolved.record, known.fault)
+    else:
+        downloads.files.suspect(resolved.record)
 
 
 async def _deliver_parts(
@@ -84,9 +111,16 @@ async def _deliver_parts(
     pace, span = downloads.pace_of(resolved.access), ByteRange(0, body.length)
     transfer = Transfer(reader, span, downloads.stalls, pace)
     note_sending(request, transfer)
-    with metrics.download_under_way(resumed=False):
-        response = RawResponse(PARTIAL, body.length, lines)
-        return await stream(request, response, transfer, body.pieces(reader))
+    response, blob = RawResponse(PARTIAL, body.length, lines), resolved.version.blob
+    transport = downloads.under_way.begin(blob.id, request)
+    try:
+        with metrics.download_under_way(resumed=False):
+            return await stream(request, response, transfer, body.pieces(reader))
+    except BlobCut as exc:
+        await _tell_of_damage(downloads, resolved, exc)
+        raise
+    finally:
+        downloads.under_way.end(blob.id, transport)
 
 
 async def _opened(downloads: Downloads, resolved: ResolvedRead) -> BlobReader:

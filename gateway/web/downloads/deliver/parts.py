@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
+from gateway.web.downloads.transfer import BlobCut
 
 _BOUNDARY_BYTES: Final = 16
 
@@ -56,8 +57,8 @@ class MultipartBody:
     async def pieces(self, reader: BlobReader) -> AsyncGenerator[bytes, None]:
         """The body, a frame together with the first piece of its part.
 
-        Raises as ``BlobReader.chunks``, and ``ConnectionResetError`` if the store gives another
-        number of bytes than it was asked for.
+        Raises as ``BlobReader.chunks``, and ``BlobCut`` if the store gives another number of bytes
+        than it was asked for.
         """
         for frame, span in zip(self.frames, self.spans, strict=True):
             before, left = frame, span.length
@@ -69,5 +70,5 @@ class MultipartBody:
                     yield before + chunk
                     before = b""
             if left != 0:
-                raise ConnectionResetError("the store gave another number of bytes than asked for")
+                raise BlobCut("the store gave another number of bytes than asked for")
         yield self.end

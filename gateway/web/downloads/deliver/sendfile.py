@@ -7,6 +7,7 @@ and no coroutine for a slice: thousands of downloads wait in here, and each fram
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable
 from typing import BinaryIO, Final, cast
 
@@ -14,12 +15,14 @@ from aiohttp import web
 
 from gateway.blobs.port import Descriptor
 from gateway.traffic.bandwidth import Schedule
-from gateway.web import metrics
-from gateway.web.downloads.transfer import Transfer
+from gateway.web.downloads.transfer import BlobCut, Transfer
 from gateway.web.server.exchange import ending_with_client
 from gateway.web.server.response import RawResponse, Wire
 
 _SLICE_BYTES: Final = 4 * 1024 * 1024
+_OF_DISK: Final = frozenset(
+    {errno.EIO, errno.ESTALE, errno.EUCLEAN, errno.EBADMSG, errno.EREMOTEIO, errno.ENXIO}
+)
 
 
 async def send_file(
@@ -41,14 +44,27 @@ async def send_file(
             with ending_with_client(request), transfer.pace.begun() as schedule:
                 await _send_paced(wire, transfer, file, schedule)
         if not file.is_whole():
-            metrics.damage_met()
-            raise ConnectionResetError("the blob is shorter than its row says")
+            raise BlobCut("the blob has another size than its row says")
+    except OSError as exc:
+        wire.cut()
+        raise _worded(exc) from exc
     except BaseException:
         wire.cut()
         raise
     finally:
         transfer.stalls.unwatch(wire.transport)
     return transfer.end(request, response)
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether ``sendfile`` failed in reading, not in writing to the client."""
+    return isinstance(error, OSError) and error.errno in _OF_DISK
+
+
+def _worded(error: OSError) -> ConnectionError:
+    if is_of_disk(error):
+        return BlobCut("the blob could not be read to its end")
+    return error if isinstance(error, ConnectionError) else ConnectionResetError("the client left")
 
 
 def _send_slice(

@@ -20,8 +20,7 @@ from aiohttp import web
 
 from gateway.model.errors import GatewayError, cause_of
 from gateway.traffic.bandwidth import Schedule
-from gateway.web import metrics
-from gateway.web.downloads.transfer import Transfer
+from gateway.web.downloads.transfer import BlobCut, Transfer
 from gateway.web.server.exchange import ending_with_client
 from gateway.web.server.response import RawResponse, Wire
 
@@ -50,9 +49,8 @@ def _cutting(wire: Wire) -> Iterator[None]:
         yield
     except GatewayError as exc:
         wire.cut()
-        metrics.damage_met()
         _log.warning("a download was cut", extra={"cause": cause_of(exc)})
-        raise ConnectionResetError("the blob could not be read to its end") from exc
+        raise BlobCut("the blob could not be read to its end") from exc
     except BaseException:
         wire.cut()
         raise
@@ -68,7 +66,7 @@ async def _send_pieces(
     async with aclosing(pieces):
         async for piece in pieces:
             if offset + len(piece) > stop:
-                raise ConnectionResetError("the store gave more than it was asked for")
+                raise BlobCut("the store gave more than it was asked for")
             if schedule is None:
                 await _send(wire, transfer, offset, piece)
                 await asyncio.sleep(0)  # others get their turn
@@ -76,7 +74,7 @@ async def _send_pieces(
                 await _send_paced(wire, transfer, offset, piece, schedule)
             offset += len(piece)
     if offset != stop:
-        raise ConnectionResetError("the store gave less than it was asked for")
+        raise BlobCut("the store gave less than it was asked for")
 
 
 async def _send(wire: Wire, transfer: Transfer, offset: int, piece: bytes | memoryview) -> None:

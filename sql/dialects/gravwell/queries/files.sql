@@ -27,7 +27,7 @@ order by rank limit 1;
 -- Own files, then those of others that are shared with one of the groups, then what is global.
 -- $1 the caller's user id  $2 numbers of the groups that they are in
 select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.creator, f.created_at,
-       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner,
+       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner, f.quarantined,
        f.attributes || jsonb_build_object('uid', u.number) as attributes
 from (
     select f.* from file_rows f
@@ -45,7 +45,7 @@ from (
 -- name: list_all
 -- For administrators.
 select f.id, f.kind, f.owner, f.name, f.blob_id, f.content_type, f.creator, f.created_at,
-       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner,
+       f.modified_at, f.updated_at, f.size, f.sha256, f.md5, f.blob_kind, f.blob_owner, f.quarantined,
        f.attributes || jsonb_build_object('uid', u.number) as attributes
 from file_rows f left join users u on u.id = f.owner::uuid
 where f.kind = 'users' and f.attributes ? 'guid';
