@@ -83,7 +83,7 @@ class House:
     def blobs(self) -> list[str]:
         """The ids of all blobs on the disk."""
         found = (self.data_dir / "blobs").rglob("*")
-        return sorted(path.name for path in found if not path.is_dir())
+        return sorted(p.name for p in found if not p.is_dir() and not p.name.startswith("."))
 
     def descriptors(self) -> Counter[str]:
         """What this process has open in the data directory."""
