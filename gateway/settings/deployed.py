@@ -76,6 +76,12 @@ def _give_identity(file: Path) -> None:
     with contextlib.suppress(FileExistsError):  # another worker was first
         os.link(draft, file)
     draft.unlink()
+    # The database will remember it: a power cut must not leave a store that seems to be another.
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def s3_authorities(settings: Settings) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +18,8 @@ import pytest
 from gateway.blobs.disk.store import open_disk_store
 from gateway.model.digest import Digest
 from gateway.model.file import Blob, Scope
+from gateway.settings.core import Settings
+from gateway.settings.deployed import disk_identity
 from tests.faults.powerloss import (
     Call,
     Recorder,
@@ -30,6 +33,23 @@ from tests.tools.firmware import Firmware
 
 SCOPE = Scope("things", "t1")
 FIRST, SECOND = Firmware(1, 1_200_000).content[:1_100_000], b"the second version"
+
+
+def test_the_id_of_a_store_is_durable_before_anybody_remembers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, real = list[str](), os.link
+
+    def link(source: Path, target: Path) -> None:
+        done.append("link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: done.append(Path(f"/proc/self/fd/{fd}").resolve().name)
+    )
+    disk_identity(Settings(data_dir=tmp_path))
+    assert ["link", "blobs"] == done[-2:]
 
 
 class Broken(Exception):
