@@ -54,9 +54,12 @@ AREAS: Final = (
         ),
         (
             "tests/unit/test_access.py",
+            "tests/unit/test_guard.py",
             "tests/contract/test_guard.py",
             "tests/identity/test_policies.py",
             "tests/identity/test_things.py",
+            "tests/identity/test_taking_back.py",
+            "tests/identity/test_audit.py",
         ),
         server=True,
     ),

@@ -1,7 +1,7 @@
 """``make mutation``: mutmut on the areas of ``areas.py``, one after the other.
 
 Each area has a folder of its own below ``var/mutation``, a copy of the tree in which mutmut keeps what it has
-already found out; so a run that was ended is taken up where it was. ``ARGS="--fresh"`` begins anew,
+already found out; so a run that was ended is taken up where it was, and survivors are tried again. ``ARGS="--fresh"`` begins anew,
 ``ARGS="ranges names"`` takes these alone. The survivors are reviewed in ``survivors.md``: a run fails if
 an area has less than ``LEAST`` of its mutants killed.
 """
@@ -94,6 +94,7 @@ def _mutate(area: Area, environment: dict[str, str], *, fresh: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         _copy(ROOT / name, folder / name)
+    _forget_survivors(folder / "mutants")
     with (folder / "setup.cfg").open("a", encoding="utf-8") as file:
         lists = {"modules": "\n    ".join(area.modules), "tests": "\n    ".join(area.tests)}
         file.write(SETTINGS.format(**lists))
@@ -105,6 +106,18 @@ def _mutate(area: Area, environment: dict[str, str], *, fresh: bool) -> None:
     if done.returncode:
         said = (folder / "log").read_text(encoding="utf-8", errors="replace")
         raise RuntimeError(f"mutmut failed in {area.name}: {said[-2000:]}")
+
+
+def _forget_survivors(mutants: Path) -> None:
+    """They are tried again, by the tests that there are now."""
+    (mutants / "mutmut-stats.json").unlink(missing_ok=True)
+    for meta in mutants.rglob("*.meta"):
+        kept = json.loads(meta.read_bytes())
+        codes: dict[str, int | None] = kept["exit_code_by_key"]
+        kept["exit_code_by_key"] = {
+            name: None if code in {SURVIVED, UNTESTED} else code for name, code in codes.items()
+        }
+        meta.write_text(json.dumps(kept, indent=4), encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

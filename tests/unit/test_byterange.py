@@ -264,3 +264,27 @@ def test_the_two_range_headers_become_one(
 def test_two_range_headers_that_differ_are_several_ranges(alternative: str) -> None:
     with pytest.raises(SeveralRanges):
         combine_headers(["bytes=0-1"], [alternative])
+
+
+def test_what_is_beyond_any_file_is_left_out_of_several() -> None:
+    endless = "9" * 30
+    ranges = parse_ranges(f"bytes=0-1,{endless}-,5-{endless}", 100)
+    assert ranges == (ByteRange(0, 2), ByteRange(5, 100))
+    assert parse_ranges(f"bytes=-{endless}", 100) == (ByteRange(0, 100),)
+    with pytest.raises(RangeUnsatisfiable) as refusal:
+        parse_ranges(f"bytes={endless}-,100-", 100)
+    assert refusal.value.size == 100
+
+
+def test_several_ranges_of_another_unit_are_as_one_of_it() -> None:
+    assert parse_ranges("items=0-1,2-3", 100) is None
+    with pytest.raises(RangeMalformed):
+        parse_ranges("items=0-1,2-3", 100, RangePolicy.STRICT_UNITS)
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x0b", "\u2003"])
+def test_only_spaces_and_tabs_are_about_a_header(space: str) -> None:
+    header = f"{space}bytes=0-1{space}"
+    assert combine_headers([header], []) == header
+    assert combine_headers([header], [header]) == header
+    assert combine_headers([f" {header}\t", "x"], []) == f"{header}, x"

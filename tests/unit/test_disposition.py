@@ -40,6 +40,14 @@ from gateway.model.errors import Malformed
             "attachment; filename=\"it's*(1)_\"; filename*=UTF-8''it%27s%2A%281%29%C3%A9",
             id="what RFC 8187 wants encoded",
         ),
+        pytest.param(
+            "a!#$&+^`|~é",
+            "attachment; filename=\"a!#$&+^`|~_\"; filename*=UTF-8''a!#$&+^`|~%C3%A9",
+            id="what RFC 8187 leaves as it is",
+        ),
+        pytest.param(
+            "a\ud800b", "attachment; filename=\"a_b\"; filename*=UTF-8''a%3Fb", id="half a letter"
+        ),
     ],
 )
 def test_a_name_is_written_as(name: str, expected: str) -> None:
@@ -51,6 +59,8 @@ def test_a_name_is_written_as(name: str, expected: str) -> None:
     [
         pytest.param('form-data; name="f"; filename="fw.bin"', "fw.bin", id="everyone"),
         pytest.param("form-data; name=f; filename=fw.bin", "fw.bin", id="bare words"),
+        pytest.param("form-data; name=f; filename=MAX", "MAX", id="a bare word in capitals"),
+        pytest.param('form-data; name="f"; filename="a" \t', "a", id="spaces at the end"),
         pytest.param('form-data; name="f"; filename="a;b;c.bin"', "a;b;c.bin", id="semicolons"),
         pytest.param('form-data;name="f";filename="a=b"', "a=b", id="no spaces"),
         pytest.param('form-data; name="f"; filename="naïve 🚀.bin"', "naïve 🚀.bin", id="UTF-8"),
@@ -114,5 +124,8 @@ def test_a_plain_field_has_no_file_name() -> None:
     ],
 )
 def test_a_disposition_with_two_readings_or_none_is_malformed(value: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as refusal:
         parse_disposition(value)
+    twice = "a" in value and value.lower().count("filename=") > 1
+    said = "repeated parameter in content disposition" if twice else "malformed content disposition"
+    assert said == str(refusal.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.model.errors import Malformed
@@ -30,6 +32,7 @@ from gateway.model.file import Scope, check_id, check_name, check_seen
         pytest.param("console.txt", id="longer than a device"),
         pytest.param("com10", id="no such port"),
         pytest.param("a.con", id="device as extension"),
+        pytest.param("MAX", id="a capital at the end"),
     ],
 )
 def test_a_good_name_is_kept_as_it_is(name: str) -> None:
@@ -159,3 +162,26 @@ def test_a_scope_that_is_no_folder_name_is_malformed(part: str) -> None:
         Scope("things", part)
     with pytest.raises(Malformed):
         Scope(part, "1")
+
+
+SAID = [
+    (check_name, "", "the file name is empty"),
+    (check_name, "x" * 256, "the file name is longer than 255 bytes"),
+    (check_name, "a\0", "the file name contains a forbidden character"),
+    (check_name, "a/b", "the file name contains a path separator"),
+    (check_name, "con", "the file name is reserved"),
+    (check_name, "e\u0301", "the file name is not in Unicode normal form C"),
+    (check_seen, "a\u200b", "the file name contains a character that cannot be seen"),
+    (check_id, "", "the file id is empty"),
+    (check_id, "x" * 256, "the file id is longer than 255 bytes"),
+    (check_id, "a\0", "the file id contains a forbidden character"),
+    (check_id, "..", "the file id is reserved"),
+    (lambda owner: str(Scope("things", owner)), "..", "malformed entity id"),
+]
+
+
+@pytest.mark.parametrize(("check", "text", "said"), SAID, ids=[said for *_, said in SAID])
+def test_a_refusal_says_what_is_wrong(check: Callable[[str], str], text: str, said: str) -> None:
+    with pytest.raises(Malformed) as refusal:
+        check(text)
+    assert said == str(refusal.value)

@@ -106,3 +106,34 @@ def test_a_version_is_of_one_blob_at_one_place() -> None:
     }
     assert len(names) == 6
     assert {len(name) for name in names} == {24}
+
+
+def test_a_link_that_was_given_away_by_an_earlier_gateway_holds() -> None:
+    """What is signed, and how, is a promise to whoever has a link."""
+    signer = LinkSigner((b"k" * 32,))
+    text = signer.query(PATH, VERSION, EXPIRES)
+    assert (
+        text
+        == f"expires={EXPIRES}&version={VERSION}&signature=JtI0TY9TOF-nfxEMQuVOxoMKSadOVyr9Xsa5vVGOfZ8"
+    )
+    assert version_name(UUID(int=7), "/a/é") == "r6lTG_zcr09V-D-r50UxYnlz"
+    changed = query(text)
+    changed["expires"] = str(EXPIRES + 1)
+    with pytest.raises(WrongSignature):
+        signer.check(PATH, changed, 0)
+
+
+SAID = [
+    (replaced("expires", "x"), "expires is no number of seconds."),
+    (doubled("version"), "version is given more than once."),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), SAID, ids=[said for _, said in SAID])
+def test_a_refusal_says_what_is_wrong(given: MultiDict[str], said: str) -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        SIGNER.check(PATH, given, 0)
+    assert said == str(refusal.value)
+    with pytest.raises(NotAllowed) as late:
+        SIGNER.check(PATH, query(SIGNER.query(PATH, VERSION, EXPIRES)), EXPIRES)
+    assert str(late.value) == "Request has expired"

@@ -218,3 +218,32 @@ def test_last_modified_is_in_gmt_and_whole_seconds() -> None:
     validators = Validators('"now"', CURRENT.modified_at.astimezone(here))
     assert validators.last_modified == EXACTLY
     assert parse_http_date(validators.last_modified) == MOMENT
+
+
+def test_the_century_of_two_digits_is_told_by_the_time_that_is_given() -> None:
+    now, there = datetime(2050, 1, 1, tzinfo=UTC), datetime(2094, 11, 6, 8, 49, 37, tzinfo=UTC)
+    date, current = "Saturday, 06-Nov-94 08:49:37 GMT", Validators('"now"', there)
+    since, unless = Conditions(if_modified_since=date), Conditions(if_unmodified_since=date)
+    assert evaluate(since, current, method="GET", now=now) is NOT_MODIFIED
+    assert evaluate(unless, current, method="PUT", now=now) is PROCEED
+    assert range_holds(date, current, now=now)
+    earlier = datetime(2020, 1, 1, tzinfo=UTC)
+    assert evaluate(since, current, method="GET", now=earlier) is PROCEED
+    assert evaluate(unless, current, method="PUT", now=earlier) is FAILED
+    assert not range_holds(date, current, now=earlier)
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x0b", "\u2003"])
+def test_only_spaces_and_tabs_are_about_a_value(space: str) -> None:
+    for condition in ("*", EXACTLY, '"now"'):
+        value = f"{space}{condition}{space}"
+        assert not range_holds(value, CURRENT)
+        assert parse_http_date(value) is None
+        assert evaluate(Conditions(if_match=value), CURRENT, method="GET") is FAILED
+        assert evaluate(Conditions(if_none_match=value), CURRENT, method="GET") is PROCEED
+    assert evaluate(Conditions(if_match=" *\t"), CURRENT, method="GET") is PROCEED
+
+
+def test_a_date_may_be_sent_in_its_own_second() -> None:
+    assert CURRENT.is_settled(MOMENT)
+    assert not CURRENT.is_settled(MOMENT - timedelta(seconds=1))

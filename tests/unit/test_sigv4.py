@@ -294,3 +294,75 @@ def test_both_ends_of_a_size_range_are_in_it(expected: type[Refusal] | None, siz
 def test_no_fields_at_all_do_anything_but_a_refusal(fields: Mapping[str, str]) -> None:
     with pytest.raises(Refusal):
         check_form(OURS, fields, now=NOW)
+
+
+def test_an_access_key_is_made_of_its_sub_key_as_ever() -> None:
+    """Forms that an earlier gateway gave away name it; its id says nothing of its secret."""
+    key = access_key(b"k" * 32)
+    assert key.id == "FGWK2CUVNSWJXCAOH4QU"
+    assert key.secret == "6b" * 32
+    form = make_form(Authority((key,), "private-files"), TERMS, now=NOW, seconds=3600)
+    assert (
+        form["X-Amz-Signature"]
+        == "e838e12fcbf03e4fb013d9fe28c82d3f4195a3d2ec901928109f87592eda1fdd"
+    )
+    assert check_form(Authority((key,), "private-files"), form, now=NOW).key == "a/b/1"
+
+
+_FORM_SAID = "Invalid Policy: a condition "
+_ORDER = "If it is specified, please check the order of the fields."
+FORMS_SAID: list[tuple[Callable[[Fields], Fields], str]] = [
+    (without("key"), f"Bucket POST must contain a field named 'key'. {_ORDER}"),
+    (changed("Key", "a/b/1"), "A field is given more than once."),
+    (changed("X-Amz-Date", "20261126"), "X-Amz-Date is not of the form YYYYMMDDTHHMMSSZ."),
+    (changed("X-Amz-Algorithm", "x"), "X-Amz-Algorithm only supports AWS4-HMAC-SHA256."),
+    (changed("X-Amz-Credential", "x"), "X-Amz-Credential is not <key id>/<date>/<region>/s3/aws4_request."),
+    (credential("us-east-1", "x"), "X-Amz-Credential has another date, region or service than is expected."),
+    (changed("key", "x"), 'Invalid according to Policy: Policy Condition failed: ["eq","$key","a/b/1"]'),
+    (lambda form: form | {"acl": "x", "b": "y"}, "Invalid according to Policy: Extra input fields: acl, b"),
+]  # fmt: skip
+POLICIES_SAID: list[tuple[object, str]] = [
+    ({"expiration": "2026-11-26T02:30:00Z"}, "Invalid Policy: it has no list of conditions."),
+    ({"conditions": ANY, "expiration": "x"}, "Invalid Policy: its expiration is no date."),
+    ({"conditions": ANY, "expiration": "2026-11-26T01:30:00Z"}, "Invalid according to Policy: Policy expired."),
+    (["eq", "$key"], _FORM_SAID + "has another form."),
+    (["ends-with", "$key", "1"], _FORM_SAID + "has an unknown operator."),
+    (["eq", "key", "1"], _FORM_SAID + "is no name and value."),
+    (["starts-with", "$key", "c"], 'Invalid according to Policy: Policy Condition failed: ["starts-with","$key","c"]'),
+    (["content-length-range", "x", 1], "Invalid Policy: content-length-range has no two numbers."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mutate", "said"), FORMS_SAID, ids=[said for _, said in FORMS_SAID])
+def test_a_refused_form_says_what_is_wrong(mutate: Callable[[Fields], Fields], said: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check_form(OURS, mutate(ours()), now=NOW)
+    assert said == str(refusal.value)
+
+
+@pytest.mark.parametrize(("policy", "said"), POLICIES_SAID, ids=[said for _, said in POLICIES_SAID])
+def test_a_refused_policy_says_what_is_wrong(policy: object, said: str) -> None:
+    form = (
+        with_policy([*ANY, policy])
+        if isinstance(policy, list)
+        else signed_by_hand(KEY, ours(), policy)
+    )
+    with pytest.raises(Refusal) as refusal:
+        check_form(OURS, form, now=NOW)
+    assert said == str(refusal.value)
+
+
+def test_a_form_of_another_time_says_so() -> None:
+    for later, said in ((-1, "Request is not valid yet"), (8, "Request has expired")):
+        with pytest.raises(NotAllowed) as refusal:
+            check_form(OURS, ours(), now=NOW + timedelta(days=later))
+        assert said == str(refusal.value)
+
+
+def test_a_size_of_nothing_is_a_size_and_base64_is_what_it_says() -> None:
+    empty = with_policy([*ANY, ["content-length-range", 0, 0]])
+    assert check_form(OURS, empty, now=NOW).sizes == SizeRange(0, 0)
+    form = ours()
+    form["Policy"] += "\n"
+    with pytest.raises(Refusal):
+        check_form(OURS, form, now=NOW)
