@@ -72,6 +72,10 @@ async def asking(
         yield gateway, edge
 
 
+GOOD = ("Authorization", "")
+"""A thing's own."""
+
+
 async def ask(port: int, path: str, headers: Mapping[str, str]) -> Answer:
     async with raw_connection(port) as connection:
         return await connection.ask("GET", path, headers.items())
@@ -225,6 +229,22 @@ async def test_many_who_ask_at_once_ask_the_gateway_once(
     assert await decisions(http, gateway) - before == looked + 1
 
 
+async def test_a_decision_for_no_time_is_for_one_request(
+    asking: tuple[GatewayProcess, Nginx], http: aiohttp.ClientSession, hook: HookServer
+) -> None:
+    """Also if others wait for it."""
+    gateway, edge = asking
+    place = await prepare(gateway, http)
+    hook.always(Say(headers={"Cache-Control": "no-store"}))
+    try:
+        asked, path = len(hook.requests), f"/groups/{place.group}/files/fw.bin"
+        answers = await asked_at_once(gateway, edge.port, path, place.thing.headers, 5)
+    finally:
+        hook.decide = lambda _: Say()
+    assert [OLD.content] * 5 == [answer.body for answer in answers]
+    assert len(hook.requests) - asked >= 5
+
+
 async def test_many_who_are_refused_at_once_are_each_told_so(
     gateway: GatewayProcess, edge: Nginx, thing: Thing
 ) -> None:
@@ -243,7 +263,7 @@ async def test_no_credential_and_no_decision_is_on_the_disk(
 
 
 async def test_a_blob_that_nginx_does_not_find_is_the_gateways_to_answer(
-    gateway: GatewayProcess, edge: Nginx, http: aiohttp.ClientSession, admin: User
+    gateway: GatewayProcess, nginx: Nginx, edge: Nginx, http: aiohttp.ClientSession, admin: User
 ) -> None:
     """Also while the decision holds; nothing of the response that was prepared is left."""
     thing = await admin.thing()
@@ -252,27 +272,50 @@ async def test_a_blob_that_nginx_does_not_find_is_the_gateways_to_answer(
     assert (await ask(edge.port, "/files/gone.bin", ranged)).status == 206
     [blob] = (gateway.data_dir / "blobs" / "things" / thing.id).iterdir()
     blob.unlink()
-    # nginx has it open still, but under another address it has not asked for it.
-    answers = [await ask(p, "/filestore/files/gone.bin", ranged) for p in (edge.port, gateway.port)]
-    edged, plain = ({n for n, _ in a.head.headers} - {"Server", "Connection"} for a in answers)
-    assert answers[0].status == answers[1].status == 500
-    assert (answers[0].body, edged) == (answers[1].body, plain)
+    for path in ("/files/gone.bin", "/filestore/files/gone.bin"):
+        edged, plain = [await ask(port, path, ranged) for port in (edge.port, nginx.port)]
+        assert (edged.status, edged.body) == (plain.status, plain.body)
+        assert edged.status == 500
+        assert [n for n, _ in edged.head.headers] == [n for n, _ in plain.head.headers]
 
 
 @pytest.mark.parametrize(
     "headers",
     [
-        pytest.param({"Authorization": "Thing " + 5000 * "x"}, id="a long credential"),
-        pytest.param({"Authorization": "Thing a\tb"}, id="a tab in it"),
-        pytest.param({f"X-{n}": "1" for n in range(120)}, id="more headers than are looked at"),
+        pytest.param([("Authorization", "Thing " + 5000 * "x")], id="a long credential"),
+        pytest.param([("Authorization", "Thing a\tb")], id="a tab in it"),
+        pytest.param([], id="none"),
+        pytest.param([GOOD, ("Authorization", "Thing another")], id="two credentials"),
+        pytest.param(
+            [GOOD, ("X-Filestore-Range", "x"), ("X-A", "1"), ("x-a", "2")], id="two of one"
+        ),
+        pytest.param(
+            [GOOD, *((f"X-{n}", "1") for n in range(120)), ("If-None-Match", "*")],
+            id="more than are looked at",
+        ),
+        pytest.param([GOOD, ("Range", "bytes=0-1"), ("Range", "bytes=3-4")], id="two ranges"),
     ],
 )
-async def test_what_is_odd_is_answered_as_by_the_gateway(
-    gateway: GatewayProcess, edge: Nginx, thing: Thing, headers: Mapping[str, str]
+async def test_what_is_odd_is_answered_as_without_edge_mode(
+    gateway: GatewayProcess,
+    nginx: Nginx,
+    edge: Nginx,
+    http: aiohttp.ClientSession,
+    admin: User,
+    headers: list[tuple[str, str]],
 ) -> None:
-    asked = {**thing.headers, **headers}
-    edged, plain = [await ask(p, "/files/odd.bin", asked) for p in (edge.port, gateway.port)]
+    """While the edge has a decision for the good credential."""
+    thing = await admin.thing()
+    await upload(http, f"{gateway.url}/files", thing.headers, "odd.bin", OLD.content)
+    assert (await ask(edge.port, "/files/odd.bin", thing.headers)).body == OLD.content
+    asked = [(n, thing.headers[n] if (n, v) == GOOD else v) for n, v in headers]
+    answers = []
+    for port in (edge.port, nginx.port):
+        async with raw_connection(port) as connection:
+            answers.append(await connection.ask("GET", "/files/odd.bin", asked))
+    edged, plain = answers
     assert (edged.status, edged.body) == (plain.status, plain.body)
+    assert "[lua]" not in edge.log
 
 
 @dataclass
