@@ -43,8 +43,9 @@ from gateway.model.errors import (
     InQuarantine,
     NotFound,
     StorageFailed,
+    is_of_blob,
 )
-from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
+from gateway.model.file import Blob, Draft, FileName, FileRecord, FrontPlace, Scope
 from gateway.model.guard import Guard, guarding
 from gateway.model.paging import Page
 from gateway.quotas.metered import Metered
@@ -178,11 +179,8 @@ class Filestore:
         with self._suspecting(record):
             return await self._blobs.open(record.content)
 
-    async def locate(self, record: FileRecord) -> str | None:
-        """Where a front server finds the bytes, below the permanent blobs, if it can at all.
-
-        Raises as ``open``.
-        """
+    async def locate(self, record: FileRecord) -> FrontPlace | None:
+        """Where a front server finds the bytes, if it can at all. Raises as ``open``."""
         check_sound(record)
         front = self._blobs.front_served
         if front is None:
@@ -275,8 +273,9 @@ class Filestore:
     def _suspecting(self, record: FileRecord) -> Iterator[None]:
         try:
             yield
-        except (BlobMissing, StorageFailed):
-            self.suspect(record)
+        except (BlobMissing, StorageFailed) as exc:
+            if is_of_blob(exc):
+                self.suspect(record)
             raise
 
     async def _seal_and_commit(self, deposit: Deposit, writer: BlobWriter) -> FileRecord:

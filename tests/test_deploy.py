@@ -96,10 +96,11 @@ def test_nginx_accepts_the_configuration_without_a_warning(
 
 
 def test_every_file_that_nginx_includes_is_there() -> None:
-    edge = re.findall(r"#edge include ([^;]+);", (DEPLOY / "nginx" / "nginx.conf").read_text())
+    text = (DEPLOY / "nginx" / "nginx.conf").read_text()
+    marked = re.findall(r"#(?:edge|s3) include ([^;]+);", text)
     assert {f.name for f in (DEPLOY / "nginx").iterdir()} == {
         *nginx_values("include"),
-        *edge,
+        *marked,
         "filestore_edge.lua",
         "nginx.conf",
     }

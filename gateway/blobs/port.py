@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from gateway.model.byterange import ByteRange
-from gateway.model.file import Blob, Scope
+from gateway.model.file import Blob, FrontPlace, Scope
 
 MOST_PIECE_BYTES: Final = 256 * 1024
 """The longest piece of ``BlobReader.chunks``, which bounds what a slow download holds."""
@@ -148,8 +148,8 @@ class BlobStore(Protocol):
 class FrontServed(Protocol):
     """Ability of a store: a front server can read its blobs where they lie."""
 
-    async def locate(self, blob: Blob) -> str:
-        """The blob's place relative to the root of the permanent blobs.
+    async def locate(self, blob: Blob) -> FrontPlace:
+        """The blob's place.
 
         Raises ``BlobMissing`` if it is not there or not of its size: a front server would send
         whatever is there as if it were whole.

@@ -256,6 +256,13 @@ class HookUnavailable(Failure):
     sentence = "unexpected status from filestore hook"
 
 
+def is_of_blob(error: BaseException | None) -> bool:
+    """Whether the error, or its cause, says something of one blob, not only of the way to it."""
+    if error is None or isinstance(error, StorageUnavailable):
+        return False
+    return not isinstance(error.__cause__, StorageUnavailable)
+
+
 def cause_of(error: BaseException) -> str:
     """Why, in one line for the log: what is foreseen needs no traceback, however often it comes."""
     cause = error.__cause__

@@ -182,3 +182,16 @@ def _is_long(text: str) -> bool:
 
 def _has_controls(text: str) -> bool:
     return any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPlace:
+    """Where a front server finds a blob, and by which right.
+
+    ``path`` is relative to the root of the permanent blobs, or to that of the store's addresses,
+    and the same for a blob as long as it is there. ``query`` is the right, for a moment: a secret,
+    and empty where the front server reads files.
+    """
+
+    path: str
+    query: str = ""

@@ -38,7 +38,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.model.access import Access
 from gateway.model.change import Change, FileChanged, RightsChanged
-from gateway.model.file import Blob, FileRecord
+from gateway.model.file import Blob, FileRecord, FrontPlace
 from gateway.model.precondition import Validators
 from gateway.traffic.cache import BoundedCache, Watch
 from gateway.traffic.singleflight import SingleFlight
@@ -116,7 +116,7 @@ class Resolved(Generic[R]):
     reader: SharedReader[R]
     seen: float
     read_id: bytes = b""
-    place: str | None = None
+    place: FrontPlace | None = None
     plain: bool = False
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from gateway.blobs.port import BlobStore
 from gateway.model.byterange import ByteRange
 from gateway.model.damage import Damage, Fault
-from gateway.model.errors import BlobMissing, StorageFailed
+from gateway.model.errors import BlobMissing, StorageFailed, StorageUnavailable
 from gateway.model.file import Blob
 
 
@@ -45,11 +45,16 @@ UNBOUNDED = Throttle(0)
 
 
 async def examine(blobs: BlobStore, blob: Blob, read: Pause = UNBOUNDED) -> Fault | None:
-    """What is wrong with the blob's bytes, if anything is; ``read`` is told of each piece."""
+    """What is wrong with the blob's bytes, if anything is; ``read`` is told of each piece.
+
+    Raises ``StorageUnavailable`` if the store is away, which says nothing of its blobs.
+    """
     try:
         digest = await _hash(blobs, blob, read)
     except BlobMissing:
         return await _absence(blobs, blob)
+    except StorageUnavailable:
+        raise
     except StorageFailed as exc:
         return Fault(Damage.UNREADABLE, str(exc.__cause__ or exc))
     return None if digest == blob.digest.raw else other_bytes(blob, digest)

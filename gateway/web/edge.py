@@ -54,15 +54,15 @@ async def decide(
     """
     place = await downloads.place_of(resolved)
     empty = resolved.version.blob.size == 0
-    if place is None or empty or FastWay.EDGE not in downloads.ways:
-        return refusal()  # nginx cannot read it, or we differ about ranges of nothing
+    if place is None or place.query or empty or FastWay.EDGE not in downloads.ways:
+        return refusal()  # nginx cannot read it by itself, or we differ about ranges of nothing
     word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + downloads.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
     seconds = min(ours, word, credential)
     headers = {
         **resolved.version.headers,
-        BLOB_HEADER: place,
+        BLOB_HEADER: place.path,
         SIZE_HEADER: str(resolved.version.blob.size),
         SECONDS_HEADER: shown_seconds(seconds),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], seconds),

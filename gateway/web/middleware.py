@@ -34,6 +34,7 @@ from gateway.model.errors import (
     StorageFailed,
     StorageFull,
     cause_of,
+    is_of_blob,
 )
 from gateway.process.origin import SENDER
 from gateway.traffic.limits import ConcurrencyLimit
@@ -240,7 +241,8 @@ class RequestMiddleware:
             _log_failure(error)
         elif isinstance(error, OverQuota):
             metrics.over_quota(error.resource)
-        if isinstance(error, BlobMissing | StorageFailed) and request.method in _READING:
+        damaged = isinstance(error, BlobMissing | StorageFailed) and is_of_blob(error)
+        if damaged and request.method in _READING:
             metrics.damage_met()
         asked_by_edge = edge.is_asked(request)
         response = edge.refusal() if asked_by_edge else error_response(error, dialect)

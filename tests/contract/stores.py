@@ -14,14 +14,14 @@ from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
 from gateway.blobs.port import BlobStore
 from gateway.model.errors import BlobMissing
-from gateway.model.file import Blob, Scope
+from gateway.model.file import Blob, FrontPlace, Scope
 
 SCOPE = Scope("things", "t1")
 OTHER = Scope("groups", "g1")
 
 DESCRIPTOR, FRONT_SERVED, INVENTORY = "descriptor", "front served", "inventory"
 Opener = Callable[[Path], AbstractAsyncContextManager[BlobStore]]
-Fetch = Callable[[Path, str], bytes]
+Fetch = Callable[[Path, FrontPlace], bytes]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ async def in_memory(folder: Path) -> AsyncIterator[BlobStore]:
     yield MemoryBlobStore()
 
 
-def fetch_from_disk(folder: Path, place: str) -> bytes:
-    return (folder / "data" / "blobs" / place).read_bytes()
+def fetch_from_disk(folder: Path, place: FrontPlace) -> bytes:
+    return (folder / "data" / "blobs" / place.path).read_bytes()
 
 
 STORES = {

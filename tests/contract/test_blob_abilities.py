@@ -16,7 +16,7 @@ from gateway.blobs.memory import MemoryBlobStore, MemoryReader
 from gateway.blobs.port import BlobReader, BlobStore, BlobWriter, StoredBlob
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing
-from gateway.model.file import Blob, Scope
+from gateway.model.file import Blob, FrontPlace, Scope
 from tests.contract.abilities import CHECKS, READER, Check, Fetch
 from tests.contract.stores import (
     DESCRIPTOR,
@@ -155,8 +155,8 @@ class Nowhere(Liar):
     def front_served(self) -> Any:
         return self
 
-    async def locate(self, blob: Blob) -> str:
-        return f"{blob.scope}/{blob.id}"
+    async def locate(self, blob: Blob) -> FrontPlace:
+        return FrontPlace(f"{blob.scope}/{blob.id}")
 
 
 class Forgetful(Liar):

@@ -21,6 +21,8 @@ from tests.tools.ports import HOST, answers, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "nginx"
 ACCEL = "/_blobs"
+ACCEL_S3 = "/_s3"
+_S3 = ("filestore-s3.conf", "filestore-s3-locations.conf")
 LUA_MODULE = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 _PRODUCTION_BLOBS = "/var/lib/filestore-gateway/blobs"
 _SERVERS_LOG = "access_log /var/log/nginx/access.log filestore buffer=32k flush=5s;"
@@ -65,12 +67,14 @@ def render(
     tls: str = "",
     server: str = "",
     log_socket: Path | None = None,
+    store: str | None = None,
 ) -> Path:
     """The deployment files, rewritten for ``folder``; the path of ``nginx.conf`` there.
 
     ``upstream`` is the gateway's ``host:port``, ``blobs`` the folder that holds its blobs.
     ``proxy_changes`` are what a deployment may change in ``filestore-proxy.conf``; with
     ``edge`` the lines are in effect that are marked so, and with ``log_socket`` those of the log.
+    ``store`` is the ``host:port`` of an S3 store that it sends from.
     With ``tls``, lines for the server block, it listens for that alone; ``server`` are more of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,10 +105,12 @@ def render(
         "filestore-locations.conf",
         {f"    alias {_PRODUCTION_BLOBS}/;": f"    alias {blobs}/;"},
     )
+    _copy_store(folder, store)
     return _copy(
         folder,
         "nginx.conf",
         {
+            **({f"#s3 include {name};": f"include {name};" for name in _S3} if store else {}),
             "user www-data;": "user root;" if os.geteuid() == 0 else "",
             "worker_processes auto;": "worker_processes 1;",
             "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
@@ -131,6 +137,7 @@ async def running_nginx(
     tls: str = "",
     server: str = "",
     log_socket: Path | None = None,
+    store: str | None = None,
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
@@ -146,6 +153,7 @@ async def running_nginx(
         tls=tls,
         server=server,
         log_socket=log_socket,
+        store=store,
     )
     command = (binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log"))
     process = await asyncio.create_subprocess_exec(*command, "-g", "daemon off;")
@@ -164,6 +172,18 @@ async def running_nginx(
 def _edge_lines() -> list[str]:
     """The lines of ``nginx.conf`` that edge mode needs."""
     return re.findall(r"#edge (.+;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+
+
+def _copy_store(folder: Path, store: str | None) -> None:
+    """The files for blobs in a bucket, which is at that address."""
+    place = store or "127.0.0.1:8333"
+    _copy(
+        folder,
+        "filestore-s3.conf",
+        {"_path /var/cache/nginx/filestore ": f"_path {folder}/slices "},
+    )
+    _copy(folder, "filestore-store.conf", {"server 127.0.0.1:8333;": f"server {place};"})
+    _copy(folder, "filestore-s3-locations.conf", {"Host 127.0.0.1:8333;": f"Host {place};"})
 
 
 def _told(folder: Path, log_socket: Path | None) -> dict[str, str]:

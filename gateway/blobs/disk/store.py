@@ -22,7 +22,7 @@ from gateway.blobs.disk.reader import DiskReader
 from gateway.blobs.disk.writer import DiskWriter
 from gateway.blobs.port import StoredBlob, place_of
 from gateway.model.errors import BlobMissing, StartupFailed, StorageFailed
-from gateway.model.file import Blob, Scope
+from gateway.model.file import Blob, FrontPlace, Scope
 from gateway.settings.fastways import ALL_WAYS, FastWay
 
 P = ParamSpec("P")
@@ -93,14 +93,14 @@ class DiskBlobStore:
             job.add_done_callback(_close_unwanted)
             raise
 
-    async def locate(self, blob: Blob) -> str:
+    async def locate(self, blob: Blob) -> FrontPlace:
         """The blob's place relative to the folder of the permanent blobs.
 
         Raises ``BlobMissing`` if it is not there or not of its size.
         """
         if await self.size_of(blob.scope, blob.id) != blob.size:
             raise BlobMissing()
-        return place_of(blob.scope, blob.id)
+        return FrontPlace(place_of(blob.scope, blob.id))
 
     async def remove(self, scope: Scope, blob_id: UUID) -> None:
         """Delete the bytes. Absence is success."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from gateway.blobs.port import StoredBlob
@@ -25,8 +26,10 @@ from gateway.blobs.s3.reader import S3Reader
 from gateway.blobs.s3.unfinished import PlainRequests, UnfinishedUpload
 from gateway.blobs.s3.writer import PartPlan, S3Writer
 from gateway.model.errors import BlobMissing, GatewayError
-from gateway.model.file import Blob, Scope
+from gateway.model.file import Blob, FrontPlace, Scope
 
+SIGNED_SECONDS: Final = 3600.0
+"""How long a signature holds: a slow device and the waits for a cache are within it."""
 _UNBOUNDED: Final = 2**62
 _PROBED_SECONDS: Final = 5.0
 _END_SECONDS: Final = 15.0
@@ -46,9 +49,9 @@ class S3BlobStore:
         self._fault: GatewayError | None = None
 
     @property
-    def front_served(self) -> None:
-        """Not offered."""
-        return
+    def front_served(self) -> S3BlobStore:
+        """Whoever has a signed address may read."""
+        return self
 
     @property
     def inventory(self) -> S3BlobStore:
@@ -109,6 +112,16 @@ class S3BlobStore:
         if found.size != blob.size:
             raise BlobMissing()
         return S3Reader(self._bucket, found)
+
+    async def locate(self, blob: Blob) -> FrontPlace:
+        """The object's path at the store, and a signature that lets it be read for an hour.
+
+        Raises ``BlobMissing`` if it is not there or not of its size.
+        """
+        await self.open(blob)
+        address = await self._bucket.sign(self._key(blob.scope, blob.id), SIGNED_SECONDS)
+        parts = urlsplit(address)
+        return FrontPlace(parts.path.lstrip("/"), parts.query)
 
     async def remove(self, scope: Scope, blob_id: UUID) -> None:
         """Delete the object. Absence is success."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
 from gateway.model.access import Access
-from gateway.model.file import FileRecord
+from gateway.model.file import FileRecord, FrontPlace
 from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
 from gateway.traffic.resolved import ReadCache, Resolved
@@ -51,7 +51,7 @@ class Downloads:
     under_way: DownloadsUnderWay = field(default_factory=DownloadsUnderWay)
     verify_one_in: int = 0
 
-    async def place_of(self, resolved: ResolvedRead) -> str | None:
+    async def place_of(self, resolved: ResolvedRead) -> FrontPlace | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.
 
         Raises ``BlobMissing`` if they are not there whole.

@@ -6,11 +6,14 @@ where the store lets a front server read it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from gateway.model.byterange import is_canonical
+from gateway.model.file import FrontPlace
+from gateway.model.precondition import Conditions
 from gateway.settings.fastways import FastWay
 from gateway.traffic.bandwidth import Pace
 from gateway.web.authentication import CALLERS
@@ -18,6 +21,7 @@ from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import PARTIAL, Asked, Representation
 
 ACCEL_HEADER: Final = "X-Filestore-Accel"
+SIGNATURE_HEADER: Final = "X-Filestore-Signature"
 ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
 
 
@@ -27,7 +31,7 @@ async def place_of(
     resolved: ResolvedRead,
     asked: Asked,
     shown: Representation,
-) -> str | None:
+) -> FrontPlace | None:
     """Where the front server finds the bytes, if it asked to send and is to.
 
     Raises ``BlobMissing``.
@@ -38,7 +42,18 @@ async def place_of(
         return None
     if resolved.version.blob.size == 0 or not sends_the_same(asked, shown):
         return None
-    return await downloads.place_of(resolved)
+    place = await downloads.place_of(resolved)
+    if place is not None and place.query and not _is_bare(asked):
+        return None
+    return place
+
+
+def _is_bare(asked: Asked) -> bool:
+    """Whether there is no condition but If-Range.
+
+    Before a store nginx judges the others by the store's validators: it has ours too late.
+    """
+    return replace(asked.conditions, if_range=None) == Conditions()
 
 
 def sends_the_same(asked: Asked, shown: Representation) -> bool:
@@ -58,12 +73,17 @@ def sends_the_same(asked: Asked, shown: Representation) -> bool:
     return canonical and (if_range is None or if_range.startswith('"'))
 
 
-def redirect(place: str, shown: Representation, pace: Pace | None) -> web.Response:
-    """The response that tells nginx to send ``place``; it judges the range by itself."""
+def redirect(place: str, signature: str, shown: Representation, pace: Pace | None) -> web.Response:
+    """The response that tells nginx to send ``place``; it judges the range by itself.
+
+    With a ``signature`` it is the store's: nginx asks there with it, and no client sees it.
+    """
     headers = dict(shown.headers)
     if shown.status != PARTIAL:
         del headers["Accept-Ranges"]  # with a 200 nginx says so itself: it would stand twice
     headers["X-Accel-Redirect"] = place
+    if signature:
+        headers[SIGNATURE_HEADER] = signature
     if pace is not None:
         headers[ACCEL_RATE_HEADER] = str(pace.rate)
     return web.Response(headers=headers)

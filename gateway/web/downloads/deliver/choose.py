@@ -19,7 +19,7 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.model.byterange import ByteRange
-from gateway.model.errors import BlobMissing, StorageFailed
+from gateway.model.errors import BlobMissing, StorageFailed, is_of_blob
 from gateway.settings.fastways import FastWay
 from gateway.traffic.resolved import Version
 from gateway.web import metrics
@@ -59,7 +59,7 @@ async def deliver(
     if place is not None:
         if _recorded(downloads, resolved, shown.span) is not None:
             downloads.watch.forget(resolved.read_id)  # nobody says how far it comes
-        return accel.redirect(f"{downloads.accel}/{place}", shown, pace)
+        return accel.redirect(f"{downloads.accel}/{place.path}", place.query, shown, pace)
     reader = resolved.reader.opened or await _opened(downloads, resolved)
     observer = _recorded(downloads, resolved, shown.span)
     added = downloads.cors.headers_for(request.headers.get("Origin"))
@@ -90,6 +90,8 @@ async def deliver(
 async def _tell_of_damage(
     downloads: Downloads, resolved: ResolvedRead, error: BlobCut | BlobMissing | StorageFailed
 ) -> None:
+    if not is_of_blob(error):
+        return
     if isinstance(error, BlobCut):
         metrics.damage_met()
     known = error if isinstance(error, OtherBytes) else error.__cause__
