@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.database.pool import Database
 from gateway.identity.rows.scopes import remove_scope
 from gateway.model.digest import Digest
-from gateway.model.errors import Conflict, NotFound, OverQuota, OverStorage
+from gateway.model.errors import Conflict, Malformed, NotFound, OverQuota, OverStorage
 from gateway.model.file import Blob, Draft, FileName, Scope
 from gateway.model.quota import Account, Amounts, Quota, Resource
 from gateway.quotas.metered import STEP_BYTES, Metered
@@ -311,6 +312,33 @@ async def test_whose_quota_is_what(
     assert (own if not isinstance(own, str) else None) == (
         await house.quota(user_account(user))
     ).limit
+
+
+async def test_what_is_set_is_noted_and_a_newcomer_may_be_trusted(house: House) -> None:
+    user = user_account(house.users[0])
+    await house.connection.execute("update users set newcomer = true")
+    assert await house.quotas.is_newcomer(user)
+    assert not await house.quotas.is_newcomer(Account("orgs", str(house.org)))
+    amounts: Amounts = {Resource.FILES: 5, Resource.BYTES: None}
+    await house.quotas.change(user, amounts, actor="me", defaults=[Resource.KEYS], trusted=True)
+    assert not await house.quotas.is_newcomer(user)
+    noted = await house.connection.fetchrow(
+        "select event, kind, owner, actor, detail from audit order by id desc limit 1"
+    )
+    assert noted is not None
+    assert tuple(noted)[:4] == ("limited", "users", user.owner, "me")
+    said = {"files": 5, "bytes": "unlimited", "keys": "default", "newcomer": False}
+    assert json.loads(noted["detail"]) == said
+    await house.quotas.check(user)
+    with pytest.raises(NotFound):
+        await house.quotas.check(Account("users", str(uuid4())))
+
+
+async def test_what_is_not_counted_for_an_account_is_refused(house: House) -> None:
+    org = Account("orgs", str(house.org))
+    for amounts, defaults in (({Resource.KEYS: 1}, []), ({}, [Resource.KEYS])):
+        with pytest.raises(Malformed, match=r"^keys are not limited for orgs$"):
+            await house.quotas.change(org, amounts, actor="me", defaults=defaults, trusted=True)
 
 
 # Reservations.

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from gateway.database.pool import Database
@@ -223,8 +225,10 @@ async def test_only_predefined_policies_are_taken(
     owner, friend = await user("owner@email.com"), await user("friend@email.com")
     thing, group = await make_thing(registry, owner), await make_group(registry, owner)
     meant = target.format(thing=thing.id, group=group)
-    with pytest.raises(error):
+    with pytest.raises(error) as refusal:
         await registry.policies.add(admin, meant, [UUID(friend.id)], actions)
+    if error is Malformed:
+        assert str(refusal.value) == "no such policy is predefined"
     with pytest.raises(NotFound):
         await registry.things.get(friend, thing.id)
 
@@ -253,3 +257,20 @@ async def _outcome(work: Awaitable[object]) -> str:
     except NotFound:
         return "absent"
     return "yes"
+
+
+async def test_a_policy_is_noted_with_whom_and_what_it_was_about(
+    registry: Registry, user: MakeUser, admin: Principal, connection: asyncpg.Connection
+) -> None:
+    owner, friend = await user("owner@email.com"), await user("friend@email.com")
+    thing = await make_thing(registry, owner)
+    for act in (registry.policies.add, registry.policies.remove):
+        await act(admin, str(thing.id), [UUID(friend.id)], ["read", "write"])
+    noted = await connection.fetch(
+        "select event, kind, owner, actor, detail from audit where kind = 'policies' order by id"
+    )
+    assert [row["event"] for row in noted] == ["policy-added", "policy-removed"]
+    for row in noted:
+        assert (row["owner"], row["actor"]) == (str(thing.id), admin.id)
+        detail = {"subjects": [friend.id], "policies": ["read", "write"]}
+        assert json.loads(row["detail"]) == detail

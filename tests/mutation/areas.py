@@ -71,7 +71,7 @@ AREAS: Final = (
             "gateway/quotas/reservations.py",
             "gateway/quotas/service.py",
         ),
-        ("tests/contract/test_quotas.py",),
+        ("tests/unit/test_quota.py", "tests/contract/test_quotas.py"),
         server=True,
     ),
     Area(
