@@ -13,6 +13,8 @@
 # make mutation  plant defects into the rules that matter most, and see each noticed (ARGS="ranges names"; resumable)
 # make attack  attack the service while an honest device downloads, and see that it is served (half an hour)
 # make generators  let four generators make clients of /openapi.json, compile them and use them
+# make run-cluster  three gateways, nginx, SeaweedFS and a PostgreSQL with a standby on loopback, and what to try;
+#             with ARGS=--check it tries that by itself
 # make lint   ruff and mypy only
 # make lock   write requirements.lock anew, with hashes (ARGS=--upgrade); lock-check says whether it is current
 # make sbom   write dist/sbom.cdx.json, a CycloneDX bill of what is locked
@@ -28,7 +30,7 @@ SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: operator help run test test-plain bench oracle lint install torture memory schemathesis explore \
-	attack generators mutation test-s3 lock lock-check sbom audit test-newest
+	attack generators mutation test-s3 run-cluster lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -117,6 +119,9 @@ test-newest: $(BIN)/python
 	$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade --upgrade-strategy eager -e '.[embedded,s3,s3-test,test]'
 	-$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade aiohttp aiofastnet uvloop
 	$(NEWEST)/bin/python -m pytest -q $(or $(ARGS),tests/unit tests/web/test_downloads.py tests/web/test_limits.py)
+
+run-cluster: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.cluster $(ARGS)
 
 test-s3: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.s3.suite $(ARGS)

@@ -67,13 +67,19 @@ class Server:
 
     async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """``SIGINT``: in order; ``SIGQUIT``: at once, as when its machine dies."""
-        if self.process is not None and self.process.returncode is None:
-            self.process.send_signal(how)
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):  # a Ctrl-C reaches it, too
+                self.process.send_signal(how)
             await self.process.wait()
 
     async def promote(self) -> None:
         """Make a standby the primary."""
-        await _run("pg_ctl", "-D", str(self.folder), "-w", "promote")
+        await self.execute("select pg_promote()")
+
+    @property
+    def promotion(self) -> str:
+        """The same as a command."""
+        return f"{_program('psql')} '{self.dsn()}' -c 'select pg_promote()'"
 
     async def execute(self, text: str) -> None:
         """One statement, as its superuser."""

@@ -1,0 +1,185 @@
+"""What a cluster promises, tried from outside: files at every gateway, and gateways and a primary that die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import aiohttp
+
+from tests.tools.firmware import Firmware
+from tests.tools.gateway import GatewayProcess
+from tests.tools.mainflux import Thing, sign_in
+from tests.tools.postgres import Pair
+
+BOUND_SECONDS = 2.0
+LARGE = Firmware(1, 24 * 1024 * 1024).content
+SMALL = Firmware(2, 50_000).content
+_PIECE = 256 * 1024
+Say = Callable[[str], object]
+
+
+async def try_everything(
+    session: aiohttp.ClientSession,
+    front: str,
+    gateways: Sequence[GatewayProcess],
+    pair: Pair,
+    *,
+    say: Say,
+) -> bool:
+    """Whether all of it is as promised; what was seen is said."""
+    user = await sign_in(session, front)
+    thing = await user.thing("device")
+    trials = {
+        "what is stored at one is read at the others at once": _shared(session, gateways, thing),
+        "a revoked key reads nowhere, within 2 s": _revoked(session, front, gateways),
+        "a download goes on where its gateway was killed": _download(session, gateways, thing),
+        "an upload is whole or nothing when its gateway is killed": _upload(
+            session, gateways, thing
+        ),
+        "a failover loses nothing that was acknowledged": _failover(
+            session, front, gateways, pair, thing, say
+        ),
+    }
+    kept = True
+    for what, trial in trials.items():
+        began, is_so = time.monotonic(), await trial
+        say(f"{'ok  ' if is_so else 'FAIL'} {what} ({time.monotonic() - began:.1f} s)")
+        kept = kept and is_so
+    return kept
+
+
+async def _put(
+    session: aiohttp.ClientSession, url: str, thing: Thing, name: str, data: bytes
+) -> int:
+    form = aiohttp.FormData()
+    form.add_field("file", io.BytesIO(data), filename=name)
+    async with session.post(f"{url}/files", data=form, headers=thing.headers) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def _get(
+    session: aiohttp.ClientSession, url: str, thing: Thing, name: str
+) -> tuple[int, bytes]:
+    async with session.get(f"{url}/files/{name}", headers=thing.headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def _shared(
+    session: aiohttp.ClientSession, gateways: Sequence[GatewayProcess], thing: Thing
+) -> bool:
+    stored = [await _put(session, g.url, thing, f"of-{g.port}", SMALL) for g in gateways]
+    read = [
+        await _get(session, reader.url, thing, f"of-{writer.port}")
+        for reader in gateways
+        for writer in gateways
+    ]
+    return set(stored) == {201} and all(got == (200, SMALL) for got in read)
+
+
+async def _revoked(
+    session: aiohttp.ClientSession, front: str, gateways: Sequence[GatewayProcess]
+) -> bool:
+    user = await sign_in(session, front)
+    thing = await user.thing("lost")
+    await _put(session, front, thing, "secret", SMALL)
+    for gateway in gateways:
+        assert (await _get(session, gateway.url, thing, "secret"))[0] == 200
+    url = f"{gateways[0].url}/things/{thing.id}"
+    async with session.delete(url, headers=user.headers) as answer:
+        assert answer.status == 204, answer.status
+    began = time.monotonic()
+    for gateway in gateways:
+        while (await _get(session, gateway.url, thing, "secret"))[0] == 200:
+            if time.monotonic() - began > BOUND_SECONDS:
+                return False
+    return True
+
+
+async def _download(
+    session: aiohttp.ClientSession, gateways: Sequence[GatewayProcess], thing: Thing
+) -> bool:
+    assert await _put(session, gateways[0].url, thing, "large", LARGE) == 201
+    got, victim = b"", gateways[2]
+    async with session.get(f"{victim.url}/files/large", headers=thing.headers) as answer:
+        etag = answer.headers["ETag"]
+        got += await answer.content.readexactly(_PIECE)
+        await victim.kill9()
+        with contextlib.suppress(aiohttp.ClientError):
+            async for piece in answer.content.iter_chunked(_PIECE):
+                got += piece
+    headers = thing.headers | {"Range": f"bytes={len(got)}-", "If-Range": etag}
+    async with session.get(f"{gateways[1].url}/files/large", headers=headers) as answer:
+        rest = await answer.read()
+    await victim.start()
+    return answer.status == 206 and got + rest == LARGE
+
+
+async def _upload(
+    session: aiohttp.ClientSession, gateways: Sequence[GatewayProcess], thing: Thing
+) -> bool:
+    victim = gateways[1]
+
+    async def body() -> AsyncIterator[bytes]:
+        yield LARGE[: len(LARGE) // 2]
+        await victim.kill9()
+        yield LARGE[len(LARGE) // 2 :]
+
+    form = aiohttp.FormData()
+    form.add_field("file", body(), filename="again")
+    with contextlib.suppress(aiohttp.ClientError):
+        async with session.post(f"{victim.url}/files", data=form, headers=thing.headers) as answer:
+            assert answer.status != 201
+    absent = (await _get(session, gateways[0].url, thing, "again"))[0] == 404
+    again = await _put(session, gateways[2].url, thing, "again", LARGE)
+    await victim.start()
+    return (
+        absent and again == 201 and await _get(session, victim.url, thing, "again") == (200, LARGE)
+    )
+
+
+async def _failover(
+    session: aiohttp.ClientSession,
+    front: str,
+    gateways: Sequence[GatewayProcess],
+    pair: Pair,
+    thing: Thing,
+    say: Say,
+) -> bool:
+    stored, refused, over = dict[str, bytes](), 0, asyncio.Event()
+
+    async def write(number: int) -> None:
+        nonlocal refused
+        for count in range(100_000):
+            name, data = f"w{number}-{count}", Firmware(count, 3_000 + number).content
+            status = await _put(session, front, thing, name, data)
+            if status == 201:
+                stored[name] = data
+            refused += status != 201
+            if over.is_set():
+                return
+
+    writers = [asyncio.create_task(write(number)) for number in range(4)]
+    await _until(lambda: len(stored) > 20)
+    began, before = time.monotonic(), len(stored)
+    await pair.fail_over()
+    await _until(lambda: len(stored) > before + 4)
+    say(f"     writes came back after {time.monotonic() - began:.2f} s, {refused} were refused")
+    over.set()
+    await asyncio.gather(*writers)
+    for name, data in stored.items():
+        for gateway in gateways:
+            if await _get(session, gateway.url, thing, name) != (200, data):
+                return False
+    say(f"     {len(stored)} files were acknowledged, and read back at each gateway")
+    return True
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():
+            await asyncio.sleep(0.02)
