@@ -152,13 +152,13 @@ class Suspects:
                 expires = self._looked_at.now() + _AGAIN_SECONDS
                 self._looked_at.keep(blob.id, value=True, expires=expires)
                 with self._logged():
-                    await self._examine(blob)
+                    if await self._is_damaged(blob):
+                        self._looked_at.drop(blob.id)
 
-    async def _examine(self, blob: Blob) -> None:
-        """It may have been removed meanwhile, which is no damage: then it is no live blob."""
+    async def _is_damaged(self, blob: Blob) -> bool:
+        """Look; it may have been removed meanwhile, which is no damage."""
         fault = await examine(self._ward.blobs, blob)
-        if fault is not None:
-            await self._ward.admit(blob, fault, FoundBy.READ)
+        return fault is not None and await self._ward.admit(blob, fault, FoundBy.READ)
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[None]:

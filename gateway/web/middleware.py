@@ -29,6 +29,7 @@ from gateway.model.errors import (
     Failure,
     GatewayError,
     HookUnavailable,
+    InQuarantine,
     Interrupted,
     OverQuota,
     StorageFailed,
@@ -60,6 +61,7 @@ _log: Final = logging.getLogger("gateway.request")
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}")  # devices hold few bytes of headers
 
+_FORESEEN: Final = (CatalogueUnavailable, StorageFull, HookUnavailable, InQuarantine)
 _READING: Final = frozenset({"GET", "HEAD"})
 CLIENT_LEFT: Final = 499
 """The status that is logged and counted if there was nobody to respond to any more."""
@@ -298,7 +300,7 @@ def _log_failure(error: Failure) -> None:
         "cause": cause_of(error),
     }
     with contextlib.suppress(Exception):  # a failing log sink fails no request
-        if isinstance(error, CatalogueUnavailable | StorageFull | HookUnavailable):
+        if isinstance(error, _FORESEEN):
             _log.warning("request failed", extra=named)
         else:
             _log.error("request failed", exc_info=error, extra=named)
