@@ -15,6 +15,7 @@
 # make generators  let four generators make clients of /openapi.json, compile them and use them
 # make run-cluster  three gateways, nginx, SeaweedFS and a PostgreSQL with a standby on loopback, and what to try;
 #             with ARGS=--check it tries that by itself
+# make kubernetes  render the Helm chart of deploy/kubernetes by Helm itself and hold all manifests to their schemas
 # make lint   ruff and mypy only
 # make lock   write requirements.lock anew, with hashes (ARGS=--upgrade); lock-check says whether it is current
 # make sbom   write dist/sbom.cdx.json, a CycloneDX bill of what is locked
@@ -30,7 +31,7 @@ SOURCES := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: operator help run test test-plain bench oracle lint install torture memory schemathesis explore \
-	attack generators mutation test-s3 run-cluster lock lock-check sbom audit test-newest
+	attack generators mutation test-s3 run-cluster kubernetes lock lock-check sbom audit test-newest
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -123,11 +124,18 @@ test-newest: $(BIN)/python
 run-cluster: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.cluster $(ARGS)
 
+kubernetes: $(VENV)/.stamp-kubernetes
+	$(BIN)/python -m tests.kubernetes $(ARGS)
+
 test-s3: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.s3.suite $(ARGS)
 
 generators: $(VENV)/.stamp-generators
 	$(BIN)/python -m tests.openapi.generators $(ARGS)
+
+$(VENV)/.stamp-kubernetes: $(SOURCES) | $(BIN)/python
+	$(PIP) install -e '.[embedded,kubernetes]'
+	@touch $@ $(VENV)/.stamp-run
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(ARGS)
