@@ -99,4 +99,12 @@ ROWS: Final[dict[int, Row]] = {
         "CPU seconds per GiB",
         {"uploaded": _reported("s/GiB"), "downloaded": _reported("s/GiB")},
     ),
+    15: Row(
+        "p99 of 4 KiB ranges at 1,000/s beside 16 uploads and 5,000 trickling devices / quiet",
+        {"p99, mixed load / quiet": _most(3, 1.5, "x")},
+    ),
+    16: Row(
+        "longest stand-still of the event loop in that time",
+        {"longest stand-still": _most(20, 5, "ms")},
+    ),
 }

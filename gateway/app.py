@@ -24,6 +24,7 @@ from gateway.database.embedded import MOST_LOG_BYTES
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
+from gateway.model.errors import Refusal
 from gateway.process.datagrams import receiving
 from gateway.process.garbage import short_collections
 from gateway.process.logs import REQUEST_ID
@@ -239,14 +240,19 @@ def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:
 def announcing(handler: Handler) -> Handler:
     """``handler``, after which this process forgets what callers may read.
 
-    The others hear of it from the database a moment later.
+    A refusal changed nothing. The others hear of a change from the database a moment later.
     """
 
     async def announced(request: web.Request) -> web.StreamResponse:
         try:
-            return await handler(request)
-        finally:
+            response = await handler(request)
+        except Refusal:
+            raise
+        except BaseException:  # it may have been committed
             request.app[CALLERS].listeners.on_change(RightsChanged())
+            raise
+        request.app[CALLERS].listeners.on_change(RightsChanged())
+        return response
 
     return announced
 

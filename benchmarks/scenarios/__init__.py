@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     edge,
     effort,
     memory,
+    mixed,
     ranges,
     small_uploads,
     stalled,
@@ -37,4 +38,6 @@ SCENARIOS: Final[dict[int, Scenario]] = {
     12: small_uploads.against_inserts,
     13: catalogue.growing,
     14: effort.cpu_per_gib,
+    15: mixed.ranges_beside,
+    16: mixed.still_stands,
 }

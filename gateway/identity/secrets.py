@@ -16,6 +16,7 @@ import hmac
 import os
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
 _LEAST_DIFFERENT: Final = 6
 _MOST_THREADS: Final = 2
+_NICER: Final = 10
 _NONCE_BYTES: Final = 12
 _MARKED: Final = b"\x01"
 _KEY_ID_BYTES: Final = 8
@@ -157,14 +159,21 @@ def _threads() -> int:
     return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
 
 
+def _give_way() -> None:
+    """This thread leaves the processors to whoever else of the gateway needs them, where it may."""
+    with contextlib.suppress(OSError, AttributeError):
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
+
+
 class Passwords:
     """Password hashes, made and checked on a few threads of their own.
 
     At most ``threads`` hashes (19 MiB of memory and some 30 ms each) run at once and
     ``waiting`` more wait, in turns and never all of one holder; beyond that ``TooMany`` is raised,
     so that a flood of logins takes neither the memory nor the threads that uploads need, and never
-    more than half of the cores: the event loop needs one. (Threads of a lower priority are no
-    way: one that is not scheduled may hold the interpreter's lock, for which the loop waits.)
+    more than half of the cores: the event loop needs one. The threads have a low priority: they
+    hash without the interpreter's lock, for which the loop would wait.
     """
 
     def __init__(
@@ -173,7 +182,7 @@ class Passwords:
         self._hasher: Final = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.kib, parallelism=1
         )
-        self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._pool: Final = ThreadPoolExecutor(threads, "password", _give_way)
         self._places: Final = ConcurrencyLimit(threads + waiting)
         self._turns: Final = Turns(threads)
         self._decoy: str | None = None

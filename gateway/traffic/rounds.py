@@ -23,8 +23,8 @@ from typing import Final
 
 _BEGIN: Final = 4
 _MOST: Final = 16
-_LEAST: Final = 2
-_LONG_SECONDS: Final = 0.002
+_LEAST: Final = 1
+_LONG_SECONDS: Final = 0.001
 
 Begin = Callable[[], bool]
 

@@ -91,8 +91,8 @@ def test_a_check_is_met_or_not(expected: Verdict, aim: Aim, values: tuple[float,
     assert expected == Check("x", Target(aim, target, stretch), values).verdict
 
 
-def test_the_table_has_fourteen_rows_and_a_scenario_for_each() -> None:
-    assert list(range(1, 15)) == list(ROWS) == list(SCENARIOS)
+def test_the_table_has_sixteen_rows_and_a_scenario_for_each() -> None:
+    assert list(range(1, 17)) == list(ROWS) == list(SCENARIOS)
 
 
 def test_a_measured_check_takes_the_place_of_the_unmeasured_one() -> None:

@@ -32,11 +32,18 @@ from gateway.dialects.mainflux.rendering import render_error
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS, MainfluxSettings
 from gateway.web.dialect import BASIC, BEARER, Dialect, DialectContext, NginxPart, Route
 
+_READING_POSTS: Final = {("POST", "/tokens"), ("POST", "/password/reset-request")}
+
 
 def _altering_rights(routes: Iterable[Route]) -> Iterator[Route]:
-    """Whatever changes users, things or groups may change what somebody may read."""
+    """Whatever changes users, things or groups may change what somebody may read.
+
+    A log-in does not, nor who asks for a new password: else whoever guesses passwords would have
+    everybody's rights looked up again and again.
+    """
     for route in routes:
-        yield replace(route, alters_rights=route.method not in ("GET", "HEAD"))
+        reads = route.method in ("GET", "HEAD") or (route.method, route.path) in _READING_POSTS
+        yield replace(route, alters_rights=not reads)
 
 
 def _prepare(context: DialectContext) -> None:

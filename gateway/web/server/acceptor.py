@@ -38,7 +38,7 @@ LEAST_DESCRIPTORS: Final = 192
 
 _LEAST_RESERVE: Final = 64
 _BACKLOG: Final = 4096
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 2
 _LOOK_SECONDS: Final = 0.1
 _EPISODE_SECONDS: Final = 60.0
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
