@@ -1,1 +1,1 @@
-"""Blobs in a real S3 store: SeaweedFS on loopback, one server for a module."""
+"""Blobs in a real S3 store: SeaweedFS on loopback, one server for a run."""

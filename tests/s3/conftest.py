@@ -1,4 +1,4 @@
-"""One store per module, and one bucket prefix per test."""
+"""One store for every process that runs these tests, and one bucket prefix per test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tools.seaweed import Engine, running_seaweed
 _numbers = itertools.count()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
     """A running SeaweedFS with a bucket."""
     async with running_seaweed(tmp_path_factory.mktemp("seaweed")) as running:

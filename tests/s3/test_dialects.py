@@ -75,11 +75,15 @@ async def of_losant(admin: User, image: Firmware) -> tuple[str, dict[str, str]]:
     return await application.link(made), {}
 
 
-@pytest.mark.parametrize("image", [SMALL, LARGE], ids=["one request", "parts"])
 @pytest.mark.parametrize(
-    "publish",
-    [of_a_thing, of_gravwell, of_hasura, of_losant],
-    ids=["mainflux", "gravwell", "hasura", "losant"],
+    ("publish", "image"),
+    [
+        pytest.param(of_a_thing, SMALL, id="mainflux, one request"),
+        pytest.param(of_a_thing, LARGE, id="mainflux, parts"),
+        pytest.param(of_gravwell, SMALL, id="gravwell"),
+        pytest.param(of_hasura, SMALL, id="hasura"),
+        pytest.param(of_losant, LARGE, id="losant, parts"),
+    ],
 )
 async def test_a_file_is_stored_read_resumed_and_removed(
     admin: User, publish: Any, image: Firmware

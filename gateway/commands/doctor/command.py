@@ -12,6 +12,7 @@ from gateway.commands.doctor.database import database_lines
 from gateway.commands.doctor.front import Trial, front_lines
 from gateway.commands.doctor.line import Level, Line, fail, ok, warn
 from gateway.commands.doctor.machine import descriptor_line, disk_lines, port_line, secret_line
+from gateway.commands.doctor.store import store_lines
 from gateway.model.errors import StartupFailed
 from gateway.process.terminal import print_json, printable, wants_json
 from gateway.settings.core import BadSettings
@@ -48,6 +49,8 @@ async def _lines(deployment: Deployment, arguments: argparse.Namespace) -> Async
         yield line
     yield secret_line(settings)
     for line in disk_lines(settings):
+        yield line
+    async for line in store_lines(settings):
         yield line
     try:
         for line in await database_lines(deployment):
