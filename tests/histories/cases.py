@@ -19,7 +19,9 @@ import aiohttp
 from tests.histories.apis import Gravwell, Hasura, Mainflux, names_of
 from tests.histories.linear import ABSENT, Operation, Saw, Value, Violation, check
 from tests.histories.names import Asked, Step
+from tests.histories.places import Losant
 from tests.tools.gateway import running_gateway
+from tests.tools.losant import new_application
 from tests.tools.mainflux import sign_in
 from tests.tools.ports import HOST
 from tests.tools.rawhttp import Answer, RawConnection, raw_connection
@@ -30,7 +32,7 @@ ANSWER_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 3.0
 """A connection that lay longer is given up before the gateway may do so."""
 
-Api = Mainflux | Hasura | Gravwell
+Api = Mainflux | Hasura | Gravwell | Losant
 
 
 @dataclass(slots=True)
@@ -176,11 +178,12 @@ async def open_stage(
 
 
 async def apis_at(url: str) -> Sequence[Callable[[], Api]]:
-    """What may be done at that gateway: to files of a new thing, of a new group, of all, of the administrator."""
+    """What may be done at that gateway: to files of a new thing, of a new group, of all, of the administrator, of an application."""
     async with aiohttp.ClientSession() as session:
         user = await sign_in(session, url)
         thing = await user.thing()
         group = await user.group("histories", thing.id)
+        application = await new_application(user)
     key = (("Authorization", f"Thing {thing.key}"),)
     token = (("Authorization", f"Bearer {user.token}"),)
     trusted = (("X-Hasura-User-Id", "7"), ("X-Hasura-Role", "admin"))
@@ -190,6 +193,7 @@ async def apis_at(url: str) -> Sequence[Callable[[], Api]]:
         lambda: Mainflux(token, in_group, "/groupfiles/{}", key),
         lambda: Hasura(trusted),
         lambda: Gravwell(token),
+        lambda: Losant(token, application.id),
     )
 
 

@@ -146,7 +146,7 @@ class PrivateFiles:
             await self._begin_removal(access, record)
         else:
             with file_worded():
-                await self._files.remove(access, file_id=record.id)
+                await self._files.remove(access)  # by its id: one that moved meanwhile has another
 
     async def move(self, access: Access, place: Callable[[FileRecord], Place]) -> FileRecord:
         """Move to where ``place`` says; what is there then has another id.
@@ -186,9 +186,7 @@ class PrivateFiles:
             "expires": time.time() + self._pending_seconds,
         }
         with file_worded():
-            amended = await self._files.amend(
-                access, changes, matching={"generation": generation}, file_id=record.id
-            )
+            amended = await self._files.amend(access, changes, matching={"generation": generation})
         return _awaited(amended)
 
     async def _begin_removal(self, access: Access, record: FileRecord) -> None:
