@@ -161,12 +161,26 @@ def _start(
             os.environ.update(environment_of(dict(settings)))
             status = main(argv)
         else:
+            _telling(Path(plan).with_name(f"ready.{os.getpid()}"))
             sock = socket.socket(fileno=os.dup(listener))
             uvloop.run(gateway.app.serve(deployment, settings["database_url"], sock))
+            status = 0
     except BaseException:  # noqa: BLE001 - nothing of the parent's may run in a child
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _telling(ready: Path) -> None:
+    """Make the file once connections are accepted."""
+    start = gateway.app.start_server
+
+    async def told(*args: Any) -> Any:
+        server = await start(*args)
+        ready.touch()
+        return server
+
+    gateway.app.start_server = told
 
 
 def _redirect(log: str) -> None:
@@ -221,6 +235,26 @@ class Mortals:
         self.plan.set(None)
         self.forget_callers()
         self.pid = await self._fork("plan")
+
+    async def another(self) -> int:
+        """One more, beside whoever lives, that accepts connections by now; its pid."""
+        pid = await self._fork("plan")
+        ready = self.folder / f"ready.{pid}"
+        while not ready.exists():
+            if not _lives(pid):
+                raise Violated(f"it died of its own: {self.log[-4000:]}")
+            await asyncio.sleep(0.01)
+        ready.unlink()
+        return pid
+
+    async def terminate(self, pid: int) -> None:
+        """SIGTERM, until it is gone. Raises ``Violated`` if it does not end well."""
+        os.kill(pid, signal.SIGTERM)
+        while _lives(pid):
+            await asyncio.sleep(0.005)
+        status = (await self._ask({"wait": pid}))["status"]
+        if status != 0:
+            raise Violated(f"it ended with {status}: {self.log[-4000:]}")
 
     async def command(self, *argv: str, death: Death | None = None) -> int:
         """One of the service's commands, beside it; how it ended, as ``os.waitpid`` says it."""
