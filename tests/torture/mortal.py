@@ -38,6 +38,7 @@ from gateway.__main__ import main
 from gateway.dialects import DIALECTS
 from gateway.messaging.posting import Poster
 from gateway.process.supervisor import die_with_parent
+from gateway.web.server.listen import HttpServer
 from gateway.wiring import Deployment
 from tests.tools.deployment import deployment_of
 from tests.tools.gateway import environment_of
@@ -175,8 +176,8 @@ def _telling(ready: Path) -> None:
     """Make the file once connections are accepted."""
     start = gateway.app.start_server
 
-    async def told(*args: Any) -> Any:
-        server = await start(*args)
+    async def told(app: Any, deployment: Deployment, sock: socket.socket) -> HttpServer:
+        server = await start(app, deployment, sock)
         ready.touch()
         return server
 

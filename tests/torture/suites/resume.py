@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ import aiohttp
 
 from tests.devices.test_swupdate import Signer, Site
 from tests.tools.clients import Ran, run
-from tests.tools.cutproxy import Cut, running_cutproxy
+from tests.tools.cutproxy import Cut, CutProxy, running_cutproxy
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.losant import Application, new_application
@@ -31,6 +31,7 @@ from tests.tools.ports import HOST
 from tests.torture.suite import Case, Seen, Stage, Suite, Violated
 from tests.web.test_resume import own_client
 
+OnCut = Callable[[Cut], Awaitable[None]]
 _MOST_CUTS: Final = 12
 _MOST_TRIES: Final = 40
 _SECONDS: Final = 40.0
@@ -212,7 +213,7 @@ class Downloads:
                 return True
             if _is_refused(client.name, ran):
                 return False
-        raise Violated(f"{client.name} got nowhere: {ran.status} {ran.stderr[-300:]!r}")
+        raise Violated(f"{client.name} got nowhere with {url}")
 
     def _judge(self, got: Path, image: Firmware, *, whole: bool, may_stop: bool) -> None:
         content = got.read_bytes() if got.exists() else b""
@@ -244,7 +245,9 @@ class Downloads:
             for _ in range(count)
         ]
 
-    def _proxied(self, port: int, plan: list[Cut], choice: random.Random, on_cut: object) -> object:
+    def _proxied(
+        self, port: int, plan: list[Cut], choice: random.Random, on_cut: OnCut
+    ) -> contextlib.AbstractAsyncContextManager[CutProxy]:
         rate = choice.choice((None, None, None, 3_000_000.0))
         latency = choice.choice((0.0, 0.0, 0.0, 0.02))
         return running_cutproxy(port, plan, bytes_per_second=rate, latency=latency, on_cut=on_cut)
