@@ -16,6 +16,7 @@ import traceback
 
 import uvloop
 
+from tests.torture.defects import DEFECTS, VARIABLE, plant
 from tests.torture.progress import begun, note_result
 from tests.torture.runner import Runner
 from tests.torture.suite import Failed, Stage, Suite, all_suites, run
@@ -29,6 +30,9 @@ def main() -> int:
     options = _options()
     suites = all_suites()
     chosen = [suites[name] for name in options.suite or suites]
+    if options.defect:
+        os.environ[VARIABLE] = options.defect
+        plant()
     if options.case is not None:
         return _one_case(chosen[0], options)
     os.nice(options.nice)
@@ -38,13 +42,13 @@ def main() -> int:
 
 async def _run(suite: Suite, options: argparse.Namespace) -> int:
     goal = options.count or (suite.full if options.scale == "full" else suite.small)
-    progress = begun(suite, goal, options.seed, again=options.again)
+    progress = begun(suite, goal, options.seed, again=options.again or bool(options.defect))
     runner = Runner(suite, progress)
     for wanted in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(wanted, runner.stop)
     reached = await runner.run()
     print(f"\r{runner.line()}", file=sys.stderr)
-    if options.scale == "full" and not options.count:
+    if options.scale == "full" and not options.count and not options.defect:
         note_result(suite, progress)
     if progress.failures:
         return 1
@@ -73,6 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, help="in place of the scale's own number")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--case", type=int, help="do this one, here")
+    parser.add_argument("--defect", choices=DEFECTS, help="plant it, and see the suite fail")
     parser.add_argument("--again", action="store_true", help="from the start")
     parser.add_argument("--nice", type=int, default=10)
     return parser.parse_args()

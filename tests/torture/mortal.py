@@ -43,6 +43,7 @@ from gateway.wiring import Deployment
 from tests.tools.deployment import deployment_of
 from tests.tools.gateway import environment_of
 from tests.tools.ports import HOST
+from tests.torture.defects import plant
 from tests.torture.suite import Violated
 
 SYSTEM_CALLS: Final = ("open", "write", "fsync", "close", "link", "unlink", "mkdir", "rename")
@@ -193,6 +194,7 @@ def _redirect(log: str) -> None:
 
 def serve() -> None:
     """Answer until stdin ends; then whatever still runs dies with us."""
+    plant()
     described = gateway.app.described(DIALECTS, "/filestore")
     gateway.app.described = lambda *_: described
     for line in sys.stdin:

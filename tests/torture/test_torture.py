@@ -17,6 +17,7 @@ from tests.torture import progress
 from tests.torture.progress import begun, note_result, table
 from tests.torture.runner import Runner
 from tests.torture.suite import Case, Failed, Seen, Stage, Suite, Violated, all_suites, run
+from tests.torture.suites.soak import Sample, grown
 from tests.torture.worker import stage_folder
 
 SEED = 15
@@ -97,6 +98,31 @@ async def test_a_process_that_says_nothing_has_failed(kept: Path) -> None:
     async with asyncio.timeout(30):
         assert not await runner.run()
     assert runner.failures == [0, 1, 2, 3, 4]
+
+
+FLAT = [Sample(20 + n % 3, 8, 90_000 + n % 7 * 500, 30, 9_000 + n) for n in range(90)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "samples"),
+    [
+        pytest.param([], FLAT, id="nothing"),
+        pytest.param(
+            ["descriptors: 36 to 96"],
+            [replace(each, descriptors=21 + n) for n, each in enumerate(FLAT)],
+            id="a descriptor a round",
+        ),
+        pytest.param(
+            ["memory: 104500 to 164500"],
+            [replace(each, memory=90_000 + 1_000 * n) for n, each in enumerate(FLAT)],
+            id="a megabyte a round",
+        ),
+    ],
+)
+def test_a_slope_is_told_from_what_comes_and_goes(
+    expected: list[str], samples: list[Sample]
+) -> None:
+    assert expected == grown(samples)
 
 
 def test_the_result_says_what_is_not_done_yet(kept: Path) -> None:

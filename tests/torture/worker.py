@@ -31,6 +31,7 @@ from gateway.database.embedded import embedded_server
 from gateway.database.migrations import migrate
 from tests.tools.deployment import sql_folders
 from tests.tools.gateway import MIGRATED, database_of
+from tests.torture.defects import plant
 from tests.torture.suite import Failed, Seen, Stage, Suite, all_suites, run
 
 MEMORY: Final = Path("/dev/shm")
@@ -132,6 +133,7 @@ def main() -> int:
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--cases", type=int)
     options = parser.parse_args()
+    plant()
     suite = all_suites()[options.suite]
     numbers = itertools.count(options.first, options.step)
     with stage_of(options.seed) as stage, contextlib.redirect_stdout(sys.stderr):

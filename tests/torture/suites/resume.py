@@ -280,6 +280,7 @@ async def opened(stage: Stage) -> AsyncIterator[Case]:
             running_gateway(
                 stage.folder,
                 database_server=stage.server,
+                module="tests.torture.planted",
                 accel=ACCEL,
                 trusted_proxies=f"{HOST}/32",
                 several_ranges=True,

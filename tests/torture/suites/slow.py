@@ -122,7 +122,9 @@ class Slowness:
 async def opened(stage: Stage) -> AsyncIterator[Case]:
     """The gateway and the device."""
     async with (
-        running_gateway(stage.folder, database_server=stage.server, **_SETTINGS) as gateway,
+        running_gateway(
+            stage.folder, database_server=stage.server, module="tests.torture.planted", **_SETTINGS
+        ) as gateway,
         aiohttp.ClientSession() as http,
     ):
         user = await sign_in(http, gateway.url)
