@@ -21,7 +21,9 @@ import pytest
 from gateway.blobs.disk.folders import Disk
 from gateway.blobs.disk.store import DiskBlobStore
 from gateway.database.pool import open_database
-from gateway.upkeep.check import check
+from gateway.upkeep.check import check, entries_of
+from gateway.upkeep.quarantine import Ward
+from gateway.upkeep.repair import mend
 from gateway.upkeep.sweep import GracePeriods, sweep
 from tests.faults.broken import Faults
 from tests.faults.house import House, open_house
@@ -206,10 +208,20 @@ class BrokenDisks:
             came = await _downloaded(api, path, {**headers, **ranged}, content[start:])
         if call != "shrinks":
             again = await _downloaded(api, path, dict(headers), content)
+            if again == "refused" and await self._let_out():
+                came += " and in quarantine"
+                again = await _downloaded(api, path, dict(headers), content)
             if again != "whole":
                 raise Violated(f"{api.name}: {again} after the disk was well again")
         await self._take_away(api, name, damaged=call == "shrinks")
         return f"{call} {errno.errorcode.get(error, '')}: {came}"
+
+    async def _let_out(self) -> bool:
+        """What was in quarantine while its disk failed is looked at again; whether it came out."""
+        stores = self._houses[0].stores
+        ward = Ward(stores.blobs, stores.ledger, stores.quarantine)
+        inside = [entry.blob async for entry in entries_of(stores.quarantine)]
+        return bool(inside) and all([await mend(ward, blob) for blob in inside])
 
     async def _take_away(self, api: Api, name: str, *, damaged: bool) -> None:
         status = await api.remove(name)
