@@ -294,6 +294,7 @@ def _serve(deployment: Deployment, arguments: argparse.Namespace) -> int:
     check_restored(settings)
     _check_user(settings)
     load_secret(settings)  # once, before workers race for it, and before anything depends on it
+    app.certificate_of(settings)  # what cannot be used is said once, and not by every worker
     handed = handed_socket()
     listening = bind(settings.host, settings.port) if handed is None else adopt(handed)
     with listening as sock, database(settings) as dsn:
@@ -335,6 +336,8 @@ def _prepare_patiently(deployment: Deployment, dsn: str) -> None:
 def _ignore_hangup() -> None:
     """SIGHUP asks daemons to read their settings again, which we do not; it must not end us.
 
+    (A certificate's files are read again: whoever does has a handler in place of this.)
+
     With a terminal it means that the terminal is gone, and we go with it.
     """
     if sys.stdin is None or not sys.stdin.isatty():
@@ -347,16 +350,19 @@ def _print_banner(deployment: Deployment, dsn: str, sock: socket.socket, *, show
     if admin is not None and admin.password and not shown and not sys.stdout.isatty():
         with contextlib.suppress(OSError):  # then it is shown: nobody else knows it
             file = hand_out(deployment.settings.data_dir, FIRST_PASSWORD, admin.password)
-    sys.stdout.write(banner(_url(sock), deployment.settings.prefix, admin, file))
+    sys.stdout.write(
+        banner(_url(sock, deployment.settings), deployment.settings.prefix, admin, file)
+    )
     sys.stdout.flush()
 
 
-def _url(sock: socket.socket) -> str:
+def _url(sock: socket.socket, settings: Settings) -> str:
     address = sock.getsockname()
     if not isinstance(address, tuple):
         return f"unix:{address}"
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"http://{host}:{address[1]}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{host}:{address[1]}"
 
 
 def _supervise(settings: Settings, dsn: str, sock: socket.socket, module: str) -> int:

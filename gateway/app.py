@@ -25,6 +25,7 @@ from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListeners, RightsChanged
 from gateway.model.errors import Refusal
+from gateway.process.certificate import ServerCertificate
 from gateway.process.datagrams import receiving
 from gateway.process.garbage import short_collections
 from gateway.process.logs import REQUEST_ID
@@ -278,7 +279,7 @@ async def serve(
 
     Raises ``StartupFailed`` with the reason if a start-up check fails.
     """
-    settings = deployment.settings
+    settings, certificate = deployment.settings, certificate_of(deployment.settings)
     raise_descriptor_limit()
     async with open_stores(deployment, dsn) as stores:
         readiness = readiness_of(stores, settings)
@@ -306,12 +307,21 @@ async def serve(
             sampling(stores.blobs, stores.messaging.database, stores.quarantine),
             noting_uses(stores.registry.keys),
             _nginx_told(settings),
+            contextlib.nullcontext() if certificate is None else certificate.watching(),
             short_collections(metrics.open_connections),
             watching_loop(metrics.loop_late),
         ):
             _warn(settings)
-            server = await start_server(app, deployment, sock)
+            server = await start_server(app, deployment, sock, certificate)
             await _serve_until_told(server, app, stores, readiness, settings)
+
+
+def certificate_of(settings: Settings) -> ServerCertificate | None:
+    """What TLS is served with, if it is. Raises ``ListenFailed`` if that cannot be used."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    by_kernel = FastWay.SENDFILE in settings.fast_ways
+    return ServerCertificate(settings.tls_certificate, settings.tls_key, by_kernel=by_kernel)
 
 
 def readiness_of(stores: Stores, settings: Settings) -> health.Readiness:
@@ -415,7 +425,10 @@ def raise_descriptor_limit() -> None:
 
 
 async def start_server(
-    app: web.Application, deployment: Deployment, sock: socket.socket
+    app: web.Application,
+    deployment: Deployment,
+    sock: socket.socket,
+    certificate: ServerCertificate | None = None,
 ) -> HttpServer:
     """Listen. What cannot even be parsed is worded by the dialect of its path, if it has one.
 
@@ -441,6 +454,7 @@ async def start_server(
         plain=FastWay.CONNECTION not in ways,
         most_of_one_address=settings.max_connections_per_address,
         is_proxy=app[CALLERS].proxies.is_proxy,
+        tls=lambda: None if certificate is None else certificate.context,
     )
 
 

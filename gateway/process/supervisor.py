@@ -141,6 +141,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # not where it is to end us
+            loop.add_signal_handler(signal.SIGHUP, self._pass_hangup_on)
         told = asyncio.create_task(self._stopping.wait())
         keepers = {asyncio.create_task(self._keep(metrics)) for _ in range(self.workers)}
         await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,6 +159,10 @@ class Supervisor:
             for process in self._living:
                 _send(process, signal.SIGINT)
         self._stopping.set()
+
+    def _pass_hangup_on(self) -> None:
+        for process in self._living:
+            _send(process, signal.SIGHUP)
 
     async def _keep(self, metrics: str) -> None:
         """Replace one worker for as long as that helps."""

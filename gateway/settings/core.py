@@ -79,6 +79,14 @@ class Settings(SettingsGroup):
 
     host: str = Field("127.0.0.1", description="Address to listen on, or `unix:/path/of/socket`.")
     port: int = Field(8080, ge=0, le=65535, description="Port; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file of the certificate (and of those between it and its authority) with "
+        "which the gateway serves TLS itself; unset: it does not. A renewed one needs no restart.",
+    )
+    tls_key: Path | None = Field(
+        None, description="PEM file of its key, without a passphrase; both or none."
+    )
     data_dir: Path = Field(
         Path("var"), description="Blobs, uploads under way, the secret and the embedded database."
     )
@@ -500,6 +508,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "GATEWAY_DATABASE_URL: needed beside GATEWAY_DATABASE_DIRECT_URL"
     if settings.store == "memory" and settings.workers > 1:
         yield "GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory"
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        yield "GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY: both or none"
     yield from _s3_contradictions(settings)
     if settings.accel and settings.garbage_grace_seconds < _SWEPT_AFTER * settings.edge_seconds:
         yield (

@@ -49,11 +49,16 @@ class GatewayProcess:
     ) -> None:
         self.data_dir = folder / "data"
         self.port = port
-        self.url = f"http://{HOST}:{port}"
         self.log_file = folder / "gateway.log"
         self._module = module
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        scheme = "https" if "GATEWAY_TLS_CERTIFICATE" in self._environment else "http"
+        return f"{scheme}://{HOST}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -135,7 +140,7 @@ class GatewayProcess:
                 if not self.running:
                     raise GatewayDied(self.log)
                 with contextlib.suppress(aiohttp.ClientError):
-                    async with session.get(f"{self.url}/ready") as answer:
+                    async with session.get(f"{self.url}/ready", ssl=False) as answer:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)

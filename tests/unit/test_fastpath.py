@@ -79,6 +79,10 @@ class Line:
     rest: asyncio.Future[None] | None = None
     broken: OSError | None = None
     aborted: bool = False
+    extra: dict[str, object] = field(default_factory=dict)
+
+    def get_extra_info(self, name: str) -> object:
+        return self.extra.get(name)
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -281,6 +285,14 @@ async def test_a_larger_range_is_sent_from_the_file() -> None:
     assert LINES + b"X-Request-Id: " in there.line.written
     assert there.line.written.endswith(b"\r\n\r\n")
     assert [(1, MOST_BYTES)] == there.line.files
+
+
+@pytest.mark.parametrize("by_kernel", [False, True])
+async def test_with_tls_a_file_is_sent_only_if_the_kernel_encrypts(by_kernel: bool) -> None:
+    there = await scene()
+    there.line.extra.update({"sslcontext": object(), "ktls_send_enabled": by_kernel})
+    assert (Sent(None) if by_kernel else None) == there.send(message(LARGE))
+    assert bool(there.line.written) == bool(there.line.files) == by_kernel
 
 
 async def test_the_blob_stays_open_until_the_rest_is_sent() -> None:

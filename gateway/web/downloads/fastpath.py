@@ -30,7 +30,7 @@ from gateway.web.downloads.deliver.response import partial_lines
 from gateway.web.downloads.deliver.sendfile import is_of_disk
 from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES
 from gateway.web.middleware import CLIENT_LEFT, RequestMiddleware
-from gateway.web.server.exchange import RequestHead, Sent, request_id_line
+from gateway.web.server.exchange import RequestHead, Sent, request_id_line, takes_files
 from gateway.web.server.response import rendered_head
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class FastPath:
             identifier = self._middleware.next_identifier()
             response = _RangeResponse(message, peer, started, resolved, file, span, identifier)
             if span.length > ONE_WRITE_BYTES:
-                return self._send_file(response, transport)
+                return self._send_file(response, transport) if takes_files(transport) else None
             return self._send_bytes(response, transport)
         finally:
             resolved.reader.release()

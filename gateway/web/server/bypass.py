@@ -64,13 +64,16 @@ class ReceivingConnection(CorrectedConnection, OwnConnection):
     def _receive_past_parser(self) -> None:
         """Receive the rest of a large body by ourselves.
 
-        Not while reading is paused: the parser may hold bytes back then.
+        Not while reading is paused: the parser may hold bytes back then. Nor with TLS, whose
+        transport asks where bytes are to go once for many of them.
         """
         body, length, transport = self._unfinished_body, self._newest_length, self.transport
         if body is None or length is None or self._receiver is not None or self._reading_paused:
             return
         left = length - body.total_bytes
-        if left >= LEAST_BYTES and isinstance(transport, Transport):
+        if left < LEAST_BYTES or not isinstance(transport, Transport):
+            return
+        if transport.get_extra_info("sslcontext") is None:
             self._receiver = BodyReceiver(body, left)
             transport.set_protocol(self)
 

@@ -135,7 +135,15 @@ def end_after_upgrade(request: web.Request, response: web.StreamResponse) -> Non
 
 def sends_files(request: web.Request) -> bool:
     """Whether the ``Wire`` of a response to it can send files."""
-    return isinstance(request.protocol, OwnConnection) and hasattr(request.transport, "sendfile")
+    return isinstance(request.protocol, OwnConnection) and takes_files(request.transport)
+
+
+def takes_files(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the kernel sends a file on this connection: with TLS only if it encrypts, too."""
+    if transport is None or not hasattr(transport, "sendfile"):
+        return False
+    plain = transport.get_extra_info("sslcontext") is None
+    return plain or bool(transport.get_extra_info("ktls_send_enabled"))
 
 
 def invite_body(request: web.Request) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,6 +26,7 @@ from gateway.web.server.options import Options
 from gateway.web.server.peers import PeerCount, most_of
 from gateway.web.server.plain import DocumentedConnection, PlainConnection
 
+_HANDSHAKE_SECONDS: Final = 10.0
 _log: Final = logging.getLogger(__name__)
 
 
@@ -55,8 +57,11 @@ async def listen(
     plain: bool = False,
     most_of_one_address: int = 0,
     is_proxy: Callable[[str], bool] = lambda _: False,
+    tls: Callable[[], ssl.SSLContext | None] = lambda: None,
 ) -> HttpServer:
     """Serve ``app`` on ``sock``, on ``plain`` connections if told so or if ours are not safe.
+
+    ``tls`` says for each connection what to speak TLS with on it, if anything.
 
     An address has at most so many connections (0: three quarters of those that there are
     descriptors for), unless it ``is_proxy``. Raises ``StartupFailed`` if HTTP cannot be served as
@@ -71,7 +76,7 @@ async def listen(
     kind = PlainConnection if plain else safe_kind()
     peers = PeerCount(most_of_one_address or most_of(ceiling), is_proxy)
     options = replace(options, on_change=_telling(peers, options.on_change))
-    connector = _connector(server, kind, options)
+    connector = _connector(server, kind, options, tls)
     acceptor = Acceptor(sock, connector, ceiling=ceiling, peers=peers)
     acceptor.start()
     return HttpServer(runner, acceptor)
@@ -103,8 +108,16 @@ def safe_kind() -> type[DocumentedConnection]:
     return PlainConnection
 
 
-def _connector(server: web.Server, kind: type[DocumentedConnection], options: Options) -> Connect:
-    """Makes a connection of an accepted socket, on aiofastnet's transport where there is one."""
+def _connector(
+    server: web.Server,
+    kind: type[DocumentedConnection],
+    options: Options,
+    tls: Callable[[], ssl.SSLContext | None],
+) -> Connect:
+    """Makes a connection of an accepted socket, on aiofastnet's transport where there is one.
+
+    With TLS it is done when the handshake is.
+    """
     loop = asyncio.get_running_loop()
     fast = getattr(aiofastnet, "connect_accepted_socket", None)
 
@@ -112,9 +125,15 @@ def _connector(server: web.Server, kind: type[DocumentedConnection], options: Op
         return kind(server, options)
 
     def connect(accepted: socket.socket) -> Awaitable[object]:
+        context = tls()
+        limit = None if context is None else _HANDSHAKE_SECONDS
         if fast is None:
-            return loop.connect_accepted_socket(protocol, accepted)
-        made: Awaitable[object] = fast(loop, protocol, accepted)
+            return loop.connect_accepted_socket(
+                protocol, accepted, ssl=context, ssl_handshake_timeout=limit
+            )
+        made: Awaitable[object] = fast(
+            loop, protocol, accepted, ssl=context, ssl_handshake_timeout=limit
+        )
         return made
 
     return connect
