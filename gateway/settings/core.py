@@ -62,6 +62,7 @@ from gateway.settings.types import (
 )
 
 _SWEPT_AFTER: Final = 10
+_DISK_LOCATION: Final = "/_blobs"
 _LIKENESS: Final = 0.8
 Group = TypeVar("Group", bound=SettingsGroup)
 
@@ -521,6 +522,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _s3_contradictions(settings: Settings) -> Iterator[str]:
+    if settings.store == "s3" and settings.accel == _DISK_LOCATION:
+        yield (
+            f"GATEWAY_ACCEL: {_DISK_LOCATION} is where nginx has a disk; with GATEWAY_STORE=s3 it "
+            "is /_s3, or off"
+        )
     if settings.store == "s3" and settings.s3_bucket is None:
         yield "GATEWAY_S3_BUCKET: needed with GATEWAY_STORE=s3"
     if (settings.s3_access_key is None) != (settings.s3_secret_key is None):

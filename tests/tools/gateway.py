@@ -176,10 +176,8 @@ async def running_gateway(
         chosen["fast_ways"] = os.environ[WAYS]
     if database_server is not None and "database_url" not in settings:
         chosen["database_url"] = await new_database(database_server, copied=True)
-    chosen |= store_of_run(gateway.data_dir, settings)
-    gateway._environment.update(
-        environment_of(chosen | settings, cast(Sequence[Dialect], dialects))
-    )
+    told = chosen | settings | store_of_run(gateway.data_dir, settings)
+    gateway._environment.update(environment_of(told, cast(Sequence[Dialect], dialects)))
     try:
         await gateway.start()
         yield gateway

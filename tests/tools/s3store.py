@@ -31,4 +31,6 @@ def store_of_run(data_dir: Path, chosen: dict[str, object]) -> dict[str, object]
     endpoint = os.environ.get(ENDPOINT)
     if endpoint is None or "store" in chosen:
         return {}
-    return s3_settings(endpoint, hashlib.sha256(str(data_dir).encode()).hexdigest()[:16])
+    told = s3_settings(endpoint, hashlib.sha256(str(data_dir).encode()).hexdigest()[:16])
+    # The nginx of these tests knows the disk alone: here it passes bytes on.
+    return told | ({"accel": "off"} if "accel" in chosen else {})

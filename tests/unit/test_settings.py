@@ -257,6 +257,25 @@ def test_memory_is_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("GATEWAY_WORKERS: must be 1 with GATEWAY_STORE=memory",) == problems
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param({}, "GATEWAY_S3_BUCKET: needed", id="no bucket"),
+        pytest.param({"S3_ACCESS_KEY": "key"}, "both or none", id="a key without its secret"),
+        pytest.param({"S3_SESSION_TOKEN": "token"}, "needs GATEWAY_S3_ACCESS_KEY", id="a token"),
+        pytest.param({"ACCEL": "/_blobs"}, "/_s3, or off", id="the location of a disk"),
+        pytest.param({"S3_BUCKET": "a/b"}, "must be a bucket's name", id="no name"),
+        pytest.param({"S3_PREFIX": "a b"}, "must be empty or look like", id="no prefix"),
+        pytest.param({"S3_ENDPOINT": "s3.test"}, "must be an http", id="no address"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_complained_of(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], said: str
+) -> None:
+    known = {f"GATEWAY_{name}": value for name, value in settings.items()}
+    assert any(said in p for p in refused(monkeypatch, GATEWAY_STORE="s3", **known))
+
+
 def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = refused(monkeypatch, GATEWAY_ADMIN_PASSWORD="long enough")
     assert ("GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD",) == problems
