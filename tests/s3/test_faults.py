@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import obstore
 import pytest
 
-from gateway.blobs.s3.options import S3Options
+from gateway.blobs.s3.options import Checksum, S3Options
 from gateway.blobs.s3.signing import Credential
 from gateway.blobs.s3.store import S3BlobStore, open_s3_store
 from gateway.blobs.s3.unfinished import PlainRequests
@@ -219,3 +221,44 @@ async def test_a_store_without_ranges_is_not_used(faulty: FaultyStore, options: 
     with pytest.raises(StartupFailed, match="range"):
         async with open_s3_store(options):
             pass
+
+
+async def test_parts_that_nobody_writes_are_removed_once_no_upload_can_be_so_old(
+    engine: Engine,
+) -> None:
+    options = options_of(engine.endpoint, longest_upload_seconds=-1.0)
+    patient = replace(options, longest_upload_seconds=3600.0)
+    assert options.credential is not None
+    plain = PlainRequests(options, options.credential)
+    key = f"{options.within}blobs/things/t1/{uuid4()}"
+    assert 200 == (await plain.ask("POST", key, {"uploads": ""}))[0]
+    async with open_s3_store(options) as store, open_s3_store(patient) as later:
+        async with store.stage(SCOPE) as writer:
+            for start in range(0, LARGE.size, 500_000):
+                await writer.write(LARGE.content[start : start + 500_000])
+            await writer.measure()
+            assert 0 == await later.clear_incoming(older_than_seconds=0)
+            assert 1 == await store.leftovers(older_than_seconds=-1)
+            assert 1 == await store.clear_incoming(older_than_seconds=-1)
+            blob = await writer.seal()
+        assert LARGE.content == await content_of(store, blob)
+    assert 0 == await unfinished(options)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"checksum": Checksum.SHA256}, id="SHA-256"),
+        pytest.param({"signed_payload": True}, id="signed bytes"),
+        pytest.param({"read_back": True}, id="read back"),
+        pytest.param({"prefix": ""}, id="a bucket of our own"),
+    ],
+)
+async def test_every_way_to_send_stores_the_same(
+    engine: Engine, changes: dict[str, object]
+) -> None:
+    async with open_s3_store(options_of(engine.endpoint, **changes)) as store:
+        for image in (SMALL, LARGE):
+            blob = await deposit(store, image.content)
+            assert image.content == await content_of(store, blob)
+            await store.remove(SCOPE, blob.id)
