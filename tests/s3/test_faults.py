@@ -223,6 +223,17 @@ async def test_a_store_without_ranges_is_not_used(faulty: FaultyStore, options: 
             pass
 
 
+async def test_an_upload_of_parts_that_is_given_up_never_becomes_an_object(
+    faulty: FaultyStore, store: S3BlobStore, options: S3Options
+) -> None:
+    async with store.stage(SCOPE) as writer:
+        for start in range(0, LARGE.size, 500_000):
+            await writer.write(LARGE.content[start : start + 500_000])
+        await writer.measure()
+    assert (0, 0) == (await stored(store), await unfinished(options))
+    assert ("COMPLETE" in faulty.seen, "ABORT" in faulty.seen) == (False, True)
+
+
 async def test_parts_that_nobody_writes_are_removed_once_no_upload_can_be_so_old(
     engine: Engine,
 ) -> None:
