@@ -24,7 +24,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from gateway.catalogue.port import NO_BLOB, Listing
 from gateway.catalogue.postgres_rows import record_of
@@ -34,6 +34,7 @@ from gateway.database.statements import ordered
 from gateway.model.errors import Conflict, Failure, NotFound, PreconditionFailed
 from gateway.model.file import Blob, Draft, FileName, FileRecord, Scope
 from gateway.model.paging import Page
+from gateway.process.ids import random_id
 
 _USAGE_SLICES: Final = 16
 _LOCK_ATTEMPTS: Final = 5
@@ -249,7 +250,7 @@ class PostgresFiles:
 
 async def _add(add: Add, draft: Draft, blob: Blob | None, creator: str) -> FileRecord:
     with _uniqueness_worded():
-        row = await add(draft.id or uuid4(), *_upload_values(draft, blob, creator))
+        row = await add(draft.id or random_id(), *_upload_values(draft, blob, creator))
     assert row is not None, "insert returning yields a row or raises"
     return FileRecord(
         id=row["id"],

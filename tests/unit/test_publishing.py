@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -47,14 +49,20 @@ def sealing(disk: Disk, scope: Scope = SCOPE, *, stored: bool = True) -> Sealing
         if stored:
             (disk.root / "incoming" / name).write_bytes(b"x")
 
-    return Sealing(name, uuid4(), scope, store)
+    return Sealing(name, uuid4(), scope, store, lambda: None, asyncio.Future())
+
+
+async def told(upload: Sealing) -> bool:
+    """That it was published, within a while. Raises what it failed with."""
+    await asyncio.wait_for(upload.outcome, 10)
+    return True
 
 
 def permanent(disk: Disk) -> set[str]:
     return {path.name for path in (disk.root / "blobs").rglob("*") if path.is_file()}
 
 
-def test_a_folder_is_synced_once_for_all(disk: Disk, synced: list[str]) -> None:
+async def test_a_folder_is_synced_once_for_all(disk: Disk, synced: list[str]) -> None:
     publish(disk, [sealing(disk), sealing(disk, OTHER)])  # their folders are made
     synced.clear()
     together = [sealing(disk) for _ in range(5)] + [sealing(disk, OTHER)]
@@ -62,19 +70,49 @@ def test_a_folder_is_synced_once_for_all(disk: Disk, synced: list[str]) -> None:
     assert synced == [SCOPE.owner, OTHER.owner]
     assert {each.name for each in together} <= permanent(disk)
     assert list((disk.root / "incoming").iterdir()) == []
-    assert [each.outcome.result(0) for each in together] == [None] * 6
+    for each in together:
+        assert await told(each)
 
 
-def test_what_fails_is_alone_in_that(disk: Disk) -> None:
+async def test_all_are_written_before_the_first_is_synced(disk: Disk) -> None:
+    """So that the disk has the bytes of all while it is waited for one of them."""
+    done = list[str]()
+
+    def noting(name: str) -> Sealing:
+        store, sync = partial(done.append, f"write {name}"), partial(done.append, f"sync {name}")
+        return Sealing(f"{name}.part", uuid4(), SCOPE, store, sync, asyncio.Future())
+
+    uploads = [noting("a"), noting("b")]
+    publish(disk, uploads)
+    assert ["write a", "write b", "sync a", "sync b"] == done
+    told = await asyncio.gather(*(each.outcome for each in uploads), return_exceptions=True)
+    assert all(isinstance(each, StorageFailed) for each in told), "there is no part"
+
+
+async def test_what_is_not_synced_has_no_name(disk: Disk) -> None:
+    def fail() -> None:
+        raise StorageFailed()
+
+    lost, kept = sealing(disk), sealing(disk)
+    lost.sync = fail
+    publish(disk, [lost, kept])
+    with pytest.raises(StorageFailed):
+        await lost.outcome
+    assert await told(kept)
+    assert {kept.name} == permanent(disk)
+
+
+async def test_what_fails_is_alone_in_that(disk: Disk) -> None:
     good, bad, fine = sealing(disk), sealing(disk, stored=False), sealing(disk)
     publish(disk, [good, bad, fine])
     with pytest.raises(StorageFailed):
-        bad.outcome.result(0)
+        await bad.outcome
     assert permanent(disk) == {good.name, fine.name}
-    assert (good.outcome.result(0), fine.outcome.result(0)) == (None, None)
+    assert await told(good)
+    assert await told(fine)
 
 
-def test_a_folder_that_cannot_be_synced_gives_no_names(
+async def test_a_folder_that_cannot_be_synced_gives_no_names(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(disk, [sealing(disk)])
@@ -90,21 +128,24 @@ def test_a_folder_that_cannot_be_synced_gives_no_names(
     publish(disk, [*lost, kept])
     for each in lost:
         with pytest.raises(StorageFailed):
-            each.outcome.result(0)
-    assert kept.outcome.result(0) is None
+            await each.outcome
+    assert await told(kept)
     assert permanent(disk) == before | {kept.name}
 
 
-def test_nobody_hears_of_a_name_before_its_folder_is_synced(disk: Disk, synced: list[str]) -> None:
+async def test_nobody_hears_of_a_name_before_its_folder_is_synced(
+    disk: Disk, synced: list[str]
+) -> None:
     publish(disk, [sealing(disk)])
     synced.clear()
     upload, heard = sealing(disk), list[list[str]]()
     upload.outcome.add_done_callback(lambda _: heard.append(list(synced)))
     publish(disk, [upload])
+    await upload.outcome
     assert heard == [[SCOPE.owner]]
 
 
-def test_what_comes_while_the_threads_are_busy_goes_together(disk: Disk) -> None:
+async def test_what_comes_while_the_threads_are_busy_goes_together(disk: Disk) -> None:
     """And none is forgotten, however they come."""
     publisher, busy, go = Publisher(disk, together=1, alone=1), threading.Event(), threading.Event()
 
@@ -112,18 +153,22 @@ def test_what_comes_while_the_threads_are_busy_goes_together(disk: Disk) -> None
         busy.set()
         assert go.wait(10)
 
-    first = Sealing("none.part", uuid4(), SCOPE, hold)
+    first = Sealing("none.part", uuid4(), SCOPE, hold, lambda: None, asyncio.Future())
     publisher.submit(first, alone=False)
-    assert busy.wait(10)
+    assert await asyncio.to_thread(busy.wait, 10)
     uploads = [sealing(disk) for _ in range(100)]
     for upload in uploads:
         publisher.submit(upload, alone=False)
     aside = sealing(disk)
-    assert publisher.submit(aside, alone=True).result(10) is None, "it waits for nobody"
+    publisher.submit(aside, alone=True)
+    assert await told(aside), "it waits for nobody"
     go.set()
     for upload in uploads:
-        assert upload.outcome.result(10) is None
+        assert await told(upload)
+    with pytest.raises(StorageFailed):
+        await first.outcome
     again = sealing(disk)
-    assert publisher.submit(again, alone=False).result(10) is None
+    publisher.submit(again, alone=False)
+    assert await told(again)
     publisher.close()
     assert permanent(disk) == {each.name for each in [*uploads, aside, again]}

@@ -1,7 +1,9 @@
 """Sealed uploads get their permanent names, many with one sync of their folder.
 
 A folder's sync costs more than that of a small file and lets only one thread in; so whatever was
-sealed while the threads were busy goes together.
+sealed while the threads were busy goes together: all are written, then all are synced (a file
+system with a journal commits it with the first, for all), then all get their names, and are told at
+once.
 
 Rule: the bytes are synced first, a name is given by a link that cannot overwrite, and nobody
 hears of it before the folder is synced. What fails has no name.
@@ -11,10 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from asyncio import Future
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 from uuid import UUID
@@ -22,18 +25,22 @@ from uuid import UUID
 from gateway.blobs.disk.folders import Disk, disk_errors
 from gateway.model.file import Scope
 
-_MOST_TOGETHER: Final = 32
+_MOST_TOGETHER: Final = 16  # that many descriptors are open in a thread
 
 
 @dataclass(eq=False, slots=True)
 class Sealing:
-    """An upload about to become permanent; ``store`` writes, syncs and closes its part."""
+    """An upload about to become permanent: ``store`` writes its part, ``sync`` syncs and closes it.
+
+    ``outcome`` is done on its own loop: with nothing, ``StorageFull`` or ``StorageFailed``.
+    """
 
     part: str
     blob_id: UUID
     scope: Scope
     store: Callable[[], None]
-    outcome: Future[None] = field(default_factory=Future)
+    sync: Callable[[], None]
+    outcome: Future[None]
     failure: BaseException | None = None
 
     @property
@@ -42,7 +49,9 @@ class Sealing:
         return str(self.blob_id)
 
     def tell(self) -> None:
-        """Let whoever waits go on."""
+        """Let whoever waits go on; on the loop."""
+        if self.outcome.done():
+            return
         if self.failure is None:
             self.outcome.set_result(None)
         else:
@@ -65,20 +74,19 @@ class Publisher:
         self._together.shutdown()
         self._alone.shutdown()
 
-    def submit(self, sealing: Sealing, *, alone: bool) -> Future[None]:
-        """The outcome of ``sealing``: done, or ``StorageFull`` or ``StorageFailed``.
+    def submit(self, sealing: Sealing, *, alone: bool) -> None:
+        """Have ``sealing`` published, or fail; its outcome will tell.
 
         ``alone`` if storing it takes so long that others should not wait for it.
         """
         if alone:
             self._alone.submit(publish, self._disk, [sealing])
-            return sealing.outcome
+            return
         with self._lock:
             self._waiting.append(sealing)
             send, self._idle = self._idle > 0, max(0, self._idle - 1)
         if send:
             self._together.submit(self._publish_waiting)
-        return sealing.outcome
 
     def _publish_waiting(self) -> None:
         while group := self._take():
@@ -93,11 +101,15 @@ class Publisher:
 
 def publish(disk: Disk, sealings: Sequence[Sealing]) -> None:
     """Store the uploads and give them their names, durably; each has its own outcome."""
-    stored: defaultdict[Scope, list[Sealing]] = defaultdict(list)
     for sealing in sealings:
         with _failing([sealing]):
             sealing.store()
-            stored[sealing.scope].append(sealing)
+    stored: defaultdict[Scope, list[Sealing]] = defaultdict(list)
+    for sealing in sealings:
+        if sealing.failure is None:
+            with _failing([sealing]):
+                sealing.sync()
+                stored[sealing.scope].append(sealing)
     for scope, together in stored.items():
         with _failing(together), disk_errors(), disk.opened(scope) as folder:
             _give_names(disk, together, folder)
@@ -105,7 +117,18 @@ def publish(disk: Disk, sealings: Sequence[Sealing]) -> None:
         if sealing.failure is None:
             with contextlib.suppress(OSError):  # a second name of the same bytes, for the sweeper
                 os.unlink(sealing.part, dir_fd=disk.incoming)
-        sealing.tell()
+    _tell(sealings)
+
+
+def _tell(sealings: Sequence[Sealing]) -> None:
+    """Wake the loop once for all."""
+
+    def tell_all() -> None:
+        for sealing in sealings:
+            sealing.tell()
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        sealings[0].outcome.get_loop().call_soon_threadsafe(tell_all)
 
 
 def _give_names(disk: Disk, sealings: Sequence[Sealing], folder: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from gateway.blobs.disk.batches import Batch, Batches
 from gateway.blobs.disk.folders import STAGE_FLAGS, Disk, disk_errors
@@ -25,6 +25,7 @@ from gateway.blobs.disk.writeback import begin_write_back
 from gateway.model.digest import MD5, SHA256, Digest
 from gateway.model.errors import StorageFailed
 from gateway.model.file import Blob, Scope
+from gateway.process.ids import random_id
 from gateway.settings.fastways import FastWay
 
 _WRITE_BACK_BYTES: Final = 8 * 1024 * 1024
@@ -46,13 +47,13 @@ class DiskWriter:
         self._pool = pool
         self._publisher = publisher
         self._scope = scope
-        self._id = blob_id or uuid4()
+        self._id = blob_id or random_id()
         # An id that comes again may have left a part of an attempt that was cut.
-        self._part = f"{self._id if blob_id is None else uuid4()}.part"
+        self._part = f"{self._id if blob_id is None else random_id()}.part"
         self._hashes = {name: hashlib.new(name) for name in {SHA256, *algorithms}}
         self._share = Share(disk.space)
         self._descriptor: int | None = None
-        self._job: Future[None] | None = None
+        self._job: Future[None] | asyncio.Future[None] | None = None
         self._batch = self._new_batch()
         self._batches = Batches()
         self._size = 0
@@ -97,9 +98,11 @@ class DiskWriter:
         """Make the bytes durable under their permanent id."""
         await self._settle()
         self._sealed = True
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         store = partial(self._store, self._batch)
-        sealing = Sealing(self._part, self._id, self._scope, store)
-        self._job = self._publisher.submit(sealing, alone=self._descriptor is not None)
+        sealing = Sealing(self._part, self._id, self._scope, store, self._sync, outcome)
+        self._publisher.submit(sealing, alone=self._descriptor is not None)
+        self._job = outcome
         await self._settle()
         computed = self._digests()
         md5 = computed[MD5].hex() if MD5 in computed else None
@@ -182,8 +185,10 @@ class DiskWriter:
     def _store(self, batch: Batch) -> None:
         self._absorb(batch)
         self._share.give_back()
+
+    def _sync(self) -> None:
         with disk_errors():
-            assert self._descriptor is not None, "opened to absorb"
+            assert self._descriptor is not None, "opened to store"
             self._disk.sync(self._descriptor)
             self._close()
 

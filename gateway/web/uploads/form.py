@@ -62,6 +62,7 @@ TAP_BYTES: Final = 1445
 SHA256_FIELD: Final = "sha256"
 _PLAIN_CODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
 _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
+_PLAIN_FORM: Final = re.compile(r"multipart/form-data; ?boundary=([0-9A-Za-z_-]{1,70})")
 _ANY_BYTES: Final = "application/octet-stream"
 _LENGTH: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -379,8 +380,14 @@ class _Head:
 
 
 def _boundary(request: web.Request) -> str:
+    declared = request.headers.get("Content-Type", "")
+    plain = _PLAIN_FORM.fullmatch(declared)
+    return plain[1] if plain is not None else _parsed_boundary(declared)
+
+
+def _parsed_boundary(declared: str) -> str:
     header = Message()
-    header["Content-Type"] = request.headers.get("Content-Type", "")
+    header["Content-Type"] = declared
     if header.get_content_type() != "multipart/form-data":
         raise UnsupportedMedia("unsupported content type: multipart/form-data is accepted")
     boundary = str(header.get_param("boundary") or "")
