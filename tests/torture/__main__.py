@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 
 import uvloop
 
@@ -36,16 +37,24 @@ def main() -> int:
     if options.case is not None:
         return _one_case(chosen[0], options)
     os.nice(options.nice)
-    states = [asyncio.run(_run(suite, options)) for suite in chosen]
-    return max(states, default=0)
+    return asyncio.run(_run_all(chosen, options))
 
 
-async def _run(suite: Suite, options: argparse.Namespace) -> int:
+async def _run_all(suites: Sequence[Suite], options: argparse.Namespace) -> int:
+    """One after the other, until told to stop; the worst of what they came to."""
+    worst, stopping = 0, asyncio.Event()
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(wanted, stopping.set)
+    for suite in suites:
+        if not stopping.is_set():
+            worst = max(worst, await _run(suite, options, stopping))
+    return worst
+
+
+async def _run(suite: Suite, options: argparse.Namespace, stopping: asyncio.Event) -> int:
     goal = options.count or (suite.full if options.scale == "full" else suite.small)
     progress = begun(suite, goal, options.seed, again=options.again or bool(options.defect))
-    runner = Runner(suite, progress)
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(wanted, runner.stop)
+    runner = Runner(suite, progress, stopping=stopping)
     reached = await runner.run()
     print(f"\r{runner.line()}", file=sys.stderr)
     if options.scale == "full" and not options.count and not options.defect:

@@ -34,14 +34,15 @@ class Runner:
         progress: Progress,
         command: Sequence[str] = WORKER,
         start_seconds: float = _START_SECONDS,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._suite, self._progress = suite, progress
         self._command, self._patience = command, suite.seconds + start_seconds
-        self._stopping = asyncio.Event()
+        self._stopping = stopping or asyncio.Event()
         self._base, self._started = progress.seconds, time.monotonic()
 
     async def run(self) -> bool:
-        """Go on until the goal, too many failures, or ``stop``; whether the goal was reached."""
+        """Go on until the goal, too many failures, or ``stopping``; whether the goal was reached."""
         await self._try_failures_again()
         async with asyncio.TaskGroup() as tasks:
             showing = tasks.create_task(self._show())
@@ -50,10 +51,6 @@ class Runner:
             showing.cancel()
         self._save()
         return self._reached
-
-    def stop(self) -> None:
-        """End after the cases under way."""
-        self._stopping.set()
 
     @property
     def failures(self) -> list[int]:

@@ -208,7 +208,7 @@ class BrokenDisks:
             came = await _downloaded(api, path, {**headers, **ranged}, content[start:])
         if call != "shrinks":
             again = await _downloaded(api, path, dict(headers), content)
-            if again == "refused" and await self._let_out():
+            if again != "whole" and await self._let_out():
                 came += " and in quarantine"
                 again = await _downloaded(api, path, dict(headers), content)
             if again != "whole":
