@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -209,3 +210,27 @@ def test_what_would_go_on_with_other_bytes(*, refused: bool, asked: Asked) -> No
 def test_headers_that_say_nothing_new_are_the_very_ones_that_were_rendered() -> None:
     """Which is how their rendered lines are known to be theirs."""
     assert decide(Asked(ranges=SOME), VERSION, never).headers is VERSION.headers
+
+
+def test_a_304_says_how_long_it_may_be_kept_and_nothing_else_of_the_file() -> None:
+    kept = replace(VERSION, headers={**HEADERS, "Cache-Control": "max-age=5"})
+    found = decide(Asked(conditions=given(if_none_match=ETAG)), kept, never)
+    assert found.headers == {"ETag": ETAG, "Last-Modified": DATE, "Cache-Control": "max-age=5"}
+
+
+def test_whoever_knows_of_earlier_downloads_is_asked_about_the_range() -> None:
+    heard = list[str]()
+
+    def goes_on(header: str) -> bool:
+        heard.append(header)
+        return False
+
+    decide(Asked(ranges=SOME), VERSION, goes_on)
+    assert heard == list(SOME)
+
+
+def test_several_ranges_of_another_unit_are_a_mistake_where_one_is() -> None:
+    asked = Asked(ranges=("lines=1-2,3-4",), several=True)
+    assert decide(asked, VERSION, never) == WHOLE
+    with pytest.raises(RangeMalformed):
+        decide(replace(asked, policy=STRICT), VERSION, never)

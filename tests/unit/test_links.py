@@ -70,6 +70,7 @@ CASES: list[tuple[type[Refusal], str, str, MultiDict[str]]] = [
     (WrongSignature, "a longer signature", PATH, replaced("signature", signed()["signature"] + "=")),
     (WrongSignature, "a signature of no ASCII", PATH, replaced("signature", "é")),
     (WrongSignature, "half of a letter", PATH, replaced("version", "\ud800")),
+    (WrongSignature, "half of a letter for a signature", PATH, replaced("signature", "\ud800")),
     (InvalidArgument, "an end that is no number", PATH, replaced("expires", "1e9")),
     (InvalidArgument, "an end with a sign", PATH, replaced("expires", "+1")),
     (InvalidArgument, "digits that are not ASCII", PATH, replaced("expires", "١")),

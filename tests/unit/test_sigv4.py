@@ -210,6 +210,7 @@ CONDITIONS: list[tuple[type[Refusal] | None, str, list[object]]] = [
     (None, "a beginning", [["starts-with", "$key", "a/b/"]]),
     (None, "names in other letters", [["eq", "$KEY", "a/b/1"], {"CONTENT-TYPE": "text/csv"}]),
     (None, "an absent field may be anything", [["starts-with", "$acl", ""]]),
+    (None, "an absent field is empty", [["eq", "$acl", ""]]),
     (NotAllowed, "another value", [["eq", "$key", "a/b/2"]]),
     (NotAllowed, "another beginning", [["starts-with", "$key", "b"]]),
     (NotAllowed, "exact is not a beginning", [["eq", "$key", "a/b/"]]),
