@@ -35,11 +35,12 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway.model.errors import StartupFailed
+from gateway.process.priority import put_behind
 
 _log: Final = logging.getLogger(__name__)
 
 _START_SECONDS: Final = 60.0
-_NICER: Final = 5
+_PROGRAM: Final = "postgres"
 _WATCH_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _START_ATTEMPTS: Final = 8
@@ -279,10 +280,7 @@ class _Server:
         """
         with contextlib.suppress(OSError, ValueError):
             pid = int((self.home / "postmaster.pid").read_text().split("\n")[0])
-            ours = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, pid, ours + _NICER)
-            # It has a session of its own, which is what Linux shares a desktop's processors among.
-            Path(f"/proc/{pid}/autogroup").write_text(str(_NICER), encoding="ascii")
+            put_behind(pid, _PROGRAM)
 
     def _let_in(self) -> str:
         """Whoever starts it, the data's owner, and root, who looks after a service of another user.

@@ -43,12 +43,14 @@ from gateway.model.errors import (
 )
 from gateway.model.guard import Guard, due_guard, unguarded
 from gateway.process.holder import HOLDER, Holder
+from gateway.process.priority import put_behind
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
 _OVER_QUOTA: Final = "FQ001"  # as refuse_quota raises it
 _STORED: Final = frozenset({"bytes", "files"})
+_BY_SOCKET: Final = "host=%2F"  # as the embedded server is reached
 _PREFETCHED: Final = 500  # rows of a stream that are in memory at a time
 
 # What looks at many rows to answer a question gives its connection back sooner than a change does.
@@ -478,7 +480,7 @@ async def open_database(
             min_size=1,
             max_size=connections,
             command_timeout=statement_seconds,
-            init=_prepare_connection,
+            init=_prepare_neighbour if _BY_SOCKET in dsn else _prepare_connection,
             reset=_keep_as_is,
             server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
         )
@@ -504,6 +506,12 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=orjson.loads
     )
+
+
+async def _prepare_neighbour(connection: asyncpg.Connection) -> None:
+    """To a server on this machine: what works for it there does not keep us from a processor."""
+    await _prepare_connection(connection)
+    put_behind(connection.get_server_pid(), "postgres")
 
 
 async def _keep_as_is(connection: object) -> None:

@@ -16,7 +16,6 @@ import hmac
 import os
 import re
 import secrets
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.model.errors import Failure, Malformed, StartupFailed
 from gateway.process.holder import HOLDER
+from gateway.process.priority import give_way
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.turns import Turns
 
@@ -42,7 +42,6 @@ _THING_KEY: Final = re.compile(r"[\x21-\x7e]{16,256}")
 _PASSWORD_CHARACTERS: Final = range(8, 1025)
 _LEAST_DIFFERENT: Final = 6
 _MOST_THREADS: Final = 2
-_NICER: Final = 10
 _NONCE_BYTES: Final = 12
 _MARKED: Final = b"\x01"
 _KEY_ID_BYTES: Final = 8
@@ -159,13 +158,6 @@ def _threads() -> int:
     return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
 
 
-def _give_way() -> None:
-    """This thread leaves the processors to whoever else of the gateway needs them, where it may."""
-    with contextlib.suppress(OSError, AttributeError):
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
-
-
 class Passwords:
     """Password hashes, made and checked on a few threads of their own.
 
@@ -182,7 +174,7 @@ class Passwords:
         self._hasher: Final = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.kib, parallelism=1
         )
-        self._pool: Final = ThreadPoolExecutor(threads, "password", _give_way)
+        self._pool: Final = ThreadPoolExecutor(threads, "password", give_way)
         self._places: Final = ConcurrencyLimit(threads + waiting)
         self._turns: Final = Turns(threads)
         self._decoy: str | None = None
