@@ -66,6 +66,7 @@ from gateway.web.downloads.underway import DownloadsUnderWay
 from gateway.web.operations.operators import EVERYBODY, Operators
 from gateway.web.proxies import TrustedPeers
 from gateway.web.server.stall import StallWatch
+from gateway.web.signing.secure_link import SecureLinks
 from gateway.web.uploads.context import Limits, Uploads
 
 _NEWS_SECONDS: Final = 2.0
@@ -243,6 +244,8 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             cors=cors_policy(deployment),
             several_ranges=settings.several_ranges,
             digests=Digests(files) if settings.digest_beside else None,
+            says_surrogate_keys=settings.surrogate_keys,
+            links=secure_links(settings),
             under_way=under_way,
             verify_one_in=settings.verify_one_in,
         )
@@ -397,6 +400,13 @@ def uploads_to(files: Filestore, settings: Settings) -> Uploads:
         ConcurrencyLimit(settings.max_concurrent_uploads),
         store_md5=settings.md5,
     )
+
+
+def secure_links(settings: Settings) -> SecureLinks | None:
+    """Links that a CDN checks by itself, if there is one."""
+    if settings.link_url is None or settings.link_secret is None:
+        return None
+    return SecureLinks(str(settings.link_url).rstrip("/"), settings.link_secret.get_secret_value())
 
 
 def cors_policy(deployment: Deployment) -> CorsPolicy:

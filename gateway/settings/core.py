@@ -236,6 +236,19 @@ class Settings(SettingsGroup):
         description="Beside a file, at its address with `.sha256` or `.md5`, its digest is read, "
         "where no file has that name.",
     )
+    surrogate_keys: bool = Field(
+        False,
+        description="Files say by which keys a CDN may forget them: `Surrogate-Key: sha256-<hex> "
+        "scope-<kind>-<owner>`.",
+    )
+    link_url: HttpUrl | None = Field(
+        None,
+        description="Where a CDN is that checks expiring links by itself (nginx's `secure_link`), "
+        "such as `https://cdn.example.com`; unset: no such links are made.",
+    )
+    link_secret: Secret | None = Field(
+        None, description="What those links are signed with, which the CDN knows, too."
+    )
     accel: Location = Field(
         None,
         description="Internal nginx location such as `/_blobs` for X-Accel-Redirect; `off`: none.",
@@ -505,6 +518,8 @@ def _read(kind: type[SettingsGroup], problems: list[str]) -> SettingsGroup | Non
 def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.admin_password and not settings.admin_email:
         yield "GATEWAY_ADMIN_EMAIL: needed beside GATEWAY_ADMIN_PASSWORD"
+    if (settings.link_url is None) != (settings.link_secret is None):
+        yield "GATEWAY_LINK_URL: goes with GATEWAY_LINK_SECRET, both or neither"
     if settings.database_direct_url and not settings.database_url:
         yield "GATEWAY_DATABASE_URL: needed beside GATEWAY_DATABASE_DIRECT_URL"
     if settings.store == "memory" and settings.workers > 1:

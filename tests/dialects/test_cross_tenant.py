@@ -10,6 +10,7 @@ Callers with a certificate are the thing that it is bound to, and have its cells
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -60,6 +61,13 @@ MATRIX: list[tuple[str, str, str]] = [
     ("HEAD /groups/{group}/files/g.bin", "", "401 404 404 200 401 200 403 200 200"),
     ("PUT /groups/{group}/files/g.bin", RAW, "401 404 401 403 401 403 403 200 200"),
     ("DELETE /groups/{group}/files/g.bin", "", "401 404 401 403 401 403 403 204 204"),
+    ("GET /files/sha256/{digest}/fw.bin", "", "401 401 404 401 401 401 401 200 401"),
+    ("HEAD /files/sha256/{digest}/fw.bin", "", "401 401 404 401 401 401 401 200 401"),
+    ("GET /groups/{group}/files/sha256/{digest}/g.bin", "", "401 404 404 200 401 200 403 200 200"),
+    ("HEAD /groups/{group}/files/sha256/{digest}/g.bin", "", "401 404 404 200 401 200 403 200 200"),
+    ("POST /groups/{group}/files/sha256/{digest}/g.bin", "{}", "401 404 404 404 401 404 403 404 404"),
+    ("GET /groupfiles/sha256/{digest}/g.bin", "", "401 401 404 401 401 401 401 401 401"),
+    ("HEAD /groupfiles/sha256/{digest}/g.bin", "", "401 401 404 401 401 401 401 401 401"),
     ("GET /groupfiles", "", "401 401 200 401 401 401 401 401 401"),
     ("GET /groupfiles/g.bin", "", "401 401 404 401 401 401 401 401 401"),
     ("HEAD /groupfiles/g.bin", "", "401 401 404 401 401 401 401 401 401"),
@@ -267,6 +275,7 @@ async def scene(
         made.named["owner"] = account["id"]
         answer = await admin.ask("POST", f"/users/{made.named['disabled']}/disable")
         assert answer.status == 204
+        made.named["digest"] = hashlib.sha256(CONTENT).hexdigest()
         yield made
 
 

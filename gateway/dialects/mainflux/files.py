@@ -27,7 +27,8 @@ from gateway.dialects.mainflux.query import MOST_SHOWN, paging_of, query_value
 from gateway.dialects.mainflux.settings import ALLOWED_EXTENSIONS
 from gateway.filestore import Deposit, Filestore, Mode
 from gateway.model.access import Access, Action, GroupRole, Principal
-from gateway.model.errors import Forbidden, Malformed, NotFound
+from gateway.model.digest import parse_sha256_text
+from gateway.model.errors import Forbidden, Malformed, NotFound, PreconditionFailed
 from gateway.model.file import Draft, FileRecord, Scope, check_name, check_seen
 from gateway.model.guard import Guard, guarding
 from gateway.model.json import parse_json
@@ -35,6 +36,7 @@ from gateway.model.media import guess_content_type
 from gateway.web.authentication import CALLERS, bearer, has_scheme, right_to, thing_key
 from gateway.web.context import FILES
 from gateway.web.dialect import Route
+from gateway.web.downloads.asked import PIN_VARIABLE
 from gateway.web.downloads.beside import serve_named
 from gateway.web.downloads.conditions import expected_blob
 from gateway.web.downloads.context import DOWNLOADS
@@ -49,6 +51,10 @@ THINGS: Final = "things"
 GROUPS: Final = "groups"
 
 _TIME: Final = "time"
+_PINNED: Final = "/sha256/{digest}/{name}"
+_LINKED: Final = f"/groups/{{id}}/files{_PINNED}"
+_LINK_SECONDS: Final = 3600
+_LONGEST_LINK: Final = 7 * 86_400
 # As ``sql/dialects/mainflux/queries/files.sql`` registers them.
 _ORDERS: Final = {
     _TIME: Order("mainflux/time"),
@@ -122,6 +128,29 @@ async def download(request: web.Request) -> web.StreamResponse:
 async def download_from_groups(request: web.Request) -> web.StreamResponse:
     """``GET`` and ``HEAD /groupfiles/{name}``: from the first of the thing's groups that has it."""
     return await serve_named(request, request.match_info["name"], _resolve_in_groups)
+
+
+async def link(request: web.Request) -> web.StreamResponse:
+    """``POST /groups/{id}/files/sha256/{digest}/{name}``: where a CDN has it for a while; 201.
+
+    ``seconds`` of the body say for how long, an hour if it does not.
+    """
+    access, record = await _resolve(request, request.match_info["name"])
+    links = request.app[DOWNLOADS].links
+    if links is None:
+        raise NotFound()
+    if parse_sha256_text(request.match_info[PIN_VARIABLE]).value != record.content.digest.raw:
+        raise PreconditionFailed()
+    body = await read_object(request) if request.can_read_body else {}
+    expires = int(time.time()) + _link_seconds(body.get("seconds", _LINK_SECONDS))
+    path = f"/groups/{access.scope.owner}/files/sha256/{record.content.digest.hex}/{record.name}"
+    return json_reply({"url": links.link(path, expires), "expires": expires}, 201)
+
+
+def _link_seconds(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LONGEST_LINK:
+        return value
+    raise Malformed(f"seconds must be a whole number from 1 to {_LONGEST_LINK}")
 
 
 async def _resolve(request: web.Request, name: str) -> tuple[Access, FileRecord]:
@@ -371,6 +400,8 @@ def _file_routes(collection: str, entity: str = "") -> tuple[Route, ...]:
         Route("GET", collection, list_files, entity=entity),
         Route("GET", f"{collection}/{{name}}", download, entity=entity),
         Route("HEAD", f"{collection}/{{name}}", download, entity=entity),
+        Route("GET", f"{collection}{_PINNED}", download, entity=entity),
+        Route("HEAD", f"{collection}{_PINNED}", download, entity=entity),
         Route("PUT", f"{collection}/{{name}}", update, entity=entity),
         Route("DELETE", f"{collection}/{{name}}", remove, entity=entity),
     )
@@ -379,7 +410,10 @@ def _file_routes(collection: str, entity: str = "") -> tuple[Route, ...]:
 ROUTES: Final = (
     *_file_routes("/files"),
     *_file_routes("/groups/{id}/files", GROUPS),
+    Route("POST", _LINKED, link, reads=True, needs_room=False, entity=GROUPS),
     Route("GET", "/groupfiles", list_in_groups),
     Route("GET", "/groupfiles/{name}", download_from_groups),
     Route("HEAD", "/groupfiles/{name}", download_from_groups),
+    Route("GET", f"/groupfiles{_PINNED}", download_from_groups),
+    Route("HEAD", f"/groupfiles{_PINNED}", download_from_groups),
 )

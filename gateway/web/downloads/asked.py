@@ -16,6 +16,8 @@ from gateway.web.certificates import shown_beside
 from gateway.web.downloads.decide import UNCONDITIONAL, Asked
 
 PIN_PARAMETER: Final = "sha256"
+PIN_VARIABLE: Final = "digest"
+"""A version is named by ``?sha256=<64 hex digits>``, and by this variable of a dialect's path."""
 CONDITIONAL: Final = (
     "If-Match",
     "If-None-Match",
@@ -73,11 +75,18 @@ def asked_by(
         conditions=conditions_of(request),
         ranges=tuple(headers.getall("Range", ())),
         other_ranges=() if other is None else tuple(headers.getall(other, ())),
-        pins=tuple(request.query.getall(PIN_PARAMETER, ())) if "?" in request.raw_path else (),
+        pins=pins_of(request),
         wants_digest="sha-256" in headers.get("Want-Digest", "").lower(),
         policy=rules.policy,
         several=several_ranges and rules.several,
     )
+
+
+def pins_of(request: web.Request) -> tuple[str, ...]:
+    """The digests by which the address names its version: in its path, in its query."""
+    in_path = request.match_info.get(PIN_VARIABLE)
+    in_query = tuple(request.query.getall(PIN_PARAMETER, ())) if "?" in request.raw_path else ()
+    return in_query if in_path is None else (in_path, *in_query)
 
 
 def conditions_of(request: web.Request) -> Conditions:

@@ -37,7 +37,7 @@ from gateway.traffic.cache import BoundedCache
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.singleflight import SingleFlight
 from gateway.web import edge
-from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules, asked_by
+from gateway.web.downloads.asked import STANDARD, ReadRules, asked_by
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.decide import PARTIAL, check_pins, decide
 from gateway.web.downloads.headers import IMMUTABLE, REVALIDATED, version_of
@@ -174,7 +174,7 @@ def _response(
     version = version_of(
         replace(record, blob=content, content_type=TYPE),
         name,
-        cache_control=IMMUTABLE if PIN_PARAMETER in request.query else REVALIDATED,
+        cache_control=IMMUTABLE if asked.pins else REVALIDATED,
     )
     shown = decide(replace(asked, pins=()), version, lambda _: False)
     if request.method == "HEAD" or shown.span is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from gateway.web.cors import CorsPolicy
 from gateway.web.downloads.transfer import TransferWatch
 from gateway.web.downloads.underway import DownloadsUnderWay
 from gateway.web.server.stall import StallWatch
+from gateway.web.signing.secure_link import SecureLinks
 
 ResolvedRead = Resolved[BlobReader]
 
@@ -34,7 +36,7 @@ class Downloads:
     """What downloads work with. ``accel`` is nginx's internal location, times are in seconds.
 
     Without ``digests`` there is nothing beside a file. One in ``verify_one_in`` whole downloads is
-    hashed while it is sent; 0: none.
+    hashed while it is sent; 0: none. ``links`` are for a front server that checks them by itself.
     """
 
     files: Filestore
@@ -50,6 +52,8 @@ class Downloads:
     digests: DigestTexts | None = None
     under_way: DownloadsUnderWay = field(default_factory=DownloadsUnderWay)
     verify_one_in: int = 0
+    says_surrogate_keys: bool = False
+    links: SecureLinks | None = None
 
     async def place_of(self, resolved: ResolvedRead) -> FrontPlace | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.
@@ -59,6 +63,14 @@ class Downloads:
         if resolved.place is None:
             resolved.place = await self.files.locate(resolved.record)
         return resolved.place
+
+    def surrogate_keys(self, record: FileRecord) -> Mapping[str, str]:
+        """By what a CDN may be told to forget the file: its bytes, or all of its scope."""
+        if not self.says_surrogate_keys:
+            return {}
+        scope = record.scope
+        keys = f"sha256-{record.content.digest.hex} scope-{scope.kind}-{scope.owner}"
+        return {"Surrogate-Key": keys}
 
     def pace_of(self, access: Access) -> Pace | None:
         """What limits how fast this read is answered; ``None``: nothing."""

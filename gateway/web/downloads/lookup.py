@@ -19,7 +19,7 @@ from gateway.model.file import FileRecord
 from gateway.process.holder import reading
 from gateway.traffic.resolved import SharedReader
 from gateway.web.authentication import CALLERS
-from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules
+from gateway.web.downloads.asked import STANDARD, ReadRules, pins_of
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.headers import IMMUTABLE, REVALIDATED, version_of
 
@@ -72,19 +72,17 @@ async def _resolve(
         with reading():
             access, record = await resolve(request)
         _, credential = key
+        always = {**downloads.cors.always, **downloads.surrogate_keys(record)}
+        pins, name = pins_of(request), rules.shown_name(record)
+        cache_control = IMMUTABLE if pins else REVALIDATED
         resolved = ResolvedRead(
             access=access,
             record=record,
-            version=version_of(
-                record,
-                rules.shown_name(record),
-                downloads.cors.always,
-                cache_control=IMMUTABLE if PIN_PARAMETER in request.query else REVALIDATED,
-            ),
+            version=version_of(record, name, always, cache_control=cache_control),
             reader=SharedReader(),
             seen=seen,
             read_id=downloads.watch.read_id(credential, *_identity(request, record, rules)),
-            plain=rules == STANDARD,
+            plain=rules == STANDARD and not pins,  # the fast path holds nothing to a pin
         )
         downloads.reads.keep(key, resolved, watch)
         return resolved

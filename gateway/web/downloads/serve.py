@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.filestore import check_sound
 from gateway.web import edge
-from gateway.web.downloads.asked import PIN_PARAMETER, STANDARD, ReadRules, asked_by
+from gateway.web.downloads.asked import STANDARD, ReadRules, asked_by, pins_of
 from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.downloads.decide import check_pins, decide
 from gateway.web.downloads.deliver.choose import deliver
@@ -61,5 +61,5 @@ def _leave_room(request: web.Request) -> None:
 
     Some devices have 640 bytes for all headers: there the request's name is in the logs only.
     """
-    if PIN_PARAMETER in request.query:
+    if pins_of(request):
         request.pop(REQUEST_ID, None)

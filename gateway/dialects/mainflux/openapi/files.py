@@ -93,6 +93,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         {"files": named("FileInfo"), "files_info": named("FileInfo")},
         {"order": TEXT, "dir": {"enum": ["asc", "desc"]}},
     ),
+    "FileLink": record({"url": TEXT, "expires": COUNT}),
+    "LinkRequest": record(
+        {}, {"seconds": {"type": "integer", "minimum": 1, "maximum": 604_800, "examples": [3600]}}
+    ),
     "FileChange": record({}, {"metadata": {"type": ["object", "null"]}, "time": _TIME}),
 }
 
@@ -117,6 +121,9 @@ def _collection(path: str, readers: Credentials, writers: Credentials) -> Mappin
             parameters=_FILTERS,
         ),
         f"GET,HEAD {path}/{{name}}": _download("Download a file, or one range of it", readers),
+        f"GET,HEAD {path}/sha256/{{digest}}/{{name}}": _download(
+            "The same of one version, at an address that may be kept for ever", readers
+        ),
         f"PUT {path}/{{name}}": Operation(
             "Replace a file's bytes, or amend its metadata",
             responses={
@@ -166,5 +173,16 @@ CHAPTER: Final = Chapter(
             parameters=_FILTERS,
         ),
         "GET,HEAD /groupfiles/{name}": _download("Download a file of the thing's groups", THING),
+        "GET,HEAD /groupfiles/sha256/{digest}/{name}": _download(
+            "The same of one version, at an address that may be kept for ever", THING
+        ),
+        "POST /groups/{id}/files/sha256/{digest}/{name}": Operation(
+            "Make a link under which a CDN has that version for a while",
+            responses={201: json_response("The link", named("FileLink"))},
+            refusals=(400, 401, 403, 404, 412, 413, 415),
+            credentials=USER_OR_THING,
+            body={JSON: named("LinkRequest")},
+            body_required=False,
+        ),
     },
 )
