@@ -74,7 +74,7 @@ class Scene:
 @contextlib.asynccontextmanager
 async def cdn(folder: Path, port: int, origin: str, key: str) -> AsyncIterator[None]:
     """The shipped file, with the places and the secrets of this test."""
-    text = (DEPLOY / "filestore-cdn.conf").read_text(encoding="utf-8")
+    text = (DEPLOY.parent / "cdn" / "nginx-cdn.conf").read_text(encoding="utf-8")
     for old, new in {
         "/var/cache/nginx/firmware": f"{folder}/cache",
         "listen 443 ssl;": f"listen {HOST}:{port};",
