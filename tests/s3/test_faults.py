@@ -137,11 +137,11 @@ async def test_a_body_that_is_cut_is_continued_from_its_next_byte(
 ) -> None:
     blob = await deposit(store, image.content)
     faulty.ranges.clear()
-    faulty.plan["GET"] = [Fault.HALF_BODY] * 3
+    faulty.plan["GET"] = [Fault.HALF_BODY] * 10  # more than the client continues by itself
     async with aclosing((await store.open(blob)).chunks(ByteRange(7, image.size))) as pieces:
         got = b"".join([piece async for piece in pieces])
     assert image.content[7:] == got
-    assert len(faulty.ranges) >= 4
+    assert len(faulty.ranges) > 10
 
 
 async def test_bytes_of_two_versions_never_come_together(
@@ -175,23 +175,26 @@ async def test_a_slow_taker_holds_no_request_at_the_store(
     faulty: FaultyStore, store: S3BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.blobs.s3.reader._SLOW_SECONDS", 0.0)
-    blob = await deposit(store, SMALL.content)
+    image = Firmware(43, 800_000)
+    blob = await deposit(store, image.content)
     faulty.ranges.clear()
-    async with aclosing((await store.open(blob)).chunks(ByteRange(0, SMALL.size))) as pieces:
+    async with aclosing((await store.open(blob)).chunks(ByteRange(0, image.size))) as pieces:
         got = [piece async for piece in pieces]
-    assert SMALL.content == b"".join(got)
+    assert image.content == b"".join(got)
     assert all(length <= 32 * 1024 for length in map(len, got[1:]))
-    assert len(faulty.ranges) == len(got)
+    assert len(faulty.ranges) == len(got) > 10
 
 
 async def test_a_probe_is_made_once_in_a_few_seconds_and_says_how_it_is(
     faulty: FaultyStore, store: S3BlobStore
 ) -> None:
     faulty.always["PUT"] = Fault.UNAVAILABLE
+    asked = []
     for _ in range(3):
         with pytest.raises(StorageUnavailable):
             await store.probe()
-    assert faulty.seen.count("PUT") < 20
+        asked.append(faulty.seen.count("PUT"))
+    assert asked == [asked[0]] * 3
 
 
 @pytest.mark.parametrize(
