@@ -177,8 +177,10 @@ def _telling(ready: Path) -> None:
     """Make the file once connections are accepted."""
     start = gateway.app.start_server
 
-    async def told(app: Any, deployment: Deployment, sock: socket.socket) -> HttpServer:
-        server = await start(app, deployment, sock)
+    async def told(
+        app: Any, deployment: Deployment, sock: socket.socket, *more: Any, **named: Any
+    ) -> HttpServer:
+        server = await start(app, deployment, sock, *more, **named)
         ready.touch()
         return server
 
