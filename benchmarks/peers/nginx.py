@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -114,26 +115,47 @@ def _plain(
 
 
 @contextlib.contextmanager
-def nginx_before(bench: Bench, gateway: Gateway, *, edge: bool = False) -> Iterator[Server]:
+def nginx_before(
+    bench: Bench, gateway: Gateway, *, edge: bool = False, checkout: Path | None = None
+) -> Iterator[Server]:
     """Our deployment files, one worker, its access log off as the gateway's is.
 
-    Raises ``CannotRun`` if the files are not what this module knows how to place.
+    ``checkout`` is an older tree whose own files are taken. Raises ``CannotRun`` if the files are
+    not what this module knows how to place.
     """
     from tests.tools import nginx as deployed
 
     program = binary("nginx", "apt install nginx-light")
     name = f"{'edge' if edge else 'front'}-of-{gateway.name}"
     folder, port = bench.folder(f"nginx-{name}"), free_port()
-    configuration = deployed.render(
-        folder,
-        edge=edge,
-        port=port,
-        upstream=gateway.url.removeprefix("http://"),
-        blobs=gateway.data_dir / "blobs",
-    )
+    upstream, blobs = gateway.url.removeprefix("http://"), gateway.data_dir / "blobs"
+    if checkout is None:
+        deployed.render(folder, edge=edge, port=port, upstream=upstream, blobs=blobs)
+    else:
+        _render_as_in(checkout, folder, (str(port), upstream, str(blobs), "edge" if edge else ""))
+    configuration = folder / "nginx.conf"
     _silence(configuration, folder)
     with _running(program, folder, configuration, port) as server:
         yield server
+
+
+_RENDER: Final = """\
+import sys
+from pathlib import Path
+from tests.tools.nginx import render
+folder, port, upstream, blobs, edge = sys.argv[1:]
+render(Path(folder), port=int(port), upstream=upstream, blobs=Path(blobs), edge=bool(edge))
+"""
+
+
+def _render_as_in(checkout: Path, folder: Path, places: tuple[str, ...]) -> None:
+    """Raises ``CannotRun`` if the older tree cannot render its files."""
+    python = checkout / ".venv" / "bin" / "python"
+    done = subprocess.run(
+        (python, "-c", _RENDER, folder, *places), cwd=checkout, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise CannotRun(f"{checkout.name} renders no nginx files: {done.stderr[-300:]!r}")
 
 
 def _silence(configuration: Path, folder: Path) -> None:

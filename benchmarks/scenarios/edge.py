@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import ExitStack
 from typing import Final
 
 from benchmarks.bench import Bench
+from benchmarks.gateway import Gateway
 from benchmarks.peers import nginx
+from benchmarks.peers.server import Server
 from benchmarks.results import BEFORE, GATEWAY, Finding
 from benchmarks.scenarios.ranges import KIB, measure, settle_ratio
 from benchmarks.scenarios.site import IMAGE, Subject, site
@@ -14,6 +17,12 @@ from benchmarks.stats import ratios
 
 EDGE: Final = "nginx edge, authorised"
 _AT_EDGE: Final = {GATEWAY: EDGE, BEFORE: f"{EDGE}, {BEFORE}"}
+
+
+def _edge(bench: Bench, name: str, gateway: Gateway) -> contextlib.AbstractContextManager[Server]:
+    """Our edge before that gateway; each commit has its own files."""
+    checkout = bench.before if name == BEFORE else None
+    return nginx.nginx_before(bench, gateway, edge=True, checkout=checkout)
 
 
 def cached_decision(bench: Bench, finding: Finding) -> None:
@@ -27,7 +36,7 @@ def cached_decision(bench: Bench, finding: Finding) -> None:
             nginx.ASKING: Subject(plain, bare.pid, bare.version, place.thing.headers),
         }
         for name, holder in place.holders.items():
-            front = stack.enter_context(nginx.nginx_before(bench, holder.gateway, edge=True))
+            front = stack.enter_context(_edge(bench, name, holder.gateway))
             url = f"{front.url}/files/{IMAGE}"
             subjects[_AT_EDGE[name]] = Subject(url, front.pid, front.version, holder.thing.headers)
         subjects |= place.choose(finding, nginx.NAME)
