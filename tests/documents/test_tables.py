@@ -67,6 +67,7 @@ def test_the_page_lists_every_metric_as_it_is() -> None:
 
 def test_the_page_has_what_the_last_full_runs_came_to() -> None:
     assert torture.table() == pages.table(RELIABILITY, "torture")
+    assert torture.suites_table() == pages.table(RELIABILITY, "suites")
 
 
 @pytest.mark.parametrize("page", sorted(routes()))
@@ -96,3 +97,4 @@ if __name__ == "__main__":
         pages.rewrite(page, "routes", table)
     pages.rewrite(MONITORING, "metrics", metrics())
     pages.rewrite(RELIABILITY, "torture", torture.table())
+    pages.rewrite(RELIABILITY, "suites", torture.suites_table())

@@ -15,7 +15,7 @@ from gateway.blobs.disk.folders import Disk
 from gateway.blobs.disk.reader import DiskReader
 from gateway.blobs.disk.writer import DiskWriter
 from gateway.filestore import Filestore
-from gateway.model.errors import Failure
+from gateway.model.errors import CatalogueUnavailable, Failure
 from gateway.web.downloads import decide
 from gateway.web.server import stall
 from gateway.web.server.listen import HttpServer
@@ -116,7 +116,7 @@ def _unknown_is_no() -> None:
     async def resolve(self: Filestore, blob: Any) -> Any:
         with contextlib.suppress(Failure):
             await self._blobs.remove(blob.scope, blob.id)
-        raise Failure()
+        raise CatalogueUnavailable()
 
     _put(Filestore, "_resolve", resolve)
 

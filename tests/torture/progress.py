@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from tests.torture.suite import Seen, Suite
+from tests.torture.suite import Seen, Suite, all_suites
 
 ROOT: Final = Path(__file__).parents[2]
 OUT: Final = ROOT / "tests" / "out" / "torture"
@@ -98,13 +98,19 @@ def table(path: Path = RESULT) -> str:
     return "\n".join([*rows, *_rows(kept)]) + "\n"
 
 
+def suites_table() -> str:
+    """What each suite does, and how much of it is full."""
+    rows = [f"| `{s.name}` | {s.what} | {s.full:,} {s.unit} |" for s in all_suites().values()]
+    return "\n".join(["| Suite | Does | In full |", "|---|---|---|", *rows]) + "\n"
+
+
 def _rows(kept: dict[str, Any]) -> Iterator[str]:
     for name, found in kept.items():
-        done = f"{found['count']:,}"
+        done = f"{found['count']:,} {found['unit']}"
         if found["count"] < found["goal"]:
             done += f" of {found['goal']:,}, to be continued"
         yield (
-            f"| `{name}` | {done} {found['unit']} | {len(found['failures'])}"
+            f"| `{name}` | {done} | {len(found['failures'])}"
             f" | {_time(found['seconds'])} | {found['seed']} | `{found['commit'][:9]}` |"
         )
 

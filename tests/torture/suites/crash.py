@@ -237,6 +237,6 @@ SUITE: Final = Suite(
     what="SIGKILL at every step of every operation of every API, restart, all read back",
     unit="kills",
     full=10_000,
-    small=12,
+    small=8,
     opened=opened,
 )

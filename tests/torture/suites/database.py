@@ -288,6 +288,6 @@ SUITE: Final = Suite(
     "cancellation at any await",
     unit="cycles",
     full=2_000,
-    small=12,
+    small=8,
     opened=opened,
 )

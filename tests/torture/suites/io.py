@@ -288,6 +288,6 @@ SUITE: Final = Suite(
     what="system calls that fail under every operation and download of every API",
     unit="faults",
     full=5_000,
-    small=40,
+    small=20,
     opened=opened,
 )

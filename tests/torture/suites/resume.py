@@ -307,7 +307,7 @@ SUITE: Final = Suite(
     "replaced midway; alone, behind X-Accel-Redirect and behind an edge",
     unit="cuts",
     full=5_000,
-    small=4,
+    small=3,
     opened=opened,
     seconds=120.0,
 )
