@@ -24,7 +24,7 @@ from gateway.blobs.s3.bucket import Entry, S3Bucket
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageUnavailable
 
-_FIRST_WINDOW: Final = 512 * 1024
+_FIRST_WINDOW: Final = 64 * 1024
 _SLOW_WINDOW: Final = 32 * 1024
 _GROWTH: Final = 8
 _SLOW_SECONDS: Final = 0.5
@@ -117,7 +117,7 @@ class S3Reader:
 
     async def _body(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """What one request gives of the span, never more of it, in pieces of bounded size."""
-        if span.length <= _SLOW_WINDOW:
+        if span.length <= _FIRST_WINDOW:
             yield await self.read(span.start, span.length)
             return
         left, found = span.length, self._found
