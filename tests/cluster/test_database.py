@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,20 +44,26 @@ class Ways:
     direct: str
     pooled: str
     other: str
+    data: Path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ways(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ways]:
-    """A migrated database: two gateways migrated it at once, through the pooler."""
-    folder = tmp_path_factory.mktemp("cluster")
-    async with (
-        running_pair(folder / "pair") as pair,
-        running_pgbouncer(folder / "pgbouncer", pair.primary.port) as port,
-    ):
-        await pair.primary.execute("create database fleet")
-        pooled = f"postgresql://postgres@{HOST}:{port}/fleet?sslmode=disable"
-        await asyncio.gather(*(migrate(pooled, sql_folders()) for _ in range(2)))
-        yield Ways(pair, pair.primary.dsn("fleet"), pooled, pair.primary.dsn())
+async def ways() -> AsyncIterator[Ways]:
+    """A migrated database: two gateways migrated it at once, through the pooler.
+
+    Not below pytest's own folder, from which every other pytest of the machine shuts nobody out.
+    """
+    with tempfile.TemporaryDirectory(prefix="filestore-pair-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        async with (
+            running_pair(folder / "pair") as pair,
+            running_pgbouncer(folder / "pgbouncer", pair.primary.port) as port,
+        ):
+            await pair.primary.execute("create database fleet")
+            pooled = f"postgresql://postgres@{HOST}:{port}/fleet?sslmode=disable"
+            await asyncio.gather(*(migrate(pooled, sql_folders()) for _ in range(2)))
+            yield Ways(pair, pair.primary.dsn("fleet"), pooled, pair.primary.dsn(), folder / "data")
 
 
 @dataclass(slots=True)
@@ -80,10 +87,10 @@ class Heard:
 
 
 @contextlib.asynccontextmanager
-async def house_on(ways: Ways, dsn: str, folder: Path, **settings: Any) -> AsyncIterator[House]:
+async def house_on(ways: Ways, dsn: str, **settings: Any) -> AsyncIterator[House]:
     async with open_database(ways.direct, sql_folders(), connections=1) as database:
         thing = await new_thing(database)
-    async with open_house(dsn, folder / "data", thing, **settings) as house:
+    async with open_house(dsn, ways.data, thing, **settings) as house:
         yield house
 
 
@@ -108,8 +115,8 @@ async def test_migrations_through_a_pooler_leave_no_lock_behind(ways: Ways) -> N
     await migrate(ways.pooled, sql_folders())
 
 
-async def test_gateways_behind_a_pooler_share_few_connections(ways: Ways, tmp_path: Path) -> None:
-    async with house_on(ways, ways.pooled, tmp_path, database_pooled=True) as house:
+async def test_gateways_behind_a_pooler_share_few_connections(ways: Ways) -> None:
+    async with house_on(ways, ways.pooled, database_pooled=True) as house:
 
         async def live(number: int) -> None:
             name = f"f{number}"
@@ -249,14 +256,12 @@ async def test_only_a_server_that_takes_writes_is_chosen_unless_another_is_asked
         await connection.close()
 
 
-async def test_a_standby_is_promoted_and_nothing_that_was_acknowledged_is_lost(
-    ways: Ways, tmp_path: Path
-) -> None:
+async def test_a_standby_is_promoted_and_nothing_that_was_acknowledged_is_lost(ways: Ways) -> None:
     """The last of this file: the primary does not come back."""
     acknowledged, heard = dict[str, bytes](), Heard()
     dsn = ways.pair.dsn("fleet")
     async with (
-        house_on(ways, dsn, tmp_path, database_connections=4, database_wait_seconds=2) as house,
+        house_on(ways, dsn, database_connections=4, database_wait_seconds=2) as house,
         listening(
             dsn, heard, announce=through(house.stores.messaging.database), bound_seconds=BOUND
         ),
