@@ -75,8 +75,9 @@ def _run(arguments: argparse.Namespace) -> int:
             run = run_scenarios(bench, arguments.only, terminal)
     arguments.output.mkdir(parents=True, exist_ok=True)
     result = arguments.output / "result.json"
+    last = _last(result)
     result.write_bytes(run_to_json(run))
-    _write_report(load_run(result), arguments.output / "report.html")
+    _write_report(load_run(result), arguments.output / "report.html", last)
     terminal.console.print(f"report: {arguments.output / 'report.html'}")
     return exit_status(run, arguments.only, strict=arguments.strict)
 
@@ -124,16 +125,25 @@ def _load(path: Path) -> Run:
         raise SystemExit(f"benchmarks: {path} is no result: {exc}") from exc
 
 
-def _write_report(run: Run, path: Path) -> None:
+def _last(result: Path) -> Run | None:
+    """The run before this one, if its result is still there and can be read."""
+    try:
+        return load_run(result)
+    except (OSError, ValueError):
+        return None
+
+
+def _write_report(run: Run, path: Path, last: Run | None = None) -> None:
     from benchmarks.report.page import html_report
 
-    path.write_text(html_report(run), encoding="utf-8")
+    path.write_text(html_report(run, last), encoding="utf-8")
 
 
 def _numbers(text: str) -> list[int]:
     numbers = [int(item) for item in text.split(",")]
+    named = ", ".join(map(str, ROWS))
     if unknown := [number for number in numbers if number not in ROWS]:
-        raise argparse.ArgumentTypeError(f"no scenario {unknown[0]}; there are 1 to {max(ROWS)}")
+        raise argparse.ArgumentTypeError(f"no scenario {unknown[0]}; there are {named}")
     return numbers
 
 

@@ -42,6 +42,11 @@ def cpu_seconds(pid: int) -> float:
     return sum(_own_cpu_seconds(each) for each in children_of(pid))
 
 
+def lineage_seconds(pid: int) -> float:
+    """The same, with those of its children that have ended and were waited for."""
+    return cpu_seconds(pid) + sum(_ended_seconds(each) for each in children_of(pid))
+
+
 def descriptors(pid: int) -> int:
     """How many descriptors are open."""
     with contextlib.suppress(OSError):
@@ -55,6 +60,14 @@ def _own_cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _ended_seconds(pid: int) -> float:
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[13]) + int(fields[14])) / _TICKS
 
 
 def _rollup(pid: int) -> dict[str, int]:

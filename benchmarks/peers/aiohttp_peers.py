@@ -16,6 +16,7 @@ from benchmarks.peers.server import Server
 
 FILE_RESPONSE: Final = "aiohttp FileResponse"
 NAIVE: Final = "aiohttp naive upload"
+NAIVE_SYNCED: Final = "aiohttp naive upload + fsync"
 
 
 @contextlib.contextmanager
@@ -29,6 +30,13 @@ def file_response(bench: Bench, files: Path) -> Iterator[Server]:
 def naive_upload(bench: Bench) -> Iterator[Server]:
     """``multipart()``, ``read_chunk(64 KiB)``, the hash in the loop, aiofiles for each write."""
     with _program(bench, "naive_upload", bench.folder("naive")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def naive_upload_synced(bench: Bench) -> Iterator[Server]:
+    """The same, and an fsync of the file and of its folder before the response."""
+    with _program(bench, "naive_upload_synced", bench.folder("naive-synced")) as server:
         yield server
 
 

@@ -73,9 +73,9 @@ _DECIDED: Final = """
 
 
 @contextlib.contextmanager
-def nginx_static(bench: Bench, files: Path) -> Iterator[Server]:
-    """One worker that serves ``files``, and takes PUT under ``/dav/``."""
-    with _plain(bench, "nginx", files) as server:
+def nginx_static(bench: Bench, files: Path, *, name: str = "nginx") -> Iterator[Server]:
+    """One worker that serves ``files``, and takes PUT under ``/dav/``; its folder has that name."""
+    with _plain(bench, name, files) as server:
         yield server
 
 

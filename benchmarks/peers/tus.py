@@ -15,8 +15,8 @@ from benchmarks.children import HOST, first_line, free_port, running
 from benchmarks.curl import Transfer, put
 from benchmarks.peers.server import PROGRAMS, Server, binary, installed
 
-NODE: Final = "@tus/server"
-TUSD: Final = "tusd"
+NODE: Final = "@tus/server with a hook"
+TUSD: Final = "tusd with a hook"
 _TUSD_VERSION: Final = "v2.8.0"
 _GO_MODULE: Final = f"""\
 module benchmark
@@ -40,8 +40,8 @@ _HEADERS: Final = {
 
 
 @contextlib.contextmanager
-def tus_node(bench: Bench) -> Iterator[Server]:
-    """``@tus/server`` with its file store."""
+def tus_node(bench: Bench, hook: str) -> Iterator[Server]:
+    """``@tus/server`` with its file store; it asks ``hook`` before each upload."""
     node, npm = binary("node", "apt install nodejs"), binary("npm", "apt install npm")
     folder, port = bench.cache / "tus-node", free_port()
     package = folder / "node_modules" / "@tus" / "server" / "package.json"
@@ -50,15 +50,15 @@ def tus_node(bench: Bench) -> Iterator[Server]:
     installed(bench, package, [install], folder)
     program = folder / "serve.mjs"  # beside node_modules, where node looks for imports
     program.write_text((PROGRAMS / "tus_node.mjs").read_text())
-    command = (node, program, bench.folder("tus-node"), str(port))
+    command = (node, program, bench.folder("tus-node"), str(port), hook)
     with running(command, log=bench.work / "tus-node.log", port=port, cwd=folder) as child:
         version = f"{json.loads(package.read_text())['version']} on node {first_line((node, '-v'))}"
         yield Server(version, f"http://{HOST}:{port}/files", child)
 
 
 @contextlib.contextmanager
-def tusd(bench: Bench) -> Iterator[Server]:
-    """Tusd, built from a pinned version."""
+def tusd(bench: Bench, hook: str) -> Iterator[Server]:
+    """Tusd, built from a pinned version; it asks ``hook`` before each upload."""
     go = binary("go", "apt install golang")
     folder, port = bench.cache / "tusd", free_port()
     program = folder / "tusd"
@@ -72,6 +72,7 @@ def tusd(bench: Bench) -> Iterator[Server]:
     command = (
         *(program, "-host", HOST, "-port", str(port), "-upload-dir", files),
         *("-base-path", "/files/", "-verbose=false"),
+        *("-hooks-http", hook, "-hooks-enabled-events", "pre-create"),
     )
     with running(command, log=bench.work / "tusd.log", port=port) as child:
         yield Server(_TUSD_VERSION, f"http://{HOST}:{port}/files/", child)

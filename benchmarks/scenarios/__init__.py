@@ -35,9 +35,10 @@ SCENARIOS: Final[dict[int, Scenario]] = {
     9: memory.growth,
     10: stalled.per_connection,
     11: devices.held_at_once,
-    12: small_uploads.against_inserts,
+    12: small_uploads.beside_peers,
     13: catalogue.growing,
     14: effort.cpu_per_gib,
     15: mixed.ranges_beside,
     16: mixed.still_stands,
+    18: ranges.several_ranges,
 }

@@ -1,4 +1,4 @@
-"""Scenarios 2 and 3: random ranges of one image by wrk, 64 connections that stay open."""
+"""Scenarios 2, 3 and 18: random ranges of one image by wrk, 64 connections that stay open."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from functools import partial
 from typing import Final
 
 from benchmarks.bench import Bench, CannotRun
-from benchmarks.gateway import check_range
+from benchmarks.gateway import check_range, running_gateway
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
 from benchmarks.results import BEFORE, GATEWAY, Finding, Latency, Series
 from benchmarks.rounds import interleaved
-from benchmarks.scenarios.site import Subject, site
+from benchmarks.scenarios.site import IMAGE, Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
 from benchmarks.wrk import Load, Loaded, header_lines, run_wrk
 
 CONNECTIONS: Final = 64
 KIB: Final = 1024
+_SEVERAL: Final = 8
+_ONE: Final = "one range with a request"
+_MANY: Final = f"{_SEVERAL} ranges with a request"
 
 
 def small_ranges(bench: Bench, finding: Finding) -> None:
@@ -35,6 +38,31 @@ def large_ranges(bench: Bench, finding: Finding) -> None:
     subjects = site(bench).choose(finding, *names)
     found = measure(bench, finding, subjects, 128 * KIB)
     settle_ratio(finding, found, "gateway / nginx", GATEWAY, nginx.NAME)
+
+
+def several_ranges(bench: Bench, finding: Finding) -> None:
+    """Eight of 4 KiB with a request, against one with each; both counted in ranges."""
+    image = bench.image(bench.scale.image_bytes)
+    with running_gateway(bench, "several", several_ranges="true") as gateway:
+        thing = gateway.new_thing("bench")
+        gateway.upload(thing, image, IMAGE)
+        lines, size = header_lines(thing.headers), str(image.stat().st_size)
+        one = Load(gateway.file_url(IMAGE), "ranges.lua", (), CONNECTIONS, bench.scale.load_seconds)
+        several = (size, str(4 * KIB), str(_SEVERAL), *lines)
+        loads = {
+            _ONE: replace(one, arguments=(size, str(4 * KIB), *lines)),
+            _MANY: replace(one, script="several.lua", arguments=several),
+        }
+        found = interleaved(
+            {name: partial(run_wrk, load) for name, load in loads.items()}, bench.scale.rounds
+        )
+    rates = {n: [r.rate * (_SEVERAL if n == _MANY else 1) for r in rs] for n, rs in found.items()}
+    for name, rounds in found.items():
+        finding.series.append(Series(name, "4 KiB ranges", "/s", tuple(rates[name])))
+        finding.command(f"(cd benchmarks/lua && {rounds[0].command})")
+        bench.teller.measured(f"{name}: {rates[name][0]:,.0f} ranges/s")
+    values = ratios(rates[_MANY], rates[_ONE])
+    finding.settle(ROWS[finding.number].check("ranges / ranges", values, _ONE))
 
 
 def measure(

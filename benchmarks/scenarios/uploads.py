@@ -1,5 +1,8 @@
 """Scenarios 6 to 8: one large upload at a time by curl, all peers in turns, measured once.
 
+Two are compared only if they promise the same: bytes that are hashed, and on the disk before the
+answer. What others do without that is reported, and said to be less.
+
 Before each transfer everything that waits to be written is written, or a peer without fsync
 would leave its debt to the next one.
 """
@@ -7,15 +10,17 @@ would leave its debt to the next one.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from benchmarks.bench import Bench, CannotRun, Peer
+from benchmarks.children import output_of
 from benchmarks.curl import Transfer, post_form, put
 from benchmarks.gateway import Gateway, running_gateway, version_of
 from benchmarks.peers import aiohttp_peers, disk, limit, nginx, tus
@@ -25,6 +30,11 @@ from benchmarks.rounds import interleaved, warm_up
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
 
+DAV_SYNCED: Final = "nginx DAV, sha256sum, sync"
+LESS: Final = (
+    "nginx DAV alone, the naive handler alone and the tus servers promise less: they sync nothing, "
+    "and of them only the naive handler hashes; nobody but the gateway has a row in a database"
+)
 Upload = Callable[[], Transfer]
 _MEMORY_ROUNDS: Final = 3
 
@@ -40,24 +50,28 @@ class Arena:
 
 
 def against_dav(bench: Bench, finding: Finding) -> None:
-    """Against nginx, which neither hashes nor syncs; the tus servers beside them."""
+    """Against nginx DAV, whose file is then hashed and synced; the tus servers beside them."""
     arena = _arena(bench)
     _show(finding, arena, tuple(arena.disk))
-    _settle(finding, arena, "gateway / DAV", nginx.DAV)
+    _settle(finding, arena, "gateway / DAV, sha256sum, sync", DAV_SYNCED)
+    _report(finding, arena, "gateway / DAV (no hash, no sync)", nginx.DAV)
+    finding.note(LESS)
     if disk.NAME in arena.disk:
         values = _ratios(arena.disk, disk.NAME)
         finding.settle(ROWS[finding.number].check("gateway / dd conv=fsync", values, disk.NAME))
         finding.note(
             f"{disk.NAME} writes the same file and syncs it, without network or hash: what the "
-            "disk allows to whoever leaves nothing to luck; of the others only the gateway syncs"
+            "disk allows to whoever leaves nothing to luck"
         )
 
 
 def against_naive(bench: Bench, finding: Finding) -> None:
     """Against the handler that one would write with aiohttp's own parts."""
     arena = _arena(bench)
-    _show(finding, arena, (GATEWAY, BEFORE, aiohttp_peers.NAIVE))
-    _settle(finding, arena, "gateway / naive", aiohttp_peers.NAIVE)
+    naive, synced = aiohttp_peers.NAIVE, aiohttp_peers.NAIVE_SYNCED
+    _show(finding, arena, (GATEWAY, BEFORE, synced, naive))
+    _settle(finding, arena, "gateway / naive + fsync", synced)
+    _report(finding, arena, "gateway / naive (no sync)", naive)
 
 
 def against_limit(bench: Bench, finding: Finding) -> None:
@@ -123,12 +137,17 @@ def _peers(bench: Bench, image: Path) -> list[Peer]:
     return [
         Peer(GATEWAY, lambda: _gateway(bench, image, "uploads", None)),
         *_before(bench, image),
-        Peer(nginx.DAV, lambda: _dav(bench, image)),
-        Peer(aiohttp_peers.NAIVE, lambda: _naive(bench, image)),
+        Peer(DAV_SYNCED, lambda: _dav(bench, image, _put_hashed_synced)),
+        Peer(nginx.DAV, lambda: _dav(bench, image, _put_only)),
+        Peer(
+            aiohttp_peers.NAIVE_SYNCED,
+            lambda: _naive(aiohttp_peers.naive_upload_synced(bench), image),
+        ),
+        Peer(aiohttp_peers.NAIVE, lambda: _naive(aiohttp_peers.naive_upload(bench), image)),
         Peer(limit.NAME, lambda: _by_put(limit.socket_limit(bench), image)),
         Peer(disk.NAME, lambda: _disk(bench, image)),
-        Peer(tus.NODE, lambda: _by_tus(tus.tus_node(bench), image)),
-        Peer(tus.TUSD, lambda: _by_tus(tus.tusd(bench), image)),
+        Peer(tus.NODE, lambda: _by_tus(bench, tus.tus_node, image)),
+        Peer(tus.TUSD, lambda: _by_tus(bench, tus.tusd, image)),
     ]
 
 
@@ -157,16 +176,34 @@ def _gateway(bench: Bench, image: Path, folder: str, checkout: Path | None) -> I
 
 
 @contextmanager
-def _dav(bench: Bench, image: Path) -> Iterator[Opened]:
-    with nginx.nginx_static(bench, bench.work) as server:
+def _dav(
+    bench: Bench, image: Path, send: Callable[[str, Path, Path], Transfer]
+) -> Iterator[Opened]:
+    name = "nginx-synced" if send is _put_hashed_synced else "nginx"
+    with nginx.nginx_static(bench, bench.work, name=name) as server:
+        stored = bench.work / name / "dav" / "upload.bin"
 
         def upload() -> Transfer:
-            transfer = put(f"{server.url}/dav/upload.bin", image)
+            transfer = send(f"{server.url}/dav/upload.bin", image, stored)
             with suppress(FileNotFoundError):
-                (bench.work / "nginx" / "dav" / "upload.bin").unlink()
+                stored.unlink()
             return transfer
 
         yield server.version, partial(_settled, upload)
+
+
+def _put_only(url: str, path: Path, _: Path) -> Transfer:
+    return put(url, path)
+
+
+def _put_hashed_synced(url: str, path: Path, stored: Path) -> Transfer:
+    """What a script would do to have the gateway's promise of the bytes from a plain server."""
+    sent, began = put(url, path), time.perf_counter()
+    for command in (("sha256sum", stored), ("sync", stored), ("sync", stored.parent)):
+        output_of(command, timeout=300)
+    more = time.perf_counter() - began
+    then = f"{sent.command} && sha256sum {stored} && sync {stored}"
+    return replace(sent, seconds=sent.seconds + more, command=then)
 
 
 @contextmanager
@@ -175,8 +212,8 @@ def _disk(bench: Bench, image: Path) -> Iterator[Opened]:
 
 
 @contextmanager
-def _naive(bench: Bench, image: Path) -> Iterator[Opened]:
-    with aiohttp_peers.naive_upload(bench) as server:
+def _naive(opening: AbstractContextManager[Server], image: Path) -> Iterator[Opened]:
+    with opening as server:
         upload = partial(post_form, f"{server.url}/", image, "upload.bin", {})
         yield server.version, partial(_settled, upload)
 
@@ -188,8 +225,10 @@ def _by_put(server: AbstractContextManager[Server], image: Path) -> Iterator[Ope
 
 
 @contextmanager
-def _by_tus(server: AbstractContextManager[Server], image: Path) -> Iterator[Opened]:
-    with server as opened:
+def _by_tus(
+    bench: Bench, start: Callable[[Bench, str], AbstractContextManager[Server]], image: Path
+) -> Iterator[Opened]:
+    with limit.hook(bench) as hook, start(bench, hook.url) as opened:
         yield opened.version, partial(_settled, partial(tus.upload, opened, image))
 
 
@@ -224,6 +263,12 @@ def _settle(finding: Finding, arena: Arena, label: str, peer: str) -> None:
             peer,
         )
         finding.settle(beside)
+
+
+def _report(finding: Finding, arena: Arena, label: str, peer: str) -> None:
+    """Beside a peer that promises less."""
+    if GATEWAY in arena.disk and peer in arena.disk:
+        finding.settle(ROWS[finding.number].check(label, _ratios(arena.disk, peer), peer))
 
 
 def _ratios(found: dict[str, list[Transfer]], peer: str) -> tuple[float, ...]:
