@@ -24,13 +24,14 @@ T = TypeVar("T")
 _STYLE: Final = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff;
-       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+       max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
 table { border-collapse: collapse; width: 100%; margin: .8rem 0; font-size: .92rem; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd;
          vertical-align: top; }
 td.figure { font-variant-numeric: tabular-nums; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
+.stretch, .met, .unmet, .missing, .reported { white-space: nowrap; }
 .bar { position: relative; display: block; width: 7rem; height: .8rem; background: #f0f0ee; }
 .bar i { position: absolute; top: 0; height: 100%; background: #9cc3e6; }
 .bar b { position: absolute; top: 0; width: 2px; height: 100%; background: #1a4f80; }
