@@ -30,6 +30,7 @@ STANDARD_HEADER: Final = "Client-Cert"
 HEADERS: Final = (VERIFY_HEADER, ESCAPED_HEADER, STANDARD_HEADER)
 _VERIFIED: Final = "SUCCESS"
 _CHARACTERS: Final = 8 * 1024
+_BROKEN: Final = (ValueError, x509.InvalidVersion)
 _KEPT: Final = 256
 
 
@@ -60,7 +61,7 @@ def certificate_of_pem(text: str) -> Certificate:
         raise Malformed("the certificate is too long")
     try:
         return _named(x509.load_pem_x509_certificate(text.encode("ascii")))
-    except (ValueError, UnicodeError) as exc:
+    except _BROKEN as exc:
         raise Malformed("malformed certificate") from exc
 
 
@@ -71,7 +72,7 @@ def _of_field(text: str) -> Certificate:
         raise Malformed("malformed certificate")
     try:
         return _named(x509.load_der_x509_certificate(base64.b64decode(text[1:-1], validate=True)))
-    except ValueError as exc:
+    except _BROKEN as exc:
         raise Malformed("malformed certificate") from exc
 
 

@@ -75,18 +75,20 @@ AREAS: Final = (
         server=True,
     ),
     Area(
+        "publishing",
+        ("gateway/blobs/disk/publishing.py",),
+        ("tests/unit/test_publishing.py", "tests/unit/test_batches.py"),
+    ),
+    Area(
         "commit",
-        (
-            "gateway/filestore.py",
-            "gateway/catalogue/postgres_files.py",
-            "gateway/blobs/disk/publishing.py",
-        ),
-        (
-            "tests/contract/test_filestore.py",
-            "tests/contract/test_catalogue.py",
-            "tests/unit/test_publishing.py",
-            "tests/unit/test_batches.py",
-        ),
+        ("gateway/filestore.py",),
+        ("tests/contract/test_filestore.py",),
+        server=True,
+    ),
+    Area(
+        "catalogue",
+        ("gateway/catalogue/postgres_files.py",),
+        ("tests/contract/test_catalogue.py",),
         server=True,
     ),
 )
