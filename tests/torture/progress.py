@@ -82,13 +82,18 @@ def note_result(suite: Suite, progress: Progress, path: Path = RESULT) -> None:
         "goal": progress.goal,
         "cases": progress.cases,
         "seed": progress.seed,
-        "failures": progress.failures,
+        "failures": [_told(failure) for failure in progress.failures],
         "seconds": round(progress.seconds),
         "commit": progress.commits[-1],
         "python": platform.python_version(),
         "seen": dict(sorted(progress.seen.items())),
     }
     write(path, dict(sorted(kept.items())))
+
+
+def _told(failure: dict[str, Any]) -> dict[str, Any]:
+    """What it came to; the traceback names the machine's folders."""
+    return failure | {"why": failure["why"].strip().rpartition("\n")[2]}
 
 
 def table(path: Path = RESULT) -> str:

@@ -22,7 +22,7 @@ WORKER: Final = (sys.executable, "-m", "tests.torture.worker")
 MOST_FAILURES: Final = 5
 _SAVE_SECONDS: Final = 2.0
 _LOG_SECONDS: Final = 30.0
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 300.0
 
 
 class Runner:
