@@ -1,0 +1,1 @@
+"""Deployments of earlier commits, as small fixtures, and what they held."""
