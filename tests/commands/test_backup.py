@@ -254,6 +254,15 @@ async def test_verify_finds_each_damage_and_restore_makes_nothing_wrong_of_it(
             assert (1, ["missing"]) == _found((status, json.loads(said)))
 
 
+async def test_what_verify_found_damaged_is_copied_anew_by_the_next_backup(house: House) -> None:
+    await house.tell("backup")
+    _flip(_some_blob(house.vault))
+    assert (1, ["damaged"]) == _found(await house.tell("verify"))
+    assert (0, []) == _found(await house.tell("backup"))
+    for moment in sorted(path.name for path in (house.vault / "sets").iterdir()):
+        assert (0, []) == _found(await house.tell("verify", "--moment", moment))
+
+
 def _copy(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
@@ -316,3 +325,22 @@ async def test_nothing_is_restored_over_a_deployment_or_into_what_it_saves(house
     assert 1 == (await house.run("backup", str(other)))[0]
     assert ["photo.jpg"] == [path.name for path in other.iterdir()]
     assert 1 == (await house.run("verify", str(other)))[0]
+
+
+async def test_the_rows_go_to_another_postgresql_and_the_blobs_stay(
+    house: House, postgres_server: str, tmp_path: Path
+) -> None:
+    dumped = tmp_path / "rows.dump"
+    assert 0 == (await house.run("database", "dump", str(dumped)))[0]
+    assert 0o600 == dumped.stat().st_mode & 0o777
+    assert 2 == (await house.run("database", "dump", str(dumped)))[0]
+    assert 1 == (await house.run("database", "load", str(dumped)))[0]  # it has rows
+    await house.gateway.terminate()
+    environment = house.gateway.environment | {
+        "GATEWAY_DATABASE_URL": await new_database(postgres_server)
+    }
+    assert 0 == (await run_inside(environment, "database", "load", str(dumped)))[0]
+    status, said = await run_inside(environment, "scrub")
+    assert (0, 20) == (status, json.loads(said)["blobs"])
+    house.gateway._environment.update(environment)
+    await holds(house.gateway, house, dict(house.held))

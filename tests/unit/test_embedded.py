@@ -426,3 +426,14 @@ def test_the_socket_is_no_tcp_port(shared: str) -> None:
     folder = parse_qs(urlsplit(shared).query)["host"][0]
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{folder}/.s.PGSQL.5432")
+
+
+@pytest.mark.parametrize(("data", "relation"), [("9", "newer"), ("99", "older")])
+def test_data_of_another_major_version_is_left_alone_and_the_way_is_said(
+    used_dir: Path, data: str, relation: str
+) -> None:
+    (used_dir / "postgres" / "PG_VERSION").write_text(f"{data}\n")
+    said = f", {relation} than its data .* of {data}: install"
+    with pytest.raises(EmbeddedFailed, match=said), embedded_server(used_dir):
+        pass
+    assert not (used_dir / "postgres" / "postmaster.pid").exists()
