@@ -58,33 +58,27 @@ def disk_identity(settings: Settings) -> str:
 
     Raises ``BadSettings`` if that cannot be read or written.
     """
-    file = settings.data_dir / _DISK_ID
+    place = settings.data_dir / _DISK_ID
     try:
-        if not file.exists():
-            _give_identity(file)
-        return f"disk {UUID(file.read_text(encoding='ascii').strip())}"
+        if not place.is_symlink():
+            _give_identity(place)
+        return f"disk {UUID(str(place.readlink()))}"
     except OSError as exc:
         raise BadSettings((f"GATEWAY_DATA_DIR: {exc.filename}: {exc.strerror}",)) from exc
     except ValueError as exc:
-        raise BadSettings((f"GATEWAY_DATA_DIR: its file {_DISK_ID} is damaged",)) from exc
+        raise BadSettings((f"GATEWAY_DATA_DIR: its {_DISK_ID} is damaged",)) from exc
 
 
-def _give_identity(file: Path) -> None:
-    file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{uuid4().hex}")
-    with draft.open("x", encoding="ascii") as written:
-        written.write(f"{uuid4()}\n")
-        written.flush()
-        os.fsync(written.fileno())
+def _give_identity(place: Path) -> None:
+    """A link that leads nowhere: made at once or not at all, copied with its folder, no file."""
+    place.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # another worker was first
-        os.link(draft, file)
-    draft.unlink()
-    # The database will remember it: a power cut must not leave a store that seems to be another.
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place.symlink_to(str(uuid4()))
+    descriptor = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)  # the database will know it for ever
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def s3_authorities(settings: Settings) -> bytes | None:
