@@ -38,7 +38,6 @@ from gateway.__main__ import main
 from gateway.dialects import DIALECTS
 from gateway.messaging.posting import Poster
 from gateway.process.supervisor import die_with_parent
-from gateway.web.server.listen import HttpServer
 from gateway.wiring import Deployment
 from tests.tools.deployment import deployment_of
 from tests.tools.gateway import environment_of
@@ -175,16 +174,15 @@ def _start(
 
 def _telling(ready: Path) -> None:
     """Make the file once connections are accepted."""
-    start = gateway.app.start_server
+    name = "start_server"
+    start: Any = getattr(gateway.app, name)
 
-    async def told(
-        app: Any, deployment: Deployment, sock: socket.socket, *more: Any, **named: Any
-    ) -> HttpServer:
-        server = await start(app, deployment, sock, *more, **named)
+    async def told(*args: Any, **named: Any) -> Any:
+        server = await start(*args, **named)
         ready.touch()
         return server
 
-    gateway.app.start_server = told
+    setattr(gateway.app, name, told)
 
 
 def _redirect(log: str) -> None:
@@ -239,7 +237,7 @@ class Mortals:
         """The next life. What was asked of the one before and not heard is not heard."""
         self.plan.set(None)
         self.forget_callers()
-        self.pid = await self._fork("plan")
+        self.pid = await self.another()
 
     async def another(self) -> int:
         """One more, beside whoever lives, that accepts connections by now; its pid."""
