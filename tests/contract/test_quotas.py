@@ -317,6 +317,9 @@ async def test_whose_quota_is_what(
 async def test_what_is_set_is_noted_and_a_newcomer_may_be_trusted(house: House) -> None:
     user = user_account(house.users[0])
     await house.connection.execute("update users set newcomer = true")
+    await house.quotas.change(user, {Resource.FILES: 4}, actor="me")
+    said = await house.connection.fetchval("select detail from audit order by id desc limit 1")
+    assert json.loads(said) == {"files": 4}
     assert await house.quotas.is_newcomer(user)
     assert not await house.quotas.is_newcomer(Account("orgs", str(house.org)))
     amounts: Amounts = {Resource.FILES: 5, Resource.BYTES: None}
@@ -327,8 +330,8 @@ async def test_what_is_set_is_noted_and_a_newcomer_may_be_trusted(house: House) 
     )
     assert noted is not None
     assert tuple(noted)[:4] == ("limited", "users", user.owner, "me")
-    said = {"files": 5, "bytes": "unlimited", "keys": "default", "newcomer": False}
-    assert json.loads(noted["detail"]) == said
+    detail = {"files": 5, "bytes": "unlimited", "keys": "default", "newcomer": False}
+    assert json.loads(noted["detail"]) == detail
     await house.quotas.check(user)
     with pytest.raises(NotFound):
         await house.quotas.check(Account("users", str(uuid4())))
