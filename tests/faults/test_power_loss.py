@@ -38,13 +38,13 @@ FIRST, SECOND = Firmware(1, 1_200_000).content[:1_100_000], b"the second version
 def test_the_id_of_a_store_is_durable_before_anybody_remembers_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done, real = list[str](), os.link
+    done, real = list[str](), os.symlink
 
-    def link(source: Path, target: Path) -> None:
+    def link(target: str, place: Path, is_folder: bool) -> None:
         done.append("link")
-        real(source, target)
+        real(target, place, is_folder)
 
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "symlink", link)
     monkeypatch.setattr(
         os, "fsync", lambda fd: done.append(Path(f"/proc/self/fd/{fd}").resolve().name)
     )
