@@ -20,6 +20,13 @@ FOLDERS = ("tests/dialects", "tests/devices", "tests/openapi/test_conformance.py
 _LOOKS_AT_A_DISK = (
     *("on_memory", "killed", "blob_is_gone", "opens_no_blob", "blob_is_not_whole"),
     *("only_nginx_misses", "full_disk", "never_a_path", "sweeper_leaves_nothing"),
+    *(
+        "works_as_it_was_given",
+        "form_is_used_once",
+        "two_who_post_one_form",
+        "refused_if_meanwhile",
+    ),
+    *("in_one_step_ends_the_one", "that_moves_meanwhile"),
 )
 DISK = " and ".join(f"not {name}" for name in _LOOKS_AT_A_DISK)
 
