@@ -83,7 +83,7 @@ async def _while_held(
     finally:
         working.cancel()
         holding.cancel()
-        await asyncio.wait({working, holding})
+        await asyncio.gather(working, holding, return_exceptions=True)
     if working in done:
         working.result()
         return

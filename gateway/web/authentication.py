@@ -155,7 +155,12 @@ def _password(encoded: str) -> str | None:
 def _is_own_page(request: web.Request) -> bool:
     """Whether the request comes from no page, or from one that we served."""
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == request.headers.get("Host")
+    except ValueError:  # such as a bracket that is not closed: no page of ours
+        return False
 
 
 async def thing_key(request: web.Request) -> Principal:

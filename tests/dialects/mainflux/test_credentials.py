@@ -103,6 +103,7 @@ PAGES = {
     "of another origin": (401, "http://elsewhere.example"),
     "of another port": (401, "{url}1"),
     "of nowhere": (401, "null"),
+    "of what is no address": (401, "http://[::"),
     "of ours": (200, "{url}"),
 }
 
