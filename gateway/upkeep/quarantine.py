@@ -1,9 +1,10 @@
 """Quarantine: what was found damaged is sent to nobody, and what is right again comes out.
 
 Theory of operation. Damage is met in three ways. A scrub or a check looks at every blob. A read
-that fails in the middle, or finds too few bytes, only *suspects* its blob: it is looked at here, a
-few at a time beside the service, and goes into quarantine if that look finds it wanting, too. A
-read that has hashed all of a blob and found other bytes *knows*, and puts it there at once.
+that fails in the middle, or finds too few bytes, only *suspects* its blob: it is looked at here,
+one after the other beside the service, and goes into quarantine if two looks, a moment apart, find
+it wanting, too: a disk that failed for a moment has damaged nothing. A read that has hashed all of
+a blob and found other bytes *knows*, and puts it there at once.
 
 A store that is away, because its disk is not mounted or its network is down, looks as if every
 blob was missing. So one that is not there at all goes into quarantine only if another one is there
@@ -38,6 +39,7 @@ _WITNESSES: Final = 20
 _MOST_SUSPECTS: Final = 256
 _LOOKED_AT: Final = 4096
 _AGAIN_SECONDS: Final = 60.0
+_MOMENT_SECONDS: Final = 1.0
 
 
 class StoreAway(StorageFailed):
@@ -156,9 +158,15 @@ class Suspects:
                         self._looked_at.drop(blob.id)
 
     async def _is_damaged(self, blob: Blob) -> bool:
-        """Look; it may have been removed meanwhile, which is no damage."""
+        """Look twice; it may have been removed meanwhile, which is no damage."""
         fault = await examine(self._ward.blobs, blob)
-        return fault is not None and await self._ward.admit(blob, fault, FoundBy.READ)
+        if fault is not None:
+            await asyncio.sleep(_MOMENT_SECONDS)
+            fault = await examine(self._ward.blobs, blob)
+        if fault is None:
+            _log.info("a read failed, and its blob is right", extra={"blob_id": str(blob.id)})
+            return False
+        return await self._ward.admit(blob, fault, FoundBy.READ)
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[None]:

@@ -254,6 +254,31 @@ async def test_a_disk_that_fails_in_the_middle_cuts_and_its_blob_is_in_quarantin
     assert [("large.bin", Damage.UNREADABLE, FoundBy.READ)] == await quarantine(house)
 
 
+@pytest.mark.parametrize("settings", [{"fast_ways": frozenset[str]()}], ids=["no short cut"])
+@pytest.mark.parametrize("failures", [1, 2], ids=["of the read", "and of the first look"])
+async def test_a_disk_that_fails_for_a_moment_has_damaged_nothing(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failures: int,
+) -> None:
+    real, inode = os.pread, (await path_of(house, "large.bin")).stat().st_ino
+    left = [OSError(errno.EIO, os.strerror(errno.EIO)) for _ in range(failures)]
+
+    def failing(descriptor: int, count: int, offset: int) -> bytes:
+        if left and offset > 1_000_000 and os.fstat(descriptor).st_ino == inode:
+            raise left.pop()
+        return real(descriptor, count, offset)
+
+    caplog.set_level("INFO", logger="gateway.upkeep.quarantine")
+    monkeypatch.setattr(os, "pread", failing)
+    _, body = await get_cut(house, "large.bin")
+    assert len(body) < len(LARGE)
+    await until(lambda: "its blob is right" in caplog.text)
+    assert ([], []) == (left, await quarantine(house))
+    assert LARGE == (await house.ask("GET", "large.bin")).body
+
+
 async def test_a_download_under_way_is_cut_when_another_gateway_finds_the_damage(
     house: House,
 ) -> None:

