@@ -242,8 +242,8 @@ def promised_first(calls: Sequence[Call]) -> list[Call]:
 
 
 def picked_up(root: Path) -> Tree:
-    """A real folder as a tree."""
-    found = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    """A real folder as a tree; a link is no part of it, as the one that says which disk it is."""
+    found = {str(path.relative_to(root)): path for path in root.rglob("*") if not path.is_symlink()}
     return {
         name: None if path.is_dir() else path.read_bytes() for name, path in sorted(found.items())
     }

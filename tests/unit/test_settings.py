@@ -284,8 +284,8 @@ def test_a_password_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatc
 def test_secrets_are_those_that_open_doors() -> None:
     rotated = ("SECRET", "TRUSTED_PROXY_SECRET", "LOSANT_SIGNING_SECRET")
     bucket = ("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_SESSION_TOKEN")
-    alone = ("DATABASE_URL", "DATABASE_DIRECT_URL", "ADMIN_PASSWORD", "OPERATIONS_TOKEN", *bucket)
-    names = (*alone, *rotated, *(f"{name}_PREVIOUS" for name in rotated))
+    alone = ("DATABASE_URL", "DATABASE_DIRECT_URL", "ADMIN_PASSWORD", "OPERATIONS_TOKEN")
+    names = (*alone, "LINK_SECRET", *bucket, *rotated, *(f"{name}_PREVIOUS" for name in rotated))
     assert {f"GATEWAY_{name}" for name in names} == set(secret_variables(groups_of()))
 
 
