@@ -129,6 +129,24 @@ def command_line() -> argparse.ArgumentParser:
         help="print a first password that is made up even if this is no terminal but a log",
     )
     _offer(add, "migrate", _migrate, "bring the database schema up to date")
+    _offer_upkeep(add)
+    _offer_backup(add)
+    _offer_database(add)
+    _offer_move(add)
+    _offer(add, "config", _config, "show the effective settings, secrets masked")
+    _offer_accounts(add)
+    _offer_audit(add)
+    _offer_secret(add)
+    _offer_doctor(add)
+    _offer_fleet(add)
+    worker = add("worker")  # without help it is not listed
+    worker.add_argument("--socket", type=int, required=True)
+    worker.add_argument("--parent", type=int, required=True)
+    worker.set_defaults(run=_worker, installed=False, apart=None)
+    return parser
+
+
+def _offer_upkeep(add: Add) -> None:
     check = _report(
         add, "check", maintenance.check, "report rows without blob, wrong sizes, orphans"
     )
@@ -147,20 +165,6 @@ def command_line() -> argparse.ArgumentParser:
     scrub.add_argument(
         "--bytes-per-second", type=int, default=0, help="no faster than this (default: no limit)"
     )
-    _offer_backup(add)
-    _offer_database(add)
-    _offer_move(add)
-    _offer(add, "config", _config, "show the effective settings, secrets masked")
-    _offer_accounts(add)
-    _offer_audit(add)
-    _offer_secret(add)
-    _offer_doctor(add)
-    _offer_fleet(add)
-    worker = add("worker")  # without help it is not listed
-    worker.add_argument("--socket", type=int, required=True)
-    worker.add_argument("--parent", type=int, required=True)
-    worker.set_defaults(run=_worker, installed=False, apart=None)
-    return parser
 
 
 def _offer(add: Add, name: str, run: Run, text: str) -> argparse.ArgumentParser:

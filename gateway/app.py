@@ -21,9 +21,10 @@ from aiohttp import web
 from gateway import __version__
 from gateway.database.changes import listening, through
 from gateway.database.embedded import MOST_LOG_BYTES
+from gateway.database.pool import Database
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
-from gateway.model.change import ChangeListeners, RightsChanged
+from gateway.model.change import ChangeListener, ChangeListeners, RightsChanged
 from gateway.model.errors import Refusal
 from gateway.process.certificate import ServerCertificate
 from gateway.process.datagrams import receiving
@@ -292,18 +293,7 @@ async def serve(
                 observe=metrics.attempted,
                 queued=stores.messaging.queued,
             ) as deliverer,
-            listening(
-                direct_dsn(settings, dsn),
-                ChangeListeners(
-                    app[CALLERS].listeners,
-                    deliverer,
-                    app[UPLOADS].under_way,
-                    app[DOWNLOADS].under_way,
-                ),
-                announce=through(stores.messaging.database),
-                bound_seconds=news_seconds(settings),
-                watch=metrics.echoed,
-            ),
+            _hearing(app, settings, dsn, stores.messaging.database, deliverer),
             sampling(stores.blobs, stores.messaging.database, stores.quarantine),
             noting_uses(stores.registry.keys),
             _nginx_told(settings),
@@ -314,6 +304,24 @@ async def serve(
             _warn(settings)
             server = await start_server(app, deployment, sock, certificate)
             await _serve_until_told(server, app, stores, readiness, settings)
+
+
+def _hearing(
+    app: web.Application,
+    settings: Settings,
+    dsn: str,
+    database: Database,
+    deliverer: ChangeListener,
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Within the block everybody here hears what any gateway changes."""
+    told = (app[CALLERS].listeners, deliverer, app[UPLOADS].under_way, app[DOWNLOADS].under_way)
+    return listening(
+        direct_dsn(settings, dsn),
+        ChangeListeners(*told),
+        announce=through(database),
+        bound_seconds=news_seconds(settings),
+        watch=metrics.echoed,
+    )
 
 
 def certificate_of(settings: Settings) -> ServerCertificate | None:

@@ -23,7 +23,7 @@ from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.catalogue.postgres_damage import PostgresQuarantine, PostgresScrubPlan
 from gateway.catalogue.postgres_files import PostgresFiles
 from gateway.catalogue.postgres_store import check_store
-from gateway.database.pool import open_database
+from gateway.database.pool import Database, open_database
 from gateway.database.statements import SqlFolder
 from gateway.filestore import Filestore
 from gateway.identity import groups
@@ -153,24 +153,27 @@ async def open_stores(
             garbage_grace_seconds=settings.garbage_grace_seconds,
             together=FastWay.COMMIT_TOGETHER in settings.fast_ways,
         )
-        messaging = messaging_on(
-            database,
-            webhook_seal(*(secret.encode() for secret in load_secrets(settings))),
-            retention_days=settings.message_retention_days,
-            dead_letter_days=settings.webhook_dead_letter_days,
-            policy=WebhookPolicy(target_rules(settings), settings.hosts_confirm),
-        )
         ledger = PostgresBlobLedger(database)
         yield Stores(
             blobs,
             files,
             ledger,
             registry,
-            messaging,
+            _messaging_of(settings, database),
             Quotas(database),
             PostgresQuarantine(database),
             PostgresScrubPlan(database),
         )
+
+
+def _messaging_of(settings: Settings, database: Database) -> Messaging:
+    return messaging_on(
+        database,
+        webhook_seal(*(secret.encode() for secret in load_secrets(settings))),
+        retention_days=settings.message_retention_days,
+        dead_letter_days=settings.webhook_dead_letter_days,
+        policy=WebhookPolicy(target_rules(settings), settings.hosts_confirm),
+    )
 
 
 def _registry_terms(deployment: Deployment, cost: PasswordCost) -> RegistryTerms:
@@ -232,23 +235,7 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         files = Filestore(
             stores.blobs, stores.files, stores.ledger, hook, listeners, reservations, suspects
         )
-        downloads = Downloads(
-            files=files,
-            reads=reads,
-            stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
-            watch=ResumeGuard(remembered_downloads(settings)),
-            accel=settings.accel,
-            edge_seconds=settings.edge_seconds,
-            bandwidth=bandwidth_limits(settings),
-            ways=settings.fast_ways,
-            cors=cors_policy(deployment),
-            several_ranges=settings.several_ranges,
-            digests=Digests(files) if settings.digest_beside else None,
-            says_surrogate_keys=settings.surrogate_keys,
-            links=secure_links(settings),
-            under_way=under_way,
-            verify_one_in=settings.verify_one_in,
-        )
+        downloads = _downloads_of(files, deployment, reads, under_way)
         callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
@@ -256,6 +243,32 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             yield Services(
                 callers, files, uploads, downloads, stores.messaging, room, stores.quotas, ward
             )
+
+
+def _downloads_of(
+    files: Filestore,
+    deployment: Deployment,
+    reads: ReadCache[BlobReader],
+    under_way: DownloadsUnderWay,
+) -> Downloads:
+    settings = deployment.settings
+    return Downloads(
+        files=files,
+        reads=reads,
+        stalls=StallWatch(settings.download_stall_seconds, metrics.stalled.inc),
+        watch=ResumeGuard(remembered_downloads(settings)),
+        accel=settings.accel,
+        edge_seconds=settings.edge_seconds,
+        bandwidth=bandwidth_limits(settings),
+        ways=settings.fast_ways,
+        cors=cors_policy(deployment),
+        several_ranges=settings.several_ranges,
+        digests=Digests(files) if settings.digest_beside else None,
+        says_surrogate_keys=settings.surrogate_keys,
+        links=secure_links(settings),
+        under_way=under_way,
+        verify_one_in=settings.verify_one_in,
+    )
 
 
 @asynccontextmanager

@@ -124,21 +124,7 @@ def _collection(path: str, readers: Credentials, writers: Credentials) -> Mappin
         f"GET,HEAD {path}/sha256/{{digest}}/{{name}}": _download(
             "The same of one version, at an address that may be kept for ever", readers
         ),
-        f"PUT {path}/{{name}}": Operation(
-            "Replace a file's bytes, or amend its metadata",
-            responses={
-                200: json_response("The file as it is now", stored),
-                201: json_response("Of bytes as they are: a new file", stored),
-            },
-            refusals=(401, 403, 404, 412, *UPLOAD_REFUSALS),
-            credentials=writers,
-            parameters=(*WRITE_CONDITIONS, *CLAIMS),
-            body={
-                FORM: named("FileForm"),
-                JSON: named("FileChange"),
-                "application/octet-stream": BYTES,
-            },
-        ),
+        f"PUT {path}/{{name}}": _replacement(writers),
         f"DELETE {path}/{{name}}": Operation(
             "Remove a file",
             responses={204: REMOVED},
@@ -147,6 +133,25 @@ def _collection(path: str, readers: Credentials, writers: Credentials) -> Mappin
             parameters=WRITE_CONDITIONS,
         ),
     }
+
+
+def _replacement(writers: Credentials) -> Operation:
+    stored = named("StoredFile")
+    return Operation(
+        "Replace a file's bytes, or amend its metadata",
+        responses={
+            200: json_response("The file as it is now", stored),
+            201: json_response("Of bytes as they are: a new file", stored),
+        },
+        refusals=(401, 403, 404, 412, *UPLOAD_REFUSALS),
+        credentials=writers,
+        parameters=(*WRITE_CONDITIONS, *CLAIMS),
+        body={
+            FORM: named("FileForm"),
+            JSON: named("FileChange"),
+            "application/octet-stream": BYTES,
+        },
+    )
 
 
 def _download(summary: str, readers: Credentials) -> Operation:
