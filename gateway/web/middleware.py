@@ -53,6 +53,7 @@ from gateway.web.server.exchange import (
 )
 from gateway.web.server.response import SERVER
 from gateway.web.server.unparsed import MAJOR, RequestLine, VersionUnsupported, WrittenResponse
+from gateway.web.server.unread import is_taken_in
 from gateway.web.shares import ADMISSION, Admission
 from gateway.web.uploads.body import check_expectation
 
@@ -116,7 +117,6 @@ class RequestMiddleware:
             response = await self._respond(request, handler, dialect)
             status = response.status
             end_after_upgrade(request, response)
-            return response
         finally:
             if ADMISSION in request:
                 request[ADMISSION].give_back()
@@ -124,6 +124,8 @@ class RequestMiddleware:
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
                 self._log(dialect.name, request, response, status, seconds)
+        await _end_request(request, response)
+        return response
 
     async def complete(self, request: web.Request, response: web.StreamResponse) -> None:
         """Complete a response that is about to be sent: aiohttp's ``on_response_prepare``."""
@@ -250,8 +252,6 @@ class RequestMiddleware:
         response = edge.refusal() if asked_by_edge else error_response(error, dialect)
         if isinstance(error, VersionUnsupported):
             return self._written(request, response)
-        if not _body_consumed(request):
-            response.force_close()
         return response
 
     def _written(self, request: web.Request, response: web.Response) -> web.Response:
@@ -280,12 +280,14 @@ def _is_below(path: str, places: Sequence[str]) -> bool:
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
-def _body_consumed(request: web.Request) -> bool:
-    """Whether the connection is at the end of this request.
+async def _end_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Come to the end of the request before its response begins, or end the connection with that.
 
-    If not, it is closed after the response: what follows is not a next request.
+    Its place is given back by now: whoever sends no body does not keep others out.
     """
-    return not request.can_read_body or request.content.is_eof()
+    decided = response.prepared or response.keep_alive is False
+    if not decided and not await is_taken_in(request):
+        response.force_close()
 
 
 def _log_failure(error: Failure) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import io
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 import aiohttp
 
@@ -16,9 +18,14 @@ from tests.tools.mainflux import Thing, sign_in
 from tests.tools.postgres import Pair
 
 BOUND_SECONDS = 2.0
+UNHEARD = 0
+"""In the place of a status, where there was none."""
+
 LARGE = Firmware(1, 24 * 1024 * 1024).content
 SMALL = Firmware(2, 50_000).content
 _PIECE = 256 * 1024
+_AWAY = 503
+_BACK_SECONDS = 10.0
 Say = Callable[[str], object]
 
 
@@ -142,6 +149,35 @@ async def _upload(
     )
 
 
+@dataclass
+class _Writing:
+    """Writers, what they had acknowledged, and what they were told instead."""
+
+    session: aiohttp.ClientSession
+    front: str
+    thing: Thing
+    stored: dict[str, bytes] = field(default_factory=dict)
+    told: Counter[int] = field(default_factory=Counter)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def write(self, number: int) -> None:
+        """One file after the other, until it is over."""
+        for count in range(100_000):
+            name, data = f"w{number}-{count}", Firmware(count, 3_000 + number).content
+            status = await _tried(_put(self.session, self.front, self.thing, name, data))
+            if status == 201:
+                self.stored[name] = data
+            self.told[status] += 1
+            if self.over.is_set():
+                return
+
+    def others(self) -> str:
+        """How many were not acknowledged, in words."""
+        unheard = self.told[UNHEARD]
+        refused = self.told.total() - self.told[201] - unheard
+        return f"{refused} were refused, {unheard} not answered"
+
+
 async def _failover(
     session: aiohttp.ClientSession,
     front: str,
@@ -150,33 +186,44 @@ async def _failover(
     thing: Thing,
     say: Say,
 ) -> bool:
-    stored, refused, over = dict[str, bytes](), 0, asyncio.Event()
-
-    async def write(number: int) -> None:
-        nonlocal refused
-        for count in range(100_000):
-            name, data = f"w{number}-{count}", Firmware(count, 3_000 + number).content
-            status = await _put(session, front, thing, name, data)
-            if status == 201:
-                stored[name] = data
-            refused += status != 201
-            if over.is_set():
-                return
-
-    writers = [asyncio.create_task(write(number)) for number in range(4)]
-    await _until(lambda: len(stored) > 20)
-    began, before = time.monotonic(), len(stored)
-    await pair.fail_over()
-    await _until(lambda: len(stored) > before + 4)
-    say(f"     writes came back after {time.monotonic() - began:.2f} s, {refused} were refused")
-    over.set()
-    await asyncio.gather(*writers)
+    writing = _Writing(session, front, thing)
+    stored = writing.stored
+    async with asyncio.TaskGroup() as writers:
+        for number in range(4):
+            writers.create_task(writing.write(number))
+        await _until(lambda: len(stored) > 20)
+        began, before = time.monotonic(), len(stored)
+        await pair.fail_over()
+        await _until(lambda: len(stored) > before + 4)
+        took = time.monotonic() - began
+        writing.over.set()
+    say(f"     writes came back after {took:.2f} s, {writing.others()}")
     for name, data in stored.items():
         for gateway in gateways:
-            if await _get(session, gateway.url, thing, name) != (200, data):
+            if not await _reads(session, gateway, thing, name, data):
                 return False
     say(f"     {len(stored)} files were acknowledged, and read back at each gateway")
     return True
+
+
+async def _tried(asked: Awaitable[int]) -> int:
+    """Its status; ``UNHEARD`` where the connection broke, by which nothing is acknowledged."""
+    try:
+        return await asked
+    except (aiohttp.ClientError, OSError):
+        return UNHEARD
+
+
+async def _reads(
+    session: aiohttp.ClientSession, gateway: GatewayProcess, thing: Thing, name: str, data: bytes
+) -> bool:
+    """Whether the gateway has it. It may still be looking for its database, and says so then."""
+    until = time.monotonic() + _BACK_SECONDS
+    while True:
+        got = await _get(session, gateway.url, thing, name)
+        if got[0] != _AWAY or time.monotonic() > until:
+            return got == (200, data)
+        await asyncio.sleep(0.05)
 
 
 async def _until(is_so: Callable[[], bool]) -> None:

@@ -159,6 +159,11 @@ def received_ahead(request: web.Request) -> int:
     return connection.received_ahead if isinstance(connection, OwnConnection) else 0
 
 
+def came_of_body(request: web.Request) -> int:
+    """Bytes of the body that came, whether or not they were read."""
+    return received_ahead(request) + int(getattr(request.content, "total_bytes", 0))
+
+
 def read_ahead(request: web.Request, count: int) -> None:
     """Let about ``count`` bytes of the body wait for their reader."""
     set_size: Callable[[int], object] | None = getattr(request.content, "set_read_chunk_size", None)
