@@ -116,9 +116,7 @@ async def private_files(gateway: GatewayProcess, few: User, many: User) -> list[
             application = (await answer.json())["id"]
         async with embedded_postgres(gateway.data_dir) as dsn:
             connection = await asyncpg.connect(dsn)
-            await connection.execute(_PRIVATE_FILES, application, count)
-            while await connection.fetchval("select max(id) from losant_counts where not settled"):
-                await asyncio.sleep(0.5)  # the service sums them up in the background
+            await private_file_rows(connection, application, count)
             await connection.execute("vacuum analyze losant_files, losant_counts, files")
             await connection.close()
         places[count] = f"applications/{application}/privateFiles"
@@ -131,6 +129,13 @@ async def private_files(gateway: GatewayProcess, few: User, many: User) -> list[
         for query in _PRIVATE_QUERIES
         for page in ((5, 995) if "{page}" in query else (0,))
     ]
+
+
+async def private_file_rows(connection: asyncpg.Connection, application: str, count: int) -> None:
+    """So many private files in the root directory, counted."""
+    await connection.execute(_PRIVATE_FILES, application, count)
+    while await connection.fetchval("select max(id) from losant_counts where not settled"):
+        await asyncio.sleep(0.5)  # the service sums them up in the background
 
 
 _PRIVATE_QUERIES: Final = (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeVar
 
 from benchmarks.bench import CannotRun
+from benchmarks.children import ChildFailed
 from benchmarks.results import Finding
 
 T = TypeVar("T")
+_FAILS: Final = (CannotRun, ChildFailed)
 
 
 def interleaved(
+    finding: Finding,
     subjects: Mapping[str, Callable[[], T]],
     rounds: int,
     *,
@@ -19,17 +22,28 @@ def interleaved(
 ) -> dict[str, list[T]]:
     """What each subject gave in each round.
 
-    The order turns round every other time, so that nobody always follows the same one.
-    Raises whatever a subject raises.
+    The order turns round every other time, so that nobody always follows the same one. Who fails
+    is taken out of all rounds, and the finding says why; the others go on.
     """
     found: dict[str, list[T]] = {name: [] for name in subjects}
     for number in range(rounds):
-        names = list(subjects) if number % 2 == 0 else list(subjects)[::-1]
-        for name in names:
-            value = subjects[name]()
-            found[name].append(value)
-            told(name, number, value)
+        for name in list(found) if number % 2 == 0 else list(found)[::-1]:
+            try:
+                value = subjects[name]()
+            except _FAILS as exc:
+                finding.missing[name] = f"failed in round {number + 1}: {exc}"
+                del found[name]
+            else:
+                found[name].append(value)
+                told(name, number, value)
     return found
+
+
+def check_there(finding: Finding, found: Collection[str], *names: str) -> None:
+    """Raise ``CannotRun`` for the first of these that was not measured, with why."""
+    for name in names:
+        if name not in found:
+            raise CannotRun(f"{name}: {finding.missing.get(name, 'missing')}")
 
 
 def warm_up(finding: Finding, subjects: dict[str, Callable[[], T]]) -> None:
@@ -37,6 +51,6 @@ def warm_up(finding: Finding, subjects: dict[str, Callable[[], T]]) -> None:
     for name, work in list(subjects.items()):
         try:
             work()
-        except CannotRun as exc:
+        except _FAILS as exc:
             finding.missing[name] = str(exc)
             del subjects[name]

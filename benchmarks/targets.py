@@ -118,8 +118,24 @@ ROWS: Final[dict[int, Row]] = {
         "longest stand-still of the event loop in that time",
         {"longest stand-still": _most(20, 5, "ms")},
     ),
+    17: Row(
+        "4 KiB ranges over TLS through the edge / nginx static with the same TLS lines",
+        {
+            "kept connection": _least(0.75, 0.9),
+            "new connection, resumed": _least(0.95, 0.98),
+            "new connection, whole handshake": _reported("x"),
+        },
+    ),
     18: Row(
         "several ranges in one request (8 of 4 KiB) / one request each",
         {"ranges / ranges": _least(3, 6)},
+    ),
+    19: Row(
+        "a list of each API where there are many files / where there are few, p50",
+        {
+            "Mainflux": _most(1.3, 1.1, "x"),
+            "Losant": _most(1.3, 1.1, "x"),
+            "Gravwell": _most(1.3, 1.1, "x"),
+        },
     ),
 }

@@ -41,7 +41,7 @@ http {{
     default_type application/octet-stream;
     {http}
     server {{
-        listen {host}:{port} backlog=4096;
+        listen {host}:{port}{tls} backlog=4096;
         location / {{ root {files}; }}
         {server}
         location /dav/ {{
@@ -73,9 +73,14 @@ _DECIDED: Final = """
 
 
 @contextlib.contextmanager
-def nginx_static(bench: Bench, files: Path, *, name: str = "nginx") -> Iterator[Server]:
-    """One worker that serves ``files``, and takes PUT under ``/dav/``; its folder has that name."""
-    with _plain(bench, name, files) as server:
+def nginx_static(
+    bench: Bench, files: Path, *, name: str = "nginx", tls: str = ""
+) -> Iterator[Server]:
+    """One worker that serves ``files``, and takes PUT under ``/dav/``; its folder has that name.
+
+    With ``tls``, lines for its server block, it speaks that alone.
+    """
+    with _plain(bench, name, files, server=tls, speaks_tls=bool(tls)) as server:
         yield server
 
 
@@ -93,7 +98,13 @@ def nginx_asking(bench: Bench, files: Path, gateway: Gateway, image: str) -> Ite
 
 @contextlib.contextmanager
 def _plain(
-    bench: Bench, name: str, files: Path, *, http: str = "", server: str = ""
+    bench: Bench,
+    name: str,
+    files: Path,
+    *,
+    http: str = "",
+    server: str = "",
+    speaks_tls: bool = False,
 ) -> Iterator[Server]:
     program = binary("nginx", "apt install nginx-light")
     folder, port = bench.folder(name), free_port()
@@ -108,34 +119,41 @@ def _plain(
             port=port,
             http=http,
             server=server,
+            tls=" ssl" if speaks_tls else "",
         )
     )
-    with _running(program, folder, configuration, port) as running_server:
+    with _running(program, folder, configuration, port, tls=speaks_tls) as running_server:
         yield running_server
 
 
 @contextlib.contextmanager
 def nginx_before(
-    bench: Bench, gateway: Gateway, *, edge: bool = False, checkout: Path | None = None
+    bench: Bench,
+    gateway: Gateway,
+    *,
+    edge: bool = False,
+    checkout: Path | None = None,
+    tls: str = "",
 ) -> Iterator[Server]:
     """Our deployment files, one worker, its access log off as the gateway's is.
 
-    ``checkout`` is an older tree whose own files are taken. Raises ``CannotRun`` if the files are
+    With ``tls``, lines for its server block, it speaks that alone. ``checkout`` is an older tree
+    whose own files are taken. Raises ``CannotRun`` if the files are
     not what this module knows how to place.
     """
     from tests.tools import nginx as deployed
 
     program = binary("nginx", "apt install nginx-light")
-    name = f"{'edge' if edge else 'front'}-of-{gateway.name}"
+    name = f"{'edge' if edge else 'front'}{'-tls' if tls else ''}-of-{gateway.name}"
     folder, port = bench.folder(f"nginx-{name}"), free_port()
     upstream, blobs = gateway.url.removeprefix("http://"), gateway.data_dir / "blobs"
     if checkout is None:
-        deployed.render(folder, edge=edge, port=port, upstream=upstream, blobs=blobs)
+        deployed.render(folder, edge=edge, port=port, upstream=upstream, blobs=blobs, tls=tls)
     else:
         _render_as_in(checkout, folder, (str(port), upstream, str(blobs), "edge" if edge else ""))
     configuration = folder / "nginx.conf"
     _silence(configuration, folder)
-    with _running(program, folder, configuration, port) as server:
+    with _running(program, folder, configuration, port, tls=bool(tls)) as server:
         yield server
 
 
@@ -169,7 +187,10 @@ def _silence(configuration: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _running(program: str, folder: Path, configuration: Path, port: int) -> Iterator[Server]:
+def _running(
+    program: str, folder: Path, configuration: Path, port: int, *, tls: bool = False
+) -> Iterator[Server]:
     command = (program, "-p", folder, "-c", configuration, "-e", folder / "error.log")
     with running(command, log=folder / "output.log", port=port) as child:
-        yield Server(first_line((program, "-v")), f"http://{HOST}:{port}", child)
+        scheme = "https" if tls else "http"
+        yield Server(first_line((program, "-v")), f"{scheme}://{HOST}:{port}", child)

@@ -14,9 +14,11 @@ from benchmarks.scenarios import (
     effort,
     memory,
     mixed,
+    pages,
     ranges,
     small_uploads,
     stalled,
+    tls,
     uploads,
     whole,
 )
@@ -40,5 +42,7 @@ SCENARIOS: Final[dict[int, Scenario]] = {
     14: effort.cpu_per_gib,
     15: mixed.ranges_beside,
     16: mixed.still_stands,
+    17: tls.over_tls,
     18: ranges.several_ranges,
+    19: pages.of_each_dialect,
 }

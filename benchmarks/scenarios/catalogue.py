@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.gateway import Gateway, Thing, running_gateway
 from benchmarks.results import Finding, Latency, Series
-from benchmarks.rounds import interleaved
+from benchmarks.rounds import check_there, interleaved
 from benchmarks.scenarios.filling import Filled, fill
 from benchmarks.scenarios.ranges import middle_latency
 from benchmarks.stats import ratios
@@ -66,7 +66,7 @@ def _measure(
         bench.teller.measured(f"{label}, {name}: p99 {loaded.at(99):.2f} ms (round {number + 1})")
 
     calls = {name: partial(run_wrk, load) for name, load in loads.items()}
-    found = interleaved(calls, bench.scale.rounds, told=told)
+    found = interleaved(finding, calls, bench.scale.rounds, told=told)
     for name, rounds in found.items():
         p99 = tuple(loaded.at(99) for loaded in rounds)
         finding.series.append(Series(name, f"{label}, p99", "ms", p99))
@@ -74,6 +74,7 @@ def _measure(
         finding.series.append(Series(name, f"{label}, rate", "/s", rates))
         finding.latencies.append(Latency(f"{label}, {name}", middle_latency(rounds)))
         finding.command(f"(cd benchmarks/lua && {rounds[0].command})")
+    check_there(finding, found, many, few)
     values = ratios([x.at(99) for x in found[many]], [x.at(99) for x in found[few]])
     finding.settle(ROWS[finding.number].check(label, values, few))
 

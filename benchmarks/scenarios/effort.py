@@ -37,7 +37,7 @@ def cpu_per_gib(bench: Bench, finding: Finding) -> None:
             "uploaded": _effort(uploaded, gateway.pid, image.stat().st_size),
             "downloaded": _effort(downloaded, gateway.pid, image.stat().st_size),
         }
-        found = interleaved(measured, bench.scale.rounds)
+        found = interleaved(finding, measured, bench.scale.rounds)
         forget_blobs(gateway)
     for label, values in found.items():
         finding.settle(ROWS[finding.number].check(label, tuple(values)))

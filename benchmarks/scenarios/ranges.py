@@ -11,7 +11,7 @@ from benchmarks.bench import Bench, CannotRun
 from benchmarks.gateway import check_range, running_gateway
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
 from benchmarks.results import BEFORE, GATEWAY, Finding, Latency, Series
-from benchmarks.rounds import interleaved
+from benchmarks.rounds import check_there, interleaved
 from benchmarks.scenarios.site import IMAGE, Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
@@ -54,13 +54,16 @@ def several_ranges(bench: Bench, finding: Finding) -> None:
             _MANY: replace(one, script="several.lua", arguments=several),
         }
         found = interleaved(
-            {name: partial(run_wrk, load) for name, load in loads.items()}, bench.scale.rounds
+            finding,
+            {name: partial(run_wrk, load) for name, load in loads.items()},
+            bench.scale.rounds,
         )
     rates = {n: [r.rate * (_SEVERAL if n == _MANY else 1) for r in rs] for n, rs in found.items()}
     for name, rounds in found.items():
         finding.series.append(Series(name, "4 KiB ranges", "/s", tuple(rates[name])))
         finding.command(f"(cd benchmarks/lua && {rounds[0].command})")
         bench.teller.measured(f"{name}: {rates[name][0]:,.0f} ranges/s")
+    check_there(finding, found, _MANY, _ONE)
     values = ratios(rates[_MANY], rates[_ONE])
     finding.settle(ROWS[finding.number].check("ranges / ranges", values, _ONE))
 
@@ -88,7 +91,10 @@ def measure(
         bench.teller.measured(f"{name}: {loaded.rate:,.0f} ranges/s (round {number + 1})")
 
     found = interleaved(
-        {name: partial(run_wrk, load) for name, load in loads.items()}, scale.rounds, told=told
+        finding,
+        {name: partial(run_wrk, load) for name, load in loads.items()},
+        scale.rounds,
+        told=told,
     )
     for name, rounds in found.items():
         finding.series.append(
@@ -109,8 +115,7 @@ def settle_ratio(
     finding: Finding, found: Mapping[str, list[Loaded]], label: str, ours: str, theirs: str
 ) -> None:
     """Settle a check of rates. Raises ``CannotRun`` if one side is missing."""
-    if ours not in found or theirs not in found:
-        raise CannotRun(f"{theirs if ours in found else ours} is missing")
+    check_there(finding, found, ours, theirs)
     rates = {name: [r.rate for r in rounds] for name, rounds in found.items()}
     finding.settle(ROWS[finding.number].check(label, ratios(rates[ours], rates[theirs]), theirs))
     if ours == GATEWAY and BEFORE in rates:

@@ -63,7 +63,7 @@ def beside_peers(bench: Bench, finding: Finding) -> None:
             each = f", {took.own:.2f} ms each" if took.own else ""
             bench.teller.measured(f"{name}: {took.rate:,.0f}/s{each} (round {number + 1})")
 
-        found = interleaved(subjects, bench.scale.rounds, told=told)
+        found = interleaved(finding, subjects, bench.scale.rounds, told=told)
     _show(finding, found)
     _settle(finding, found)
 
@@ -107,18 +107,19 @@ def _show(finding: Finding, found: dict[str, list[_Took]]) -> None:
 def _settle(finding: Finding, found: dict[str, list[_Took]]) -> None:
     row, rates = ROWS[finding.number], {n: [t.rate for t in each] for n, each in found.items()}
     for label, name in (("processor, no hook", GATEWAY), ("processor, with a hook", HOOKED)):
-        finding.settle(row.check(label, tuple(took.own for took in found[name])))
-    finding.settle(
-        row.check("processor of PostgreSQL", tuple(took.database for took in found[GATEWAY]))
-    )
-    for label, ours, theirs in (
+        if name in found:
+            finding.settle(row.check(label, tuple(took.own for took in found[name])))
+    if GATEWAY in found:
+        theirs = tuple(took.database for took in found[GATEWAY])
+        finding.settle(row.check("processor of PostgreSQL", theirs))
+    for label, ours, peer in (
         ("uploads / tusd with a hook", HOOKED, tus.TUSD),
         ("uploads / naive + fsync", GATEWAY, aiohttp_peers.NAIVE_SYNCED),
         ("uploads / inserts", GATEWAY, PGBENCH),
     ):
-        if theirs in rates:
-            finding.settle(row.check(label, ratios(rates[ours], rates[theirs]), theirs))
-    if BEFORE in rates:
+        if rates.keys() >= {ours, peer}:
+            finding.settle(row.check(label, ratios(rates[ours], rates[peer]), peer))
+    if rates.keys() >= {GATEWAY, BEFORE}:
         finding.beside_before(ratios(rates[GATEWAY], rates[BEFORE]))
     finding.note(
         "tusd and @tus/server ask the same hook, and neither hash nor sync, and have no row: they "

@@ -129,8 +129,9 @@ def _measure(bench: Bench, image: Path, arena: Arena, rounds: int) -> dict[str, 
         bench.teller.step("warming up")
         uploads: dict[str, Upload] = {name: upload for name, (_, upload) in opened.items()}
         warm_up(finding, uploads)
-        arena.missing |= finding.missing
-        return interleaved(uploads, rounds, told=told)
+        found = interleaved(finding, uploads, rounds, told=told)
+        arena.missing |= {f"{name} ({place})": why for name, why in finding.missing.items()}
+        return found
 
 
 def _peers(bench: Bench, image: Path) -> list[Peer]:
@@ -250,12 +251,13 @@ def _show(finding: Finding, arena: Arena, names: tuple[str, ...]) -> None:
 
 
 def _settle(finding: Finding, arena: Arena, label: str, peer: str) -> None:
-    if GATEWAY not in arena.disk or peer not in arena.disk:
-        raise CannotRun(f"{peer if GATEWAY in arena.disk else GATEWAY} is missing")
+    for name in (GATEWAY, peer):
+        if name not in arena.disk:
+            raise CannotRun(f"{name}: {arena.missing.get(f'{name} (disk)', 'missing')}")
     finding.settle(ROWS[finding.number].check(label, _ratios(arena.disk, peer), peer))
     if BEFORE in arena.disk:
         finding.beside_before(_ratios(arena.disk, BEFORE))
-    if arena.memory:
+    if arena.memory.keys() >= {GATEWAY, peer}:
         beside = Check(
             f"{label}, memory file system",
             Target(Aim.REPORTED, unit="x"),

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from benchmarks.bench import Bench, CannotRun
+from benchmarks.bench import Bench
 from benchmarks.curl import Transfer, download
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
 from benchmarks.results import BEFORE, GATEWAY, Finding, Series
-from benchmarks.rounds import interleaved, warm_up
+from benchmarks.rounds import check_there, interleaved, warm_up
 from benchmarks.scenarios.site import IMAGE, Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
@@ -59,7 +59,7 @@ def _compare(
     }
     bench.teller.step("warming up")
     warm_up(finding, transfers)
-    found = interleaved(transfers, scale.rounds * scale.downloads, told=told)
+    found = interleaved(finding, transfers, scale.rounds * scale.downloads, told=told)
     for name, rounds in found.items():
         finding.series.append(
             Series(name, "whole file", "MB/s", tuple(t.rate / 1e6 for t in rounds))
@@ -67,8 +67,7 @@ def _compare(
         first = tuple(t.first_byte * 1000 for t in rounds)
         finding.series.append(Series(name, "time to first byte", "ms", first))
         finding.command(rounds[0].command)
-    if ours not in found or nginx.NAME not in found:
-        raise CannotRun("one side of the ratio is missing")
+    check_there(finding, found, ours, nginx.NAME)
     rates = {name: [t.rate for t in rounds] for name, rounds in found.items()}
     values = ratios(rates[ours], rates[nginx.NAME])
     finding.settle(ROWS[finding.number].check(label, values, nginx.NAME))
