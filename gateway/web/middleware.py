@@ -47,11 +47,12 @@ from gateway.web.proxies import TrustedPeers
 from gateway.web.rendering import error_response, translate
 from gateway.web.server.exchange import (
     REQUEST_ID,
-    OwnConnection,
     RequestHead,
     end_after_upgrade,
+    use_turn,
 )
 from gateway.web.server.response import SERVER
+from gateway.web.server.slices import send_in_slices
 from gateway.web.server.unparsed import MAJOR, RequestLine, VersionUnsupported, WrittenResponse
 from gateway.web.server.unread import is_taken_in
 from gateway.web.shares import ADMISSION, Admission
@@ -117,6 +118,7 @@ class RequestMiddleware:
             response = await self._respond(request, handler, dialect)
             status = response.status
             end_after_upgrade(request, response)
+            send_in_slices(response, partial(self._next_turn, request))
         finally:
             if ADMISSION in request:
                 request[ADMISSION].give_back()
@@ -227,16 +229,20 @@ class RequestMiddleware:
     async def _take_place(self, request: web.Request) -> None:
         """Wait for the request's turn, and count it. Raises ``TooMany`` beyond the limit.
 
-        A peer's turn came before its request became one, if the connection is ours; whoever a proxy
-        speaks for has a turn here. Whoever watches the gateway is let in.
+        A peer's turn came before its request became one, if the connection is ours; the others of
+        several that came together, and whoever a proxy speaks for, have theirs here. Whoever
+        watches the gateway is let in.
         """
         address = self._proxies.address_of(request)
         admission = Admission(self._requests, address)
-        if address != request.remote or not isinstance(request.protocol, OwnConnection):
+        if not use_turn(request) or address != request.remote:
             await self.rounds.turn(address)
         if request.match_info.route in self._routes:
             admission.take()
             request[ADMISSION] = admission
+
+    async def _next_turn(self, request: web.Request) -> None:
+        await self.rounds.turn(self._proxies.address_of(request))
 
     def _refuse(
         self, request: web.Request, error: GatewayError, dialect: Dialect

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from aiohttp import web
+from aiohttp.payload import Payload
 
 from gateway.model.access import Principal
 
@@ -56,5 +57,8 @@ def bytes_of(request: web.Request, response: web.StreamResponse | None) -> int:
     if response is None or request.method == "HEAD":
         return 0
     if isinstance(response, web.Response):
-        return len(response.body) if isinstance(response.body, bytes | bytearray) else 0
+        body = response.body
+        if isinstance(body, Payload):
+            return body.size or 0
+        return len(body) if isinstance(body, bytes | bytearray) else 0
     return int(response.body_length)

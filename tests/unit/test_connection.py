@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.traffic.rounds import Rounds
 from gateway.web.server.connection import Connection
+from gateway.web.server.exchange import use_turn
 from gateway.web.server.options import Options
 
 HEAD = b"PUT /f HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 1000\r\n\r\nsome"
@@ -111,6 +112,24 @@ async def test_a_connection_that_ends_before_its_turn_begins_nothing() -> None:
         await asyncio.sleep(0)
     assert [] == begun
     assert [] == [*rounds._waiting]
+    await server.shutdown(0)
+
+
+async def test_of_requests_that_came_together_the_first_alone_had_a_turn() -> None:
+    had = list[bool]()
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        had.append(use_turn(request))
+        return web.Response()
+
+    server = web.Server(handler)
+    connection = await _connected(server, Options(word, 1, rounds=Rounds()), "192.0.2.1")
+    request = b"GET / HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
+    for together in (3, 1, 2):
+        connection.data_received(together * request)
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert [True, False, False, True, True, False] == had
     await server.shutdown(0)
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import asyncpg
 import pytest
+from aiohttp import web
 
 from gateway.database import pool as database_pool
 from gateway.database.pool import Database
@@ -19,8 +22,13 @@ from gateway.identity.secrets import Passwords
 from gateway.model.errors import CatalogueUnavailable, TooMany
 from gateway.process.holder import HOLDER, Holder
 from gateway.traffic.turns import Turns
-from tests.tools.gateway import running_gateway
+from gateway.web.middleware import MIDDLEWARE
+from gateway.web.server.listen import listen
+from gateway.web.server.options import Options
+from tests.tools.gateway import new_database, running_gateway
+from tests.tools.inside import open_application
 from tests.tools.mainflux import sign_in, signed_in, upload
+from tests.tools.ports import HOST
 from tests.tools.rawhttp import multipart, raw_connection
 
 PLACES = 8
@@ -126,3 +134,39 @@ async def test_log_ins_are_taken_in_turns() -> None:
         task.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
     passwords.close()
+
+
+async def test_each_of_several_requests_in_one_write_waits_for_its_turn(
+    tmp_path: Path, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection asks for the first one's turn, the middleware for the others'."""
+    asked = list[str | None]()
+    database_url = await new_database(postgres_server, copied=True)
+    async with open_application(tmp_path, database_url) as app, served(app) as port:
+        turn = app[MIDDLEWARE].rounds.turn
+
+        async def counted(address: str | None) -> None:
+            asked.append(address)
+            await turn(address)
+
+        monkeypatch.setattr(app[MIDDLEWARE].rounds, "turn", counted)
+        async with raw_connection(port) as raw:
+            for together in (1, 5):
+                await raw.send(together * b"GET /health HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+                for _ in range(together):
+                    assert (await raw.read_answer()).status == 200
+    assert asked == [HOST] * 4
+
+
+@contextlib.asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[int]:
+    """Over connections of our own; the port."""
+    middleware = app[MIDDLEWARE]
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        options = Options(middleware.refuse_unparsed, 5, rounds=middleware.rounds)
+        server = await listen(app, sock, options, shutdown_seconds=1)
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            await server.stop()

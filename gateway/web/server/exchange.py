@@ -59,6 +59,15 @@ class OwnConnection(Telling):
         """Bytes of a body that came and that its reader cannot see yet."""
         raise NotImplementedError
 
+    def use_turn(self) -> bool:
+        """Whether the request that begins has waited for its turn; each turn is for one."""
+        raise NotImplementedError
+
+
+def use_turn(request: web.BaseRequest) -> bool:
+    """Whether the connection had this request wait for its turn."""
+    return isinstance(request.protocol, OwnConnection) and request.protocol.use_turn()
+
 
 class RequestHead(Protocol):
     """What a parser says of a request: aiohttp's ``RawRequestMessage``, as far as it is used."""

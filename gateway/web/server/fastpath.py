@@ -32,13 +32,14 @@ from gateway.web.server.options import Options
 class RespondingConnection(ReceivingConnection):
     """A connection that offers each plain request to the fast path."""
 
-    __slots__ = ("_awaits_round", "_peer", "_sending")
+    __slots__ = ("_awaits_round", "_had_turn", "_peer", "_sending")
 
     def __init__(self, server: Server, options: Options) -> None:
         super().__init__(server, options)
         self._peer: str | None = None
         self._sending = False
         self._awaits_round = False  # the next request is parsed and its turn has not come
+        self._had_turn = False  # it has come, and nobody has asked
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As aiohttp does; who it is, is asked once."""
@@ -55,7 +56,7 @@ class RespondingConnection(ReceivingConnection):
             return
         rounds, holder = self._options.rounds, self._address and host_of(self._address)
         if rounds is None or not holder or rounds.admits(holder):
-            idle.set_result(None)
+            self._begin_next(idle)
         else:
             self._awaits_round = True
             rounds.wait(holder, self._begin_in_round)
@@ -65,8 +66,17 @@ class RespondingConnection(ReceivingConnection):
         self._awaits_round, idle = False, self._waiter
         if idle is None or idle.done() or not self._messages:
             return False
-        idle.set_result(None)
+        self._begin_next(idle)
         return True
+
+    def _begin_next(self, idle: asyncio.Future[None]) -> None:
+        self._had_turn = True
+        idle.set_result(None)
+
+    def use_turn(self) -> bool:
+        """As said there: only the first of requests that came together had a turn."""
+        had, self._had_turn = self._had_turn, False
+        return had
 
     def _sent_at_once(self) -> bool:
         """Whether the only request there is has its response on the way."""
