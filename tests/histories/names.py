@@ -26,6 +26,7 @@ SIZES = (
     300,
     5000,
 )  # in records: below and above what one write and one read take
+_NUMBERS = [number.to_bytes(8, "big") for number in range(max(SIZES))]
 BOUNDARY = "frontier-77"
 Fields = tuple[tuple[str, str], ...]
 
@@ -33,9 +34,8 @@ Fields = tuple[tuple[str, str], ...]
 @lru_cache(maxsize=512)
 def body_of(version: int) -> bytes:
     """A file of which every sixteen bytes say the version and where they belong."""
-    records = SIZES[version % len(SIZES)]
     told = version.to_bytes(8, "big")
-    return b"".join(told + number.to_bytes(8, "big") for number in range(records))
+    return told + told.join(_NUMBERS[: SIZES[version % len(SIZES)]])
 
 
 @lru_cache(maxsize=512)

@@ -6,12 +6,13 @@ is the oracle's business. Rule: the bytes are compared, not only the status.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -55,14 +56,14 @@ class Wire:
     key: str
     files: Sequence[File]
     stack: AsyncExitStack
-    lines: dict[str, RawConnection]
+    lines: dict[str, list[RawConnection]] = field(default_factory=dict)
 
     async def compare(self, way: str, choice: random.Random, count: int) -> Counter[str]:
         """Ask and compare; how often each answer was right. Raises ``Difference``."""
         seen = Counter[str]()
-        for _ in range(count // AT_ONCE):
-            asked = [self._asked(choice) for _ in range(AT_ONCE)]
-            for request, file, answer in await self._ask(way, asked):
+        rounds = [[self._asked(choice) for _ in range(AT_ONCE)] for _ in range(count // AT_ONCE)]
+        for answered in await asyncio.gather(*(self._ask(way, asked) for asked in rounds)):
+            for request, file, answer in answered:
                 found = check(way, request, file, answer)
                 seen[f"{way} {found.status} {found.reason}".strip()] += 1
         return seen
@@ -79,13 +80,15 @@ class Wire:
     async def _ask(
         self, way: str, asked: Sequence[tuple[Request, File]]
     ) -> list[tuple[Request, File, rawhttp.Answer]]:
-        line = self.lines.pop(way, None)
-        if line is None:
+        free = self.lines.setdefault(way, [])
+        if free:
+            line = free.pop()
+        else:
             line = await self.stack.enter_async_context(raw_connection(self.ports[way]))
         await line.send(*(self._wire(request, file) for request, file in asked))
         answers = [(*one, await line.read_answer(method=one[0].method)) for one in asked]
         if "close" not in answers[-1][2].head.all("Connection"):
-            self.lines[way] = line
+            free.append(line)
         return answers
 
     def _wire(self, request: Request, file: File) -> bytes:
@@ -185,7 +188,7 @@ async def open_wire(
             )
             ports[way] = (await stack.enter_async_context(nginx)).port
         key, files = await _published(gateway.url)
-        yield Wire(ports, key, files, stack, {})
+        yield Wire(ports, key, files, stack)
 
 
 async def _published(url: str) -> tuple[str, list[File]]:

@@ -17,7 +17,7 @@ from tests.histories import cases
 from tests.tools.gateway import new_database
 from tests.torture.suite import Case, Seen, Stage, Suite
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 8
 CACHED: Final = "cached"
 _LAG_SECONDS: Final = 1.0
 
@@ -38,6 +38,9 @@ async def opened(stage: Stage) -> AsyncIterator[Case]:
                     gateways=2 if cached else 3,
                     lag_seconds=_LAG_SECONDS if cached else 0.0,
                     quota_newcomers="",
+                    # Bytes are in memory: those of what was removed go soon, beside all else.
+                    sweep_interval_seconds=5,
+                    garbage_grace_seconds=20,
                 )
                 stages[kind] = await stack.enter_async_context(made)
             return stages[kind]

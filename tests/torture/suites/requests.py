@@ -35,4 +35,5 @@ SUITE: Final = Suite(
     full=100_000,
     small=1,
     opened=opened,
+    processes=4,  # half of the time each waits for nothing to come
 )

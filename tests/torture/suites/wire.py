@@ -39,5 +39,4 @@ SUITE: Final = Suite(
     full=300_000,
     small=0,
     opened=opened,
-    processes=1,
 )
