@@ -135,7 +135,7 @@ def test_nobody_registers_where_it_is_deployed_unless_it_is_opened() -> None:
 
 
 def test_the_internal_location_has_one_name_everywhere() -> None:
-    assert [f"X-Filestore-Accel {ACCEL}"] == [
+    assert [f"X-Filestore-Accel {ACCEL}$filestore_padded"] == [
         v for v in nginx_values("proxy_set_header") if v.startswith("X-Filestore-Accel")
     ]
     assert f"location {ACCEL}/ {{" in nginx_text()

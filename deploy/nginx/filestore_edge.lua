@@ -181,7 +181,8 @@ local function plain()
         if name == "range" then range = value elseif name == "if-range" then if_range = value end
     end
     if range and method == "HEAD" then return nil end
-    if if_range and byte(if_range) ~= 34 then return nil end    -- a date, which nginx compares with the file's
+    -- A date, which nginx compares with the file's; or a tab around it, which nginx takes for a part of it.
+    if if_range and (byte(if_range) ~= 34 or byte(if_range, -1) ~= 34) then return nil end
     return true, range, if_range
 end
 

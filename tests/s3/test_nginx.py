@@ -62,7 +62,7 @@ async def nginx(
         folder,
         upstream=f"{HOST}:{gateway.port}",
         blobs=gateway.data_dir,
-        proxy_changes={f"X-Filestore-Accel {ACCEL};": f"X-Filestore-Accel {ACCEL_S3};"},
+        proxy_changes={f"X-Filestore-Accel {ACCEL}$": f"X-Filestore-Accel {ACCEL_S3}$"},
         store=store.endpoint.removeprefix("http://"),
     ) as running:
         yield running

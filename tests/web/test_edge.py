@@ -320,6 +320,34 @@ async def test_what_is_odd_is_answered_as_without_edge_mode(
     assert "[lua]" not in edge.log
 
 
+PADDED = {
+    "before a range": ("\tbytes=7-9", '{}'),
+    "behind a range": ("bytes=7-9\t", '{}'),
+    "before a condition": ("bytes=7-9", '\t{}'),
+    "behind a condition": ("bytes=7-9", '{} \t'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("range_", "if_range"), PADDED.values(), ids=PADDED.keys())
+async def test_white_space_around_a_value_is_no_part_of_it(
+    gateway: GatewayProcess,
+    nginx: Nginx,
+    edge: Nginx,
+    http: aiohttp.ClientSession,
+    admin: User,
+    range_: str,
+    if_range: str,
+) -> None:
+    """Nor a tab, which nginx leaves there (RFC 9110, section 5.5)."""
+    thing = await admin.thing()
+    await upload(http, f"{gateway.url}/files", thing.headers, "padded.bin", OLD.content)
+    for port in (gateway.port, nginx.port, edge.port):
+        whole = await ask(port, "/files/padded.bin", thing.headers)
+        asked = {"Range": range_, "If-Range": if_range.format(whole.head.one("ETag"))}
+        answer = await ask(port, "/files/padded.bin", {**thing.headers, **asked})
+        assert (206, OLD.content[7:10]) == (answer.status, answer.body)
+
+
 @dataclass
 class Place:
     """A file that a device reads through the edge, and what its readers depend on."""
