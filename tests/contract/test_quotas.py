@@ -16,7 +16,7 @@ import pytest
 
 from gateway.catalogue.postgres_blobs import PostgresBlobLedger
 from gateway.catalogue.postgres_files import PostgresFiles
-from gateway.database.pool import Database
+from gateway.database.pool import Database, open_database
 from gateway.identity.rows.scopes import remove_scope
 from gateway.model.digest import Digest
 from gateway.model.errors import Conflict, Malformed, NotFound, OverQuota, OverStorage
@@ -27,6 +27,7 @@ from gateway.quotas.port import UNRESERVED_BYTES
 from gateway.quotas.reservations import Reservations, open_reservations
 from gateway.quotas.rows import quotas as rows
 from gateway.quotas.service import Quotas
+from tests.tools.deployment import sql_folders
 from tests.tools.waiting import until
 
 MiB = 1024 * 1024
@@ -403,16 +404,42 @@ async def test_what_a_living_gateway_reserved_does_not_lapse(house: House) -> No
     thing, blob = house.things[0], uuid4()
     await house.limit(user_account(house.users[0]), bytes=100)
     until_when = "select max(expires_at) from reservations"
-    async with open_reservations(house.database, lease_seconds=0.2) as reservations:
+    async with open_reservations(house.database, lease_seconds=0.8) as reservations:
         await reservations.reserve(blob, thing, 50, 50)
         first = await house.connection.fetchval(until_when)
 
         async def is_renewed() -> bool:
+            lives = "select bool_and(expires_at > clock_timestamp()) from reservations"
+            assert await house.connection.fetchval(lives), "it lapsed before it was renewed"
             return bool(await house.connection.fetchval(until_when) > first)
 
         await until(is_renewed)
         await reservations.release(blob)
     assert await house.connection.fetchval(until_when) is None
+
+
+async def test_what_cannot_be_released_lapses_and_what_cannot_be_renewed_is_tried_again(
+    house: House, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    thing, ended, kept = house.things[0], uuid4(), uuid4()
+    await house.limit(user_account(house.users[0]), bytes=100)
+    until_when = "select expires_at from reservations where id = $1"
+    async with (
+        open_database(database_url, sql_folders(), connections=1, wait_seconds=0.05) as small,
+        open_reservations(small, lease_seconds=0.4) as reservations,
+    ):
+        for blob in (ended, kept):
+            await reservations.reserve(blob, thing, 50, 50)
+        async with small.session():  # nobody else gets the only connection
+            await reservations.release(ended)
+            await until(lambda: "cannot be renewed" in caplog.text)
+        first = [await house.connection.fetchval(until_when, blob) for blob in (ended, kept)]
+
+        async def is_renewed() -> bool:
+            return bool(await house.connection.fetchval(until_when, kept) > first[1])
+
+        await until(is_renewed)
+        assert first[0] == await house.connection.fetchval(until_when, ended)
 
 
 class Nowhere:

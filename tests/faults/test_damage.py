@@ -396,6 +396,11 @@ async def test_damage_and_its_end_are_in_the_audit_and_told_to_webhooks_once(
         flip(path)
         await scrub(house)
         await scrub(house)
+        truncate(path)
+        await scrub(house)
+        assert [("large.bin", Damage.WRONG_SIZE, FoundBy.SCRUB)] == await quarantine(house)
+        with path.open("ab") as file:
+            file.write(LARGE[-1:])
         flip(path)
         await scrub(house)
         told = await connection.fetch(

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.blobs.disk.folders import Disk
 from gateway.blobs.disk.publishing import Publisher, Sealing, publish
-from gateway.model.errors import StorageFailed
+from gateway.model.errors import StorageFailed, StorageFull
 from gateway.model.file import Scope
 
 SCOPE = Scope("things", "t1")
@@ -41,7 +41,13 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def sealing(disk: Disk, scope: Scope = SCOPE, *, stored: bool = True) -> Sealing:
+def sealing(
+    disk: Disk,
+    scope: Scope = SCOPE,
+    *,
+    stored: bool = True,
+    outcome: asyncio.Future[None] | None = None,
+) -> Sealing:
     """An upload of one byte; without ``stored`` its part never comes to be."""
     name = f"{uuid4()}.part"
 
@@ -49,7 +55,21 @@ def sealing(disk: Disk, scope: Scope = SCOPE, *, stored: bool = True) -> Sealing
         if stored:
             (disk.root / "incoming" / name).write_bytes(b"x")
 
-    return Sealing(name, uuid4(), scope, store, lambda: None, asyncio.Future())
+    return Sealing(name, uuid4(), scope, store, lambda: None, outcome or asyncio.Future())
+
+
+def held(disk: Disk, busy: threading.Event, go: threading.Event) -> Sealing:
+    """An upload that says that it is being stored, and waits there."""
+    upload = sealing(disk)
+    store = upload.store
+
+    def hold() -> None:
+        busy.set()
+        assert go.wait(10)
+        store()
+
+    upload.store = hold
+    return upload
 
 
 async def told(upload: Sealing) -> bool:
@@ -89,17 +109,47 @@ async def test_all_are_written_before_the_first_is_synced(disk: Disk) -> None:
     assert all(isinstance(each, StorageFailed) for each in told), "there is no part"
 
 
-async def test_what_is_not_synced_has_no_name(disk: Disk) -> None:
+@pytest.mark.parametrize("step", ["store", "sync"])
+async def test_what_is_not_stored_or_not_synced_has_no_name_and_is_told_why(
+    disk: Disk, step: str
+) -> None:
     def fail() -> None:
-        raise StorageFailed()
+        raise StorageFull()
 
     lost, kept = sealing(disk), sealing(disk)
-    lost.sync = fail
+    setattr(lost, step, fail)
     publish(disk, [lost, kept])
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageFull):
         await lost.outcome
     assert await told(kept)
     assert {kept.name} == permanent(disk)
+
+
+async def test_a_folder_that_cannot_be_opened_fails_its_own_alone(disk: Disk) -> None:
+    (disk.root / "blobs" / SCOPE.kind).mkdir()
+    (disk.root / "blobs" / SCOPE.kind / SCOPE.owner).write_bytes(b"")
+    lost, kept = [sealing(disk), sealing(disk)], sealing(disk, OTHER)
+    publish(disk, [*lost, kept])
+    for each in lost:
+        with pytest.raises(StorageFailed):
+            await told(each)
+    assert await told(kept)
+    assert kept.name in permanent(disk)
+
+
+async def test_who_does_not_wait_any_more_keeps_nobody_else_waiting(disk: Disk) -> None:
+    gone, kept = sealing(disk), sealing(disk)
+    gone.outcome.cancel()
+    publish(disk, [gone, kept])
+    assert await told(kept)
+
+
+def test_what_is_published_when_its_loop_is_closed_is_there(disk: Disk) -> None:
+    loop = asyncio.new_event_loop()
+    upload = sealing(disk, outcome=loop.create_future())
+    loop.close()
+    publish(disk, [upload])
+    assert {upload.name} == permanent(disk)
 
 
 async def test_what_fails_is_alone_in_that(disk: Disk) -> None:
@@ -172,3 +222,35 @@ async def test_what_comes_while_the_threads_are_busy_goes_together(disk: Disk) -
     assert await told(again)
     publisher.close()
     assert permanent(disk) == {each.name for each in [*uploads, aside, again]}
+
+
+async def test_uploads_wait_for_none_while_a_thread_is_idle(disk: Disk) -> None:
+    """Nor later, when the threads have been busy and are idle again."""
+    publisher = Publisher(disk, together=2, alone=1)
+    for _ in range(3):
+        go, uploads = threading.Event(), list[Sealing]()
+        for _ in range(2):
+            busy = threading.Event()
+            uploads.append(held(disk, busy, go))
+            publisher.submit(uploads[-1], alone=False)
+            assert await asyncio.to_thread(busy.wait, 10), "a thread is idle, and was not sent"
+        go.set()
+        for upload in uploads:
+            assert await told(upload)
+    publisher.close()
+
+
+async def test_large_uploads_are_no_more_at_once_than_they_may(disk: Disk) -> None:
+    publisher, busy, go = Publisher(disk, together=1, alone=1), threading.Event(), threading.Event()
+    first, second = held(disk, busy, go), sealing(disk)
+    publisher.submit(first, alone=True)
+    assert await asyncio.to_thread(busy.wait, 10)
+    publisher.submit(second, alone=True)
+    small = sealing(disk)
+    publisher.submit(small, alone=False)
+    assert await told(small)
+    assert not second.outcome.done(), "it waits for its thread"
+    go.set()
+    assert await told(first)
+    assert await told(second)
+    publisher.close()
