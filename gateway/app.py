@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 import resource
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from gateway import __version__
@@ -161,7 +163,7 @@ def build_app(
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
     for route in root.routes(__version__):
         _mounted(app, route, prefix)
-    for route in docs.routes(described(dialects, prefix)):
+    for route in docs.routes(_document(tuple(dialects), prefix)):
         _mounted(app, replace(route, handler=operators.only(route.handler)), prefix)
     metrics.begin(__version__, build.commit)
     measured = operators.only(metrics.metrics_handler(metrics_directory))
@@ -230,6 +232,12 @@ def _mounted(
         app.router.add_route(route.method, path, route.handler, expect_handler=expect_later)
         for path in paths
     ]
+
+
+@functools.lru_cache(maxsize=2)
+def _document(dialects: tuple[Dialect, ...], prefix: str) -> bytes:
+    """The OpenAPI document as it is sent, which follows from the code: a process writes it once."""
+    return orjson.dumps(described(dialects, prefix))
 
 
 def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:

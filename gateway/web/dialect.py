@@ -130,7 +130,7 @@ async def _do_nothing(_: DialectContext) -> AsyncIterator[None]:
     yield
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """One API: its routes, how it words a refusal, which statuses it sees differently.
 

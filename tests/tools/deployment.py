@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.database.statements import SqlFolder
@@ -35,6 +37,7 @@ def check_names(chosen: Iterable[str], dialects: Sequence[Dialect] = DIALECTS) -
         raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
 
 
+@functools.cache
 def _short_names(kind: type[SettingsGroup]) -> dict[str, str]:
     """Each field's name in tests, with the field's own."""
     fields = kind.model_fields
@@ -43,7 +46,16 @@ def _short_names(kind: type[SettingsGroup]) -> dict[str, str]:
 
 def _configured(kind: type[SettingsGroup], chosen: Mapping[str, object]) -> SettingsGroup:
     names = _short_names(kind).items()
-    return kind.model_validate({field: chosen[n] for n, field in names if n in chosen})
+    own = {field: chosen[n] for n, field in names if n in chosen}
+    if own or any(name.startswith("GATEWAY_") for name in os.environ):
+        return kind.model_validate(own)
+    return _unchanged(kind)
+
+
+@functools.cache
+def _unchanged(kind: type[SettingsGroup]) -> SettingsGroup:
+    """A group of which nothing is set. It cannot be changed, so whoever has it may share it."""
+    return kind.model_validate({})
 
 
 def sql_folders() -> tuple[SqlFolder, ...]:

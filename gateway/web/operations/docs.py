@@ -8,12 +8,12 @@ Rule: the page loads nothing from anywhere else, and may send its requests only 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pkgutil
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
 from aiohttp import web
 
 from gateway.web.dialect import Handler, Route
@@ -94,12 +94,12 @@ DESCRIBED: Final[Mapping[str, Operation]] = {
 }
 
 
-def routes(document: Mapping[str, object]) -> tuple[Route, ...]:
+def routes(document: bytes) -> tuple[Route, ...]:
     """The document's route, the page's and those of the page's files."""
     shipped = {name: (_read(name), kind) for name, kind in _SHIPPED.items()}
     files = {**shipped, "start.js": (_START, _SCRIPT)}
     handlers = {
-        "/openapi.json": _sending(orjson.dumps(document), JSON),
+        "/openapi.json": _sending(document, JSON),
         "/docs": _sending(_PAGE, HTML, {"Content-Security-Policy": _POLICY}),
         **{f"/docs/{name}": _sending(body, kind) for name, (body, kind) in files.items()},
     }
@@ -124,6 +124,7 @@ def _sending(body: bytes, kind: str, headers: Mapping[str, str] | None = None) -
     return send
 
 
+@functools.cache
 def _read(name: str) -> bytes:
     """One of the files in the package. It is part of the installation, not of our data."""
     body = pkgutil.get_data(_PACKAGE, f"{_FOLDER}/{name}")
