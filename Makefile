@@ -41,6 +41,9 @@ run: install
 
 install: $(VENV)/.stamp-run
 
+# Some hundred interpreters run our code: what compiling it came to is kept, whatever the caller's environment says.
+test test-plain operator: export PYTHONDONTWRITEBYTECODE :=
+
 # Files are given out in the order of tests/parallel.py, not by the number of their tests.
 WORKERS := 3
 EVERYTHING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \

@@ -23,7 +23,7 @@ from typing import Any
 from gateway.database.embedded import embedded_server
 from tests.attack.attacks import ATTACKS
 from tests.attack.stage import Verdict, scene_of, tried
-from tests.tools.gateway import ROOT
+from tests.tools.warm import ROOT
 
 FIRST = -15
 Results = dict[str, Any]

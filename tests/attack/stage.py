@@ -24,11 +24,12 @@ import aiohttp
 from tests.attack.attacks import ATTACKS, Attack
 from tests.attack.honest import Device, Neighbour, Waited, device_of, percentile
 from tests.attack.target import Target
-from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
+from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.hook import ALLOW, Decision, HookRequest, Misbehave, running_hook
 from tests.tools.mainflux import Thing, User, sign_in, signed_in, upload
 from tests.tools.nameserver import running_nameserver
 from tests.tools.ports import HOST
+from tests.tools.warm import ROOT
 
 PASSWORD = "correct-horse-battery"
 MOST_BYTES = 512 * 1024 * 1024

@@ -6,8 +6,6 @@ import asyncio
 import io
 import json
 import shutil
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.tools import warm
 from tests.tools.command import run_inside
 from tests.tools.firmware import Firmware
 from tests.tools.gateway import (
     ADMIN_EMAIL,
     ADMIN_PASSWORD,
-    ROOT,
     GatewayProcess,
     environment_of,
     new_database,
@@ -289,19 +287,14 @@ async def test_a_restore_that_is_killed_is_no_deployment_until_it_is_repeated(
     await house.tell("backup")
     mark = elsewhere.data_dir / "restore.unfinished"
     for share in (0.0, 0.3):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "restore", str(house.vault)),
-            cwd=ROOT,
-            env=elsewhere.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+        process = warm.start(
+            *("-m", "gateway", "restore", str(house.vault)), env=elsewhere.environment
         )
         async with asyncio.timeout(30):
             while not mark.exists():
                 await asyncio.sleep(0.01)
         await asyncio.sleep(share)
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
+        process.kill()
         if await process.wait() == 0:
             break
         assert 1 == (await elsewhere.run("serve"))[0]

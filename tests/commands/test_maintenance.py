@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -19,7 +17,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
+from tests.tools import warm
+from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, signed_in, upload
 
 CONTENT = b"exactly these bytes"
@@ -193,10 +192,8 @@ def several(
     environment: Mapping[str, str], *commands: str
 ) -> tuple[list[tuple[int, dict[str, Any] | None]], list[str]]:
     """Status and report of each command, one after the other in one process; what is on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", SEVERAL, *commands],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = warm.run("-c", SEVERAL, *commands, env=environment)
+    assert 0 == done.returncode, done.stderr
     found: list[tuple[int, dict[str, Any] | None]] = []
     report = None
     for line in done.stdout.splitlines():
@@ -278,13 +275,8 @@ async def test_a_terminal_gets_a_table_and_json_only_if_asked(house: Damaged) ->
 def on_a_terminal(gateway: GatewayProcess, *arguments: str) -> tuple[int, str]:
     """A command whose stdout and stderr are a terminal: its status and all that was shown."""
     here, there = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", *arguments],
-        cwd=ROOT,
-        env=gateway.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=there,
-        stderr=there,
+    process = warm.start(
+        *("-m", "gateway", *arguments), env=gateway.environment, stdout=there, stderr=there
     )
     os.close(there)
     shown = b""
@@ -292,4 +284,4 @@ def on_a_terminal(gateway: GatewayProcess, *arguments: str) -> tuple[int, str]:
         while piece := os.read(here, 65_536):
             shown += piece
     os.close(here)
-    return process.wait(), shown.decode()
+    return process.wait_here(), shown.decode()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.tools.gateway import ROOT, new_database
+from tests.tools import warm
+from tests.tools.gateway import new_database
 
 CALLED = "import sys; from gateway.settings import sources; from pathlib import Path\n"
 CALLED += "sources.INSTALLED_FILE = Path(sys.argv.pop(1))\n"
@@ -23,14 +23,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """A command in that folder, on a machine where the installed settings are in that file."""
     clean = {name: v for name, v in os.environ.items() if not name.startswith("GATEWAY_")}
-    return subprocess.run(
-        [sys.executable, "-c", CALLED, installed, *arguments],
-        cwd=folder,
-        env=clean | {"PYTHONPATH": str(ROOT)} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run("-c", CALLED, installed, *arguments, cwd=folder, env=clean | variables)
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

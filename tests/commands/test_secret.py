@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +14,7 @@ from gateway.identity.secrets import Keyring
 from gateway.identity.tokens import TokenClaims, Tokens, utc_now
 from gateway.model.errors import Failure, Unauthenticated
 from tests.identity.test_secrets import KEY, OTHER_SECRET, SECRET, THING
+from tests.tools import warm
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import sign_in
 
@@ -33,14 +33,8 @@ async def run_elsewhere(gateway: GatewayProcess, **settings: str) -> tuple[int, 
     """A command with another secret in the environment: its status and what it complained of."""
     named = {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
     other = GatewayProcess(gateway.data_dir.parent, gateway.environment | named, gateway.port)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "check"),
-        env=other.environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, complaint = await process.communicate()
-    return process.returncode or 0, complaint.decode()
+    done = await asyncio.to_thread(warm.run, "-m", "gateway", "check", env=other.environment)
+    return done.returncode, done.stderr
 
 
 async def test_a_secret_is_rotated_while_everything_goes_on(

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.tools.gateway import ROOT, environment_of, new_database, running_gateway
+from tests.tools import warm
+from tests.tools.gateway import environment_of, new_database, running_gateway
 from tests.tools.mainflux import signed_in
 from tests.tools.ports import HOST, free_port
+from tests.tools.warm import ROOT
 
 SOME_SECONDS = 30.0
 
@@ -31,14 +33,7 @@ def test_serve_waits_for_its_database_with_a_line_for_each_try(tmp_path: Path) -
     away = f"postgresql://me:hunter2@{HOST}:{free_port()}/files"
     environment = environment_of({**settings, "database_url": away, "database_start_seconds": 2})
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", "serve"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run("-m", "gateway", "serve", env=environment)
     assert 1 == done.returncode
     assert 1.0 < time.monotonic() - began
     waits = [line for line in log_lines(done.stderr) if line["event"] == "waiting for the database"]

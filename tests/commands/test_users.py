@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +16,7 @@ from gateway.database.embedded import embedded_server
 from gateway.model.errors import CatalogueUnavailable, Failure, StorageFailed, StorageFull
 from gateway.web.operations.health import Readiness, ready_handler
 from gateway.web.operations.operators import Operators
+from tests.tools import warm
 from tests.tools.gateway import environment_of
 from tests.tools.inside import gateway_inside
 from tests.tools.mainflux import sign_in
@@ -27,14 +26,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
 
 def serve(**settings: object) -> tuple[int, str]:
     """What `serve` says and ends with, which it does at once: its port is taken or it is refused."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", "serve"],
-        env=environment_of(settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = warm.run("-m", "gateway", "serve", env=environment_of(settings))
     return done.returncode, done.stderr
 
 

@@ -25,13 +25,13 @@ from tests.openapi.test_document import operations, references
 from tests.tools.gateway import (
     ADMIN_EMAIL,
     ADMIN_PASSWORD,
-    ROOT,
     GatewayProcess,
     environment_of,
     new_database,
     running_gateway,
 )
 from tests.tools.rawhttp import raw_connection
+from tests.tools.warm import ROOT
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 

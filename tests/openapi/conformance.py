@@ -23,10 +23,11 @@ import aiohttp
 
 from gateway.database.embedded import embedded_server
 from tests.openapi.hooks import KEPT_KEY
-from tests.tools.gateway import ROOT, GatewayProcess, running_gateway
+from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.gravwell import put_user_file
 from tests.tools.mainflux import User, sign_in, upload
 from tests.tools.ports import HOST
+from tests.tools.warm import ROOT
 
 CHECKS = (
     "not_a_server_error",

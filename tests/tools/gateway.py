@@ -1,4 +1,4 @@
-"""The real service, as a child process that a test may also kill.
+"""The real service, as a process that a test may also kill.
 
 Knows how it is started and told to stop. What is said to it over HTTP is ``tests.tools.mainflux``'s
 business.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -21,12 +20,13 @@ import asyncpg
 from gateway.database.embedded import embedded_server
 from gateway.dialects import DIALECTS
 from gateway.web.dialect import Dialect
+from tests.tools import warm
 from tests.tools.command import run_inside
 from tests.tools.deployment import check_names
 from tests.tools.ports import HOST, free_port
 from tests.tools.s3store import store_of_run
+from tests.tools.warm import WarmProcess
 
-ROOT = Path(__file__).parents[2]
 ADMIN_EMAIL = "admin@gateway.test"
 ADMIN_PASSWORD = "correct-horse-battery"
 # A database on the tests' server that has had every migration, to be copied.
@@ -52,7 +52,7 @@ class GatewayProcess:
         self.log_file = folder / "gateway.log"
         self._module = module
         self._environment = environment
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: WarmProcess | None = None
 
     @property
     def url(self) -> str:
@@ -79,13 +79,11 @@ class GatewayProcess:
     async def start(self) -> None:
         """Start it and wait until ``/ready`` says so."""
         with self.log_file.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self._module, "serve"),
-                cwd=ROOT,
+            self._process = warm.start(
+                *("-m", self._module, "serve"),
                 env=self._environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
             )
         async with asyncio.timeout(START_SECONDS):
             await self._wait_until_ready()
@@ -93,15 +91,13 @@ class GatewayProcess:
     async def kill9(self) -> None:
         """SIGKILL: nothing is finished, flushed or said."""
         assert self._process is not None, "it was never started"
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()
         await self._process.wait()
 
     async def terminate(self) -> int:
         """SIGTERM, and wait; its exit status."""
         assert self._process is not None, "it was never started"
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        self._process.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             return await self._process.wait()
 
@@ -119,20 +115,14 @@ class GatewayProcess:
     async def run(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
         """Another command (``check``, ``sweep`` ...) on the same settings: its exit status and its stdout.
 
-        In this process, if it is one of the service's own: an interpreter takes a second to start.
+        In this process, if it is one of the service's own.
         """
         if self._module == "gateway" and arguments[0] != "serve":
             return await run_inside(self._environment, *arguments, stdin=stdin)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", self._module, *arguments),
-            cwd=ROOT,
-            env=self._environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+        done = await asyncio.to_thread(
+            warm.run, *("-m", self._module, *arguments), env=self._environment, stdin=stdin
         )
-        said, _ = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return process.returncode, said.decode()
+        return done.returncode, done.stdout
 
     async def _wait_until_ready(self) -> None:
         async with aiohttp.ClientSession() as session:

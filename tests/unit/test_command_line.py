@@ -9,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools import warm
 from tests.tools.gateway import new_database
+from tests.tools.warm import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 SECRET = "hunter2" * 6
 
 
 def gateway(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     clean = {name: v for name, v in os.environ.items() if not name.startswith("GATEWAY_")}
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        cwd=ROOT,
-        env=clean | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run("-m", "gateway", *arguments, env=clean | variables)
 
 
 def test_config_shows_the_effective_settings_and_no_secret() -> None:
@@ -58,7 +52,10 @@ def test_a_bad_command_line_is_refused_with_status_2(arguments: list[str]) -> No
 
 
 def test_help_names_every_command_but_the_hidden_one() -> None:
-    text = gateway("--help").stdout
+    """As a person starts it: by an interpreter of its own, and by the script that is installed."""
+    text = subprocess.check_output([sys.executable, "-m", "gateway", "--help"], cwd=ROOT, text=True)
+    script = Path(sys.executable).with_name("filestore-gateway")
+    assert text == subprocess.check_output([script, "--help"], text=True)
     for command in ("serve", "migrate", "check", "sweep", "scrub", "config", "admin", "doctor"):
         assert f"\n    {command} " in text
     assert "worker" not in text

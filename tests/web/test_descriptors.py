@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 
 from tests.tools.firmware import Firmware
-from tests.tools.gateway import ROOT, GatewayProcess, new_database, running_gateway
+from tests.tools.gateway import GatewayProcess, new_database, running_gateway
 from tests.tools.mainflux import Thing, signed_in, upload
 from tests.tools.ports import HOST
+from tests.tools.warm import ROOT
 
 DESCRIPTORS = 256
 STRANGERS = 400
