@@ -36,6 +36,12 @@ SOME = ("bytes=10-19",)
             PART,
             id="by date",
         ),
+        *(
+            pytest.param(
+                False, Asked(ranges=SOME, conditions=Conditions(if_range=value)), WHOLE, id=value
+            )
+            for value in ('"hu, 01 Jan 2026 03:04:05 GMT', '"x", "y"', '"', 'W/"x"')
+        ),
         pytest.param(False, Asked(conditions=Conditions(if_match="*")), WHOLE, id="If-Match"),
         pytest.param(
             False,

@@ -24,7 +24,9 @@ SIZES = {
 
 
 @contextlib.asynccontextmanager
-async def sending(body: bytes, turn: Callable[[], Awaitable[object]]) -> AsyncIterator[BaseTestServer]:
+async def sending(
+    body: bytes, turn: Callable[[], Awaitable[object]]
+) -> AsyncIterator[BaseTestServer]:
     """A server that sends ``body`` to whoever asks for /large, and little to others."""
 
     async def large(_: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ where the store lets a front server read it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +24,8 @@ from gateway.web.downloads.decide import PARTIAL, Asked, Representation
 ACCEL_HEADER: Final = "X-Filestore-Accel"
 SIGNATURE_HEADER: Final = "X-Filestore-Signature"
 ACCEL_RATE_HEADER: Final = "X-Accel-Limit-Rate"
+_TAG: Final = re.compile(r'"[^"]*"')
+"""Whatever else begins with a quote nginx may read as a date, or as the first of two lines."""
 
 
 async def place_of(
@@ -70,7 +73,7 @@ def sends_the_same(asked: Asked, shown: Representation) -> bool:
         return shown.status != PARTIAL
     if_range = conditions.if_range
     canonical = len(asked.ranges) == 1 and is_canonical(asked.ranges[0])
-    return canonical and (if_range is None or if_range.startswith('"'))
+    return canonical and (if_range is None or _TAG.fullmatch(if_range) is not None)
 
 
 def redirect(place: str, signature: str, shown: Representation, pace: Pace | None) -> web.Response:
