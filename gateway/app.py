@@ -27,7 +27,6 @@ from gateway.database.pool import Database
 from gateway.identity.secrets import dialect_key
 from gateway.messaging.delivery import delivering
 from gateway.model.change import ChangeListener, ChangeListeners, RightsChanged
-from gateway.model.errors import Refusal
 from gateway.process.certificate import ServerCertificate
 from gateway.process.datagrams import receiving
 from gateway.process.garbage import short_collections
@@ -248,20 +247,16 @@ def described(dialects: Sequence[Dialect], prefix: str) -> dict[str, object]:
 
 
 def announcing(handler: Handler) -> Handler:
-    """``handler``, after which this process forgets what callers may read.
+    """``handler``, answered once this process has heard from the database whose rights changed.
 
-    A refusal changed nothing. The others hear of a change from the database a moment later.
+    Nobody is told of what was refused or failed; if it was committed all the same, that is heard
+    here when it is heard everywhere.
     """
 
     async def announced(request: web.Request) -> web.StreamResponse:
-        try:
-            response = await handler(request)
-        except Refusal:
-            raise
-        except BaseException:  # it may have been committed
-            request.app[CALLERS].listeners.on_change(RightsChanged())
-            raise
-        request.app[CALLERS].listeners.on_change(RightsChanged())
+        response, callers = await handler(request), request.app[CALLERS]
+        if not await callers.news.caught_up():
+            callers.listeners.on_change(RightsChanged())
         return response
 
     return announced
@@ -329,6 +324,7 @@ def _hearing(
         announce=through(database),
         bound_seconds=news_seconds(settings),
         watch=metrics.echoed,
+        news=app[CALLERS].news,
     )
 
 

@@ -6,6 +6,8 @@ changes take; what comes back proves that they are heard. A connection through a
 hears nothing; one to a server that is no primary any more, or to another database, likewise. When
 the echo is late, nothing is known: the listener is told so, until one comes. When the pool has no
 connection to spare, the listening one announces by itself, if it was once proved to be no deaf one.
+What is announced is heard in the order of the commits. So whoever has committed something, and
+announces an echo behind it, knows once that comes back that it was heard here (``News``).
 
 Rule: a listener is told that it hears everything only while that is proved, and no longer than
 ``bound_seconds`` after it was true.
@@ -17,7 +19,8 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -67,13 +70,15 @@ async def listening(
     announce: Announce | None = None,
     bound_seconds: float = _BOUND_SECONDS,
     watch: EchoWatch = lambda _: None,
+    news: News | None = None,
 ) -> AsyncIterator[None]:
-    """Tell ``listener`` of every change for as long as the block runs.
+    """Tell ``listener`` of every change for as long as the block runs; ``news`` tells how far.
 
     The ``dsn`` leads to the server itself. That changes are heard no more is found within
     ``bound_seconds``; without ``announce`` only a connection that is lost is.
     """
-    async with running(_listen_for_ever(dsn, listener, announce, bound_seconds, watch)):
+    heard = _Hearing(listener, announce, bound_seconds, watch, news or News())
+    async with running(_listen_for_ever(dsn, heard)):
         yield
 
 
@@ -131,44 +136,65 @@ def parse_change(payload: str) -> Change:
     return RightsChanged()
 
 
-async def _listen_for_ever(
-    dsn: str,
-    listener: ChangeListener,
-    announce: Announce | None,
-    bound_seconds: float,
-    watch: EchoWatch,
-) -> None:
+class News:
+    """How far changes are heard in this process."""
+
+    def __init__(self) -> None:
+        self._listened: _Listened | None = None
+
+    async def caught_up(self) -> bool:
+        """Wait until all that was committed before is heard; whether it is, in time.
+
+        It is not while nobody listens, nor while it is not proved that changes are heard.
+        """
+        return self._listened is not None and await self._listened.catches_up()
+
+    @contextlib.contextmanager
+    def of(self, listened: _Listened) -> Iterator[None]:
+        """Within the block it is this connection that hears them."""
+        self._listened = listened
+        try:
+            yield
+        finally:
+            self._listened = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """As ``listening`` was told."""
+
+    listener: ChangeListener
+    announce: Announce | None
+    bound_seconds: float
+    watch: EchoWatch
+    news: News
+
+
+async def _listen_for_ever(dsn: str, hearing: _Hearing) -> None:
     servers = Servers(dsn, pooled=True)
     while True:
         try:
-            connection = await servers.connect(_CONNECT_SECONDS)
-            listened = _Listened(connection, listener, announce, bound_seconds, watch)
-            await listened.run()
+            listened = _Listened(await servers.connect(_CONNECT_SECONDS), hearing)
+            with hearing.news.of(listened):
+                await listened.run()
         except _LOST as exc:
             _log.warning("changes are not heard", extra={"error": type(exc).__name__})
-            watch(None)
+            hearing.watch(None)
         await asyncio.sleep(_RETRY_SECONDS)
 
 
 class _Listened:
     """One listening connection, and whether it is proved to hear."""
 
-    def __init__(
-        self,
-        connection: asyncpg.Connection,
-        listener: ChangeListener,
-        announce: Announce | None,
-        bound_seconds: float,
-        watch: EchoWatch,
-    ) -> None:
+    def __init__(self, connection: asyncpg.Connection, hearing: _Hearing) -> None:
         self._connection = connection
-        self._listener = listener
-        self._announce_elsewhere = announce
-        self._watch = watch
-        self._pause = max(bound_seconds / 2, _LEAST_SECONDS)
+        self._listener = hearing.listener
+        self._announce_elsewhere = hearing.announce
+        self._watch = hearing.watch
+        self._pause = max(hearing.bound_seconds / 2, _LEAST_SECONDS)
         self._channel = f"gateway_echo_{uuid4().hex}"
-        self._expected = ""
-        self._echo, self._ended = asyncio.Event(), asyncio.Event()
+        self._expected: dict[str, asyncio.Event] = {}
+        self._ended = asyncio.Event()
         self._is_heard = self._was_proved = False
 
     async def run(self) -> None:
@@ -182,12 +208,21 @@ class _Listened:
             self._listener.on_disconnected()
             self._connection.terminate()
 
+    async def catches_up(self) -> bool:
+        """Whether all that was committed before is heard, by an echo of its own behind it.
+
+        It goes the way that changes take, for the listening connection may be at another server.
+        """
+        if not self._is_heard or self._announce_elsewhere is None:
+            return False
+        return await self._comes_back(self._announce_elsewhere)
+
     async def _prove_until_silent(self) -> None:
         loop = asyncio.get_running_loop()
         proved = loop.time()
         while loop.time() - proved < _SILENT_SECONDS:
             began = loop.time()
-            heard = await self._comes_back()
+            heard = await self._comes_back(self._announce)
             self._tell(heard)
             if heard:
                 proved = loop.time()
@@ -197,30 +232,32 @@ class _Listened:
                 self._watch(None)
         raise TimeoutError
 
-    async def _comes_back(self) -> bool:
+    async def _comes_back(self, announce: Announce) -> bool:
         """Whether what is announced now is heard in time."""
-        self._expected = uuid4().hex
-        self._echo.clear()
+        text, echo = uuid4().hex, asyncio.Event()
+        self._expected[text] = echo
         try:
             async with asyncio.timeout(self._pause):
-                await self._announce(self._expected)
-                await self._echo.wait()
+                await announce(self._channel, text)
+                await echo.wait()
         except (TimeoutError, CatalogueUnavailable):
             # A loop that was busy meanwhile looks at its clock before it looks at its sockets.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        return self._echo.is_set()
+        finally:
+            del self._expected[text]
+        return echo.is_set()
 
-    async def _announce(self, text: str) -> None:
+    async def _announce(self, channel: str, text: str) -> None:
         if self._announce_elsewhere is not None:
             try:
                 async with asyncio.timeout(self._pause / 2):
-                    await self._announce_elsewhere(self._channel, text)
+                    await self._announce_elsewhere(channel, text)
                 return
             except (TimeoutError, CatalogueUnavailable):
                 if not self._was_proved:
                     raise
-        await self._connection.execute(_ANNOUNCE, self._channel, text)
+        await self._connection.execute(_ANNOUNCE, channel, text)
 
     async def _rest(self) -> None:
         """Until it is time for the next. Raises ``ConnectionError`` once the connection is lost."""
@@ -242,8 +279,8 @@ class _Listened:
         self._listener.on_change(parse_change(str(payload)))
 
     def _on_echo(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if payload == self._expected:
-            self._echo.set()
+        if (echo := self._expected.get(str(payload))) is not None:
+            echo.set()
 
     def _end(self, _connection: Any) -> None:
         self._ended.set()

@@ -79,6 +79,11 @@ class Principal:
         return math.inf if self.valid_until is None else self.valid_until - now
 
     @property
+    def whose(self) -> tuple[str, ...]:
+        """Whose rights the caller's own are made of: a thing may end with its owner."""
+        return (self.id, self.owner) if self.owner else (self.id,)
+
+    @property
     def is_admin(self) -> bool:
         """Whether the caller administers the whole gateway."""
         return self.role == ADMIN_ROLE
@@ -106,7 +111,8 @@ class GroupRole(Enum):
 class Access:
     """One operation on one file (or on a listing, when ``name`` is empty).
 
-    ``proved_at`` is when it was found to be allowed, by ``time.monotonic``.
+    ``proved_at`` is when it was found to be allowed, by ``time.monotonic``. ``also`` are ids of
+    whatever else, beside the caller and the scope, a change of rights may name that ends it.
     """
 
     principal: Principal
@@ -115,6 +121,7 @@ class Access:
     scope: Scope
     name: str = ""
     authorization: str | None = None
+    also: tuple[str, ...] = field(default=(), compare=False)
     proved_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -164,6 +164,14 @@ class BoundedCache(Generic[K, V]):
             watch.note(tag)
         for key in list(self._tagged.get(tag, ())):
             self.drop(key)
+
+    def forget_all(self, tags: Iterable[Hashable] | None) -> None:
+        """A change of all of these, or of nobody knows what (``None``)."""
+        if tags is None:
+            self.clear()
+            return
+        for tag in tags:
+            self.forget(tag)
 
     def clear(self) -> None:
         """A change of anything: drop everything, kept or being made."""

@@ -104,6 +104,7 @@ class Version:
 class Resolved(Generic[R]):
     """A read that our own rules allow: the access to ask the hook about, the row, its version.
 
+    ``whose`` are the ids of those whose rights it rests on (``RightsChanged.whose``).
     ``read_id`` tells the caller's reads of this file from all others, without the credential.
     ``place`` is where a front server finds the bytes, once it was looked whether they are there.
     ``seen`` is the loop's time before anything of it was looked up. It is ``plain`` if the path
@@ -115,6 +116,7 @@ class Resolved(Generic[R]):
     version: Version
     reader: SharedReader[R]
     seen: float
+    whose: tuple[str, ...]
     read_id: bytes = b""
     place: FrontPlace | None = None
     plain: bool = False
@@ -128,6 +130,9 @@ class ReadCache(Generic[R]):
         self._kept: BoundedCache[Hashable, Resolved[R]] = BoundedCache(entries, dropped=_release)
         self._kept.suspend()
         self._flights: SingleFlight[None] = SingleFlight()
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def find(self, key: Hashable, *, max_age: float = math.inf) -> Resolved[R] | None:
         """The read kept under ``key``, held for the caller, who releases its reader."""
@@ -155,7 +160,8 @@ class ReadCache(Generic[R]):
         seconds = min(self._seconds, resolved.access.principal.seconds_left(time.time()))
         file = (resolved.record.scope, resolved.record.name)
         expires = resolved.seen + seconds
-        if self._kept.keep(key, resolved, expires=expires, tags=(file,), watch=watch):
+        tags = (file, *resolved.whose)
+        if self._kept.keep(key, resolved, expires=expires, tags=tags, watch=watch):
             resolved.reader.hold()
 
     def on_change(self, change: Change) -> None:
@@ -163,7 +169,7 @@ class ReadCache(Generic[R]):
         if isinstance(change, FileChanged):
             self._kept.forget((change.scope, change.name))
         elif isinstance(change, RightsChanged):
-            self.clear()
+            self._kept.forget_all(change.whose)
 
     def on_connected(self) -> None:
         """Every change is heard from now on: reads may be kept."""

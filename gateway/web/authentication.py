@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.database.changes import News
 from gateway.identity.port import AuthHook
 from gateway.identity.registry import Registry
 from gateway.model.access import FRESH_SECONDS, Access, Principal
@@ -49,8 +50,8 @@ from gateway.web.shares import pass_to
 class Callers:
     """Who there is, who may do what, and who speaks for others.
 
-    ``credentials`` remembers whose they were; ``listeners`` hear of what makes that stale;
-    ``attempts`` counts who tries to be let in.
+    ``credentials`` remembers whose they were; ``listeners`` hear of what makes that stale, and
+    ``news`` knows whether they have heard all of it; ``attempts`` counts who tries to be let in.
     """
 
     registry: Registry
@@ -59,6 +60,7 @@ class Callers:
     credentials: PrincipalCache
     listeners: ChangeListener
     attempts: Attempts = field(default_factory=Attempts)
+    news: News = field(default_factory=News)
 
 
 # Three parts of base64url, the first of which begins with `{"` (RFC 7519): no key that we make.
@@ -254,12 +256,17 @@ def guard_credential(request: web.Request) -> None:
     """
     known = request.get(PROVED)
     if known is not None and time.monotonic() - known.at >= FRESH_SECONDS:
-        guard_from_now_on(Guard(_ids_of(known.principal), partial(_prove_again, known)))
+        guard_from_now_on(Guard(known.principal.whose, partial(_prove_again, known)))
 
 
-def _ids_of(caller: Principal) -> tuple[str, ...]:
-    """Whose rights a caller's own are made of: a thing may end with its owner."""
-    return tuple(filter(None, (caller.id, caller.owner)))
+def rights_of(request: web.Request, access: Access) -> tuple[str, ...]:
+    """The ids of all whose rights the access is made of, as ``RightsChanged`` names them.
+
+    A dialect may call the caller by another id than the registry does.
+    """
+    known = request.get(PROVED)
+    caller = access.principal if known is None else known.principal
+    return tuple({*caller.whose, access.scope.owner, *access.also})
 
 
 async def _prove_again(known: Proved) -> None:
@@ -273,14 +280,13 @@ def right_to(
     """The right to ``access``, which ``permit``, a dialect's own rule, just gave, as a guard.
 
     An upload of this request is held to it while it is under way, too. It is not due while
-    it is fresh and no change of rights was heard since.
+    it is fresh and no change of these rights was heard since.
     """
-    known, callers = request.get(PROVED), request.app[CALLERS]
-    caller = access.principal if known is None else known.principal
+    credentials, whose = request.app[CALLERS].credentials, rights_of(request, access)
     right = Guard(
-        tuple({*_ids_of(caller), access.scope.owner}),
+        whose,
         partial(_permit_again, request, access, permit),
-        lambda: not access.is_fresh or callers.credentials.changed_at >= access.proved_at,
+        lambda: not access.is_fresh or credentials.changed_since(whose, access.proved_at),
     )
     request[RIGHT] = right
     return right

@@ -37,9 +37,10 @@ class Route:
     """One method on one path, such as ``("GET", "/files/{name}", download)``.
 
     ``prefixed`` routes answer under the gateway's prefix as well as at the root. A route
-    that ``alters_rights`` makes this process forget what callers may read. One that
-    ``needs_room`` is refused while the disk is below its watermark: every ``POST``, ``PUT`` and
-    ``PATCH`` that does not say that it stores nothing, or only takes away.
+    that ``alters_rights`` is answered once this process has forgotten what it made stale of what
+    callers may read. One that ``needs_room`` is refused while the disk is below its watermark:
+    every ``POST``, ``PUT`` and ``PATCH`` that does not say that it stores nothing, or only takes
+    away.
 
     A key that is limited comes only where it is said that it may: one that only reads to routes
     that do (``GET``, ``HEAD`` and those that say ``reads``), one of a single group or thing to

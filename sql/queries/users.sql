@@ -36,7 +36,8 @@ with forgotten as (
 ), altered as (
     select alter_rights(array[$3::uuid::text])
 )
-insert into ended_tokens (id, expires_at) select $1, $2 from altered on conflict do nothing;
+insert into ended_tokens (id, expires_at, user_id)
+select $1, $2, $3 from altered on conflict do nothing;
 
 -- name: end_tokens
 -- All logins of a user so far. $1 id

@@ -26,7 +26,7 @@ USER, THING, GROUP, ORG, KEY = (UUID(int=n) for n in range(1, 6))
 TOKEN, APPLICATION = "a" * 24, "b" * 24
 PATIENCE = 10.0
 
-_MADE = f"""
+MADE = f"""
 insert into scopes (kind, owner) values ('things', 't1');
 insert into users (id, email, password_hash) values ('{USER}', 'u', '');
 insert into things (id, owner_id, name, key_digest, key_sealed)
@@ -59,6 +59,7 @@ TAKING_AWAY = [
     pytest.param(USER, "update org_users set role = 1", id="no owner of the org any more"),
     pytest.param(USER, "delete from orgs", id="an org goes, with its members"),
     pytest.param(GROUP, "delete from org_groups", id="a group is taken out of an org"),
+    pytest.param(USER, "delete from org_groups", id="whoever owns the org loses the group"),
     pytest.param(THING, "update things set key_sealed = 'x'", id="another key of a thing"),
     pytest.param(THING, "delete from things", id="a thing goes"),
     pytest.param(THING, "delete from thing_certificates", id="a certificate is unbound"),
@@ -89,7 +90,7 @@ class Right:
 
 @pytest.fixture
 async def files(database: Database, connection: asyncpg.Connection) -> PostgresFiles:
-    await connection.execute(_MADE)
+    await connection.execute(MADE)
     return PostgresFiles(database, garbage_grace_seconds=0)
 
 

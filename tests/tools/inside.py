@@ -7,6 +7,7 @@ Knows how an application is put together over a real database and a real disk. W
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,9 +19,14 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 
 from gateway.app import open_app
+from gateway.database.changes import listening, through
 from gateway.database.pool import open_database
 from gateway.identity.rows.users import make_admin
 from gateway.identity.secrets import PasswordCost
+from gateway.model.change import Change, ChangeListeners
+from gateway.web.authentication import CALLERS
+from gateway.web.context import MESSAGING
+from gateway.web.downloads.context import DOWNLOADS
 from gateway.web.operations.health import Readiness
 from gateway.wiring import open_stores
 from tests.tools.command import run_inside
@@ -31,6 +37,7 @@ from tests.tools.s3store import store_of_run
 
 CHEAP = PasswordCost(kib=8, passes=1)
 _SECRET = "s" * 32
+_HEARD_SECONDS = 10.0
 _CHEAP = PasswordHasher(time_cost=CHEAP.passes, memory_cost=CHEAP.kib, parallelism=1)
 
 
@@ -59,6 +66,38 @@ async def open_application(
         open_app(deployment, stores, Readiness({})) as app,
     ):
         yield app
+
+
+@contextlib.asynccontextmanager
+async def hearing_application(
+    data_dir: Path, database_url: str, **settings: object
+) -> AsyncIterator[Application]:
+    """The same, once it hears what is changed on its database, and so keeps what it found out."""
+    async with open_application(data_dir, database_url, **settings) as app:
+        told, heard = app[CALLERS].listeners, _Connected()
+        announce, news = through(app[MESSAGING].database), app[CALLERS].news
+        everybody = ChangeListeners(told, app[DOWNLOADS].under_way, heard)
+        async with listening(database_url, everybody, announce=announce, news=news):
+            async with asyncio.timeout(_HEARD_SECONDS):
+                await heard.connected.wait()
+            yield app
+
+
+class _Connected:
+    """A listener that tells when it began to hear."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.Event()
+
+    def on_change(self, change: Change) -> None:
+        """Somebody else's affair."""
+
+    def on_connected(self) -> None:
+        """It is heard."""
+        self.connected.set()
+
+    def on_disconnected(self) -> None:
+        """Who waits has begun long ago."""
 
 
 class InsideGateway:

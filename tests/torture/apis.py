@@ -163,19 +163,24 @@ class Mainflux(Api):
             return Step("create", _with(world, name, new), create)
         kind = choice.choice(("replace", "replace", "amend", "remove"))
 
-        async def replace() -> int:
-            form = _form(content, name, metadata=metadata)
-            return (await self._ask("PUT", f"/files/{name}", self.headers, data=form))[0]
-
         async def amend() -> int:
             body = {"metadata": {"note": note}}
             return (await self._ask("PUT", f"/files/{name}", self.headers, json=body))[0]
 
         if kind == "replace":
-            return Step(kind, _with(world, name, new), replace)
+            return Step(kind, _with(world, name, new), lambda: self.replace(name, content, note))
         if kind == "amend":
             return Step(kind, _with(world, name, (world[name][0], note)), amend)
         return Step(kind, _with(world, name, None), lambda: self.remove(name))
+
+    async def replace(self, name: str, content: bytes, note: str = "") -> int:
+        """Other bytes for a file that is there."""
+        form = _form(content, name, metadata=json.dumps({"note": note}))
+        return (await self._ask("PUT", f"/files/{name}", self.headers, data=form))[0]
+
+    async def digest(self, name: str) -> str | None:
+        """That of its bytes; ``None`` if there is no such file. Raises ``Violated``."""
+        return await self._content(f"/files/{name}", self.headers)
 
     async def remove(self, name: str) -> int:
         return (await self._ask("DELETE", f"/files/{name}", self.headers))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -12,7 +13,7 @@ from gateway.model.errors import Forbidden
 from gateway.model.file import Scope
 from gateway.traffic.credentials import PrincipalCache
 
-THING = Principal(PrincipalKind.THING, "one", "thing")
+THING = Principal(PrincipalKind.THING, "one", "thing", owner="owner")
 
 
 class Proof:
@@ -58,6 +59,41 @@ async def test_a_thousand_who_ask_at_once_share_one_proof(proof: Proof) -> None:
     proof.through.set()
     assert [THING] * 1000 == await asyncio.gather(*asking)
     assert (THING, 1) == (await ask(cache, proof), proof.asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        pytest.param(RightsChanged(), 2, id="anybody's"),
+        pytest.param(RightsChanged(frozenset({"x", "one"})), 2, id="its own"),
+        pytest.param(RightsChanged(frozenset({"owner"})), 2, id="its owner's"),
+        pytest.param(RightsChanged(frozenset({"another"})), 1, id="another's"),
+    ],
+)
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["known", "being proved"])
+async def test_only_whose_rights_changed_is_proved_again(
+    proof: Proof, change: RightsChanged, asked: int, meanwhile: bool
+) -> None:
+    cache = hearing()
+    before = time.monotonic()
+    asking = asyncio.create_task(ask(cache, proof))
+    await begun()
+    if not meanwhile:
+        proof.through.set()
+        await asking
+    cache.on_change(change)
+    proof.through.set()
+    await asking
+    await ask(cache, proof)
+    assert proof.asked == asked
+    assert (asked == 2) == cache.changed_since(THING.whose, before)
+
+
+async def test_a_change_of_more_than_can_be_noted_is_one_of_everybody() -> None:
+    cache = hearing()
+    before = time.monotonic()
+    cache.on_change(RightsChanged(frozenset(map(str, range(5000)))))
+    assert cache.changed_since(("another",), before)
 
 
 async def test_who_asks_after_a_change_does_not_get_the_proof_from_before(proof: Proof) -> None:

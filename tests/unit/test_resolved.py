@@ -52,7 +52,9 @@ def resolved(blob: R, *, size: int = 3, lines: bytes = b"", plain: bool = False)
     access = Access(principal, Action.READ, "mainflux", SCOPE, record.name)
     seen = asyncio.get_running_loop().time()
     version = Version(record.content, Validators(record.content.digest.etag, now), {}, lines)
-    return Resolved(access, record, version, SharedReader(blob), seen, plain=plain)
+    return Resolved(
+        access, record, version, SharedReader(blob), seen, ("one", "owner"), plain=plain
+    )
 
 
 def hearing(*, seconds: float = 60.0, entries: int = 8) -> ReadCache[OpenBlob]:
@@ -88,7 +90,9 @@ async def test_a_kept_read_stays_open_until_it_is_forgotten() -> None:
         pytest.param(CHANGED, False, id="its file changed"),
         pytest.param(OTHER, True, id="another file changed"),
         pytest.param(FileChanged(Scope("groups", "one"), "firmware.bin"), True, id="same name"),
-        pytest.param(RightsChanged(), False, id="somebody's rights changed"),
+        pytest.param(RightsChanged(), False, id="anybody's rights changed"),
+        pytest.param(RightsChanged(frozenset({"x", "owner"})), False, id="its owner's rights"),
+        pytest.param(RightsChanged(frozenset({"another"})), True, id="another's rights"),
     ],
 )
 async def test_a_change_forgets_what_it_makes_stale(change: Change, kept: bool) -> None:
@@ -103,6 +107,8 @@ async def test_a_change_forgets_what_it_makes_stale(change: Change, kept: bool) 
     [
         pytest.param(CHANGED, False, id="its file changed meanwhile"),
         pytest.param(RightsChanged(), False, id="rights changed meanwhile"),
+        pytest.param(RightsChanged(frozenset({"one"})), False, id="its own meanwhile"),
+        pytest.param(RightsChanged(frozenset({"another"})), True, id="another's meanwhile"),
         pytest.param(OTHER, True, id="another file changed meanwhile"),
     ],
 )

@@ -1,8 +1,9 @@
-"""An upload whose right has gone is cut: with two workers, behind nginx, and behind it in edge mode.
+"""A right that has gone cuts uploads and ends reads: with two workers, behind nginx, and behind it in edge mode.
 
 Whichever worker hears of the change, and whoever made it: the client is told within two seconds, while
 half of its body is still to come, and nothing is left. Others' uploads go on. One that takes too long
-altogether is cut as well.
+altogether is cut as well. What each worker would know for an hour is read no more after the same two seconds
+(``tests/dialects/test_forgetting.py`` has every kind of change).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ scene = rights.scene
 
 # At once, over connections of their own, so that each worker has some.
 UPLOADS = 4
+READ_SECONDS = CUT_SECONDS + 1.0  # an edge keeps what it was told for two
 DISPOSITION = 'Content-Disposition: form-data; name="file"; filename="{}.bin"'
 
 
@@ -45,6 +47,7 @@ async def gateway(
         accel=ACCEL,
         trusted_proxies=f"{HOST}/32",
         workers=2,
+        read_cache_seconds=3600,
     ) as running:
         yield running
 
@@ -86,6 +89,50 @@ async def test_uploads_to_every_worker_end_with_the_right(
         await raw.send(rest)
         assert (await raw.read_answer()).status == 201
     assert len(scene.stored() - before) == 1
+
+
+async def test_what_every_worker_knew_is_read_no_more_whatever_is_in_front(
+    scene: Scene, port: int
+) -> None:
+    await check_forgotten(scene, port, 403, rights.a_thing, rights.another_key)
+
+
+@pytest.mark.parametrize(
+    ("expected", "have", "end"),
+    [
+        (404, rights.a_group, rights.out_of_the_group),
+        (401, rights.an_api_key, rights.key_revoked),
+        (401, rights.user_files, rights.locked),
+    ],
+    ids=lambda case: getattr(case, "__name__", str(case)),
+)
+async def test_what_every_worker_knew_is_read_no_more(
+    scene: Scene, expected: int, have: Have, end: Step
+) -> None:
+    await check_forgotten(scene, scene.gateway.port, expected, have, end)
+
+
+async def check_forgotten(scene: Scene, port: int, expected: int, have: Have, end: Step) -> None:
+    _, path = await rights.target(scene, await have(scene), old=True)
+    assert {200} == await read_by_many(port, path, scene.headers)
+    await end(scene)
+
+    async def is_over() -> bool:
+        return {expected} == await read_by_many(port, path, scene.headers)
+
+    await until(is_over, within=READ_SECONDS)
+
+
+async def read_by_many(port: int, path: str, headers: dict[str, str]) -> set[int]:
+    """The statuses, over connections of their own."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+
+        async def read() -> int:
+            async with session.get(f"http://{HOST}:{port}{path}", headers=headers) as answer:
+                await answer.read()
+                return answer.status
+
+        return set(await asyncio.gather(*(read() for _ in range(2 * UPLOADS))))
 
 
 async def half_sent(

@@ -21,6 +21,7 @@ from gateway.dialects.gravwell.lookup import (
     check_owned,
     check_writable,
     find,
+    guid_mark,
     is_own,
     parse_address,
 )
@@ -39,6 +40,7 @@ from gateway.dialects.gravwell.sniffing import Sniffer
 from gateway.filestore import Deposit, Filestore, Mode
 from gateway.identity.users import scope_of
 from gateway.model.access import Access, Action
+from gateway.model.change import RightsChanged
 from gateway.model.errors import Forbidden, Malformed, NotFound
 from gateway.model.file import Draft, FileRecord, Scope
 from gateway.model.json import parse_json
@@ -80,6 +82,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         right = right_to(request, given, partial(_still_creates, request, given, meta))
         deposit = Deposit(given, draft, Mode.CREATE, upload.claims, guard=right)
         record = await _files(request).deposit(deposit, upload.writer)
+    _tell(request, record)
     return await _reply(request, record)
 
 
@@ -96,6 +99,7 @@ async def update(request: web.Request) -> web.StreamResponse:
         draft = Draft(record.scope, record.name, sniffer.content_type, id=record.id)
         deposit = Deposit(access, draft, Mode.FILL, upload.claims, expected, guard=right)
         record = await _files(request).deposit(deposit, upload.writer)
+    _tell(request, record)
     return await _reply(request, record)
 
 
@@ -129,6 +133,7 @@ async def patch(request: web.Request) -> web.StreamResponse:
         record = await files.amend(access, changed, file_id=record.id)
     else:
         record = await files.transfer(access, record, scope, attributes=changed)
+    _tell(request, record)
     return await _reply(request, record)
 
 
@@ -139,6 +144,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
     check_owned(record, caller)
     access = await _authorised(request, caller, Action.DELETE, record.scope, record.name)
     await files.remove(access, expected=expected_blob(request, record), file_id=record.id)
+    _tell(request, record)
     return web.Response()
 
 
@@ -155,9 +161,19 @@ async def list_files(request: web.Request) -> web.StreamResponse:
 
 
 async def _resolve(request: web.Request, address: str) -> tuple[Access, FileRecord]:
-    caller = await caller_of(request)
-    record = await find(_files(request), caller, parse_address(address))
-    return await _authorised(request, caller, Action.READ, record.scope, record.name), record
+    caller, wanted = await caller_of(request), parse_address(address)
+    record = await find(_files(request), caller, wanted)
+    access = await _authorised(request, caller, Action.READ, record.scope, record.name)
+    return replace(access, also=(guid_mark(wanted),)), record
+
+
+def _tell(request: web.Request, record: FileRecord) -> None:
+    """What its GUID means may have changed: forget here at once what was read by it.
+
+    The database tells everybody else (``gravwell_announce``).
+    """
+    whose = frozenset((record.scope.owner, guid_mark(record.attributes["guid"])))
+    request.app[CALLERS].listeners.on_change(RightsChanged(whose))
 
 
 def _shown_name(record: FileRecord) -> str:
@@ -284,13 +300,13 @@ READS: Final = ReadRules(
     credential_of=credential_of, address_of=_read_address, shown_name=_shown_name
 )
 ROUTES: Final = (
-    Route("POST", "/api/files", create, alters_rights=True),
+    Route("POST", "/api/files", create),
     Route("GET", "/api/files", list_files),
     Route("GET", "/api/files/{id}", download),
     Route("HEAD", "/api/files/{id}", download),
-    Route("POST", "/api/files/{id}", update, alters_rights=True),
-    Route("PUT", "/api/files/{id}", update, alters_rights=True),
-    Route("PATCH", "/api/files/{id}", patch, alters_rights=True),
-    Route("DELETE", "/api/files/{id}", remove, alters_rights=True),
+    Route("POST", "/api/files/{id}", update),
+    Route("PUT", "/api/files/{id}", update),
+    Route("PATCH", "/api/files/{id}", patch),
+    Route("DELETE", "/api/files/{id}", remove),
     Route("GET", "/api/files/{id}/details", details),
 )

@@ -58,6 +58,14 @@ def check_writable(record: FileRecord, caller: Caller) -> None:
     raise Forbidden() if is_visible(record, caller) else NotFound()
 
 
+def guid_mark(guid: UUID | str) -> str:
+    """How a change of rights names a GUID whose meaning may have changed.
+
+    With a word before it: a GUID may be chosen, and must not be that of somebody.
+    """
+    return f"guid/{guid}"
+
+
 def address_of(request: web.Request) -> UUID:
     """The path's id. Raises ``Malformed``."""
     return parse_address(request.match_info["id"])

@@ -197,6 +197,7 @@ def _caller_of(token: Row) -> ScopedCaller:
         TOKEN_ROLE,
         (TOKEN_ROLE,),
         valid_until=None if expires_at is None else expires_at.timestamp(),
+        owner="" if token["user_id"] is None else str(token["user_id"]),
         scopes=frozenset(token["scopes"]),
         application=token["application"],
         author=token["id"],

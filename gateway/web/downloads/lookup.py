@@ -18,7 +18,7 @@ from gateway.model.access import Access
 from gateway.model.file import FileRecord
 from gateway.process.holder import reading
 from gateway.traffic.resolved import SharedReader
-from gateway.web.authentication import CALLERS
+from gateway.web.authentication import CALLERS, rights_of
 from gateway.web.downloads.asked import STANDARD, ReadRules, pins_of
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.headers import IMMUTABLE, REVALIDATED, version_of
@@ -81,6 +81,7 @@ async def _resolve(
             version=version_of(record, name, always, cache_control=cache_control),
             reader=SharedReader(),
             seen=seen,
+            whose=rights_of(request, access),
             read_id=downloads.watch.read_id(credential, *_identity(request, record, rules)),
             plain=rules == STANDARD and not pins,  # the fast path holds nothing to a pin
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,14 +12,11 @@ from uuid import uuid4
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
-from gateway.database.changes import listening
 from gateway.database.pool import Database
 from gateway.identity.rows.users import make_admin
-from gateway.model.change import Change, ChangeListener
-from gateway.web.authentication import CALLERS
 from tests.dialects.conftest import HASH, ROOT_EMAIL
 from tests.tools.client import Answer, Client
-from tests.tools.inside import open_application
+from tests.tools.inside import hearing_application
 
 BOUNDARY = "frontier"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -97,30 +93,10 @@ async def keeping_client(
     folder: Path, database_url: str, aiohttp_client: AiohttpClient, **settings: Any
 ) -> AsyncIterator[Client]:
     """The same, once it is heard of changes."""
-    async with open_application(folder, database_url, **settings) as app:
-        heard = _Heard(app[CALLERS].listeners)
-        async with listening(database_url, heard):
-            await heard.connected.wait()
-            client = await aiohttp_client(app)
-            yield Client(client.session, str(client.make_url("")).rstrip("/"))
-            await client.close()
-
-
-class _Heard:
-    """A listener that tells when it began to hear."""
-
-    def __init__(self, listener: ChangeListener) -> None:
-        self._listener, self.connected = listener, asyncio.Event()
-
-    def on_change(self, change: Change) -> None:
-        self._listener.on_change(change)
-
-    def on_connected(self) -> None:
-        self._listener.on_connected()
-        self.connected.set()
-
-    def on_disconnected(self) -> None:
-        self._listener.on_disconnected()
+    async with hearing_application(folder, database_url, **settings) as app:
+        client = await aiohttp_client(app)
+        yield Client(client.session, str(client.make_url("")).rstrip("/"))
+        await client.close()
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ select * from losant_tokens where application = $1 and id = $2;
 
 -- name: token_of_digest
 -- None of an application whose user is locked, or has ended their keys since. $1 digest
-select t.* from losant_tokens t
+select t.*, a.user_id from losant_tokens t
   join losant_applications a on a.id = t.application
   left join users u on u.id = a.user_id
  where t.digest = $1 and t.active and (t.expires_at is null or t.expires_at > now())
