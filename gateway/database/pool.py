@@ -74,6 +74,10 @@ _UNAVAILABLE: Final = (
     asyncpg.InvalidCachedStatementError,  # migrated a moment ago: it is prepared anew next time
 )
 
+# How the SQLSTATEs begin of what may be asked again: asyncpg has no class for some of them, and
+# files under other kinds what an operator's own limits of time end.
+_PASSING: Final = ("08", "25006", "25P03", "25P04", "28", "3D", "40", "53", "55P03", "57", "58")
+
 
 # What may hide a COMMIT that happened; any other refusal was the server's own.
 _UNANSWERED: Final = (
@@ -152,12 +156,21 @@ def database_errors() -> Iterator[None]:
         raise Unrelated(exc.constraint_name or "") from exc
     except _UNAVAILABLE as exc:
         raise CatalogueUnavailable() from exc
+    except asyncpg.PostgresError as exc:
+        if _is_passing(exc):
+            raise CatalogueUnavailable() from exc
+        raise
+
+
+def _is_passing(exc: asyncpg.PostgresError) -> bool:
+    """Whether the same may be asked again, by what the server says."""
+    return str(exc.sqlstate).startswith(_PASSING)
 
 
 def _own_refusal(exc: asyncpg.PostgresError) -> Exception:
     """What one of our own functions refused, in our words; else the exception itself."""
     if exc.sqlstate != _OVER_QUOTA:
-        return exc
+        return CatalogueUnavailable() if _is_passing(exc) else exc
     said = orjson.loads(exc.detail or "{}")
     account, resource = f"{said['kind']}/{said['owner']}", said["resource"]
     limit, used, wanted = said["limit"], said["used"], said["wanted"]

@@ -18,10 +18,10 @@ import aiohttp
 import asyncpg
 import pytest
 
-from gateway.database.pool import Database
+from gateway.database.pool import Database, database_errors
 from gateway.filestore import Deposit, Mode
 from gateway.model.access import Access, Action, Principal, PrincipalKind
-from gateway.model.errors import CommitUnknown, GatewayError
+from gateway.model.errors import CatalogueUnavailable, CommitUnknown, GatewayError
 from gateway.model.file import Draft, Scope
 from gateway.upkeep.check import check
 from gateway.upkeep.sweep import GracePeriods, sweep
@@ -203,6 +203,66 @@ async def test_a_database_that_dies_during_the_body_leaves_nothing_behind(
     assert ([], []) == (house.parts(), house.blobs())
     proxy.revive()
     assert 404 == (await house.ask("GET", "fw.bin")).status
+
+
+def said_by_server(sqlstate: str) -> asyncpg.PostgresError:
+    """What asyncpg makes of that, whether it knows it or not."""
+    error = asyncpg.PostgresError.new({"S": "FATAL", "C": sqlstate, "M": "said"})
+    assert isinstance(error, asyncpg.PostgresError)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(pytest.param(kind("x"), id=kind.__name__) for kind in (OSError, ConnectionResetError)),
+        *(pytest.param(kind("x"), id=kind.__name__) for kind in (TimeoutError, BrokenPipeError)),
+        pytest.param(asyncpg.InterfaceError("connection is closed"), id="closed"),
+        pytest.param(asyncpg.ConnectionDoesNotExistError("closed in the middle"), id="cut"),
+        pytest.param(asyncpg.InternalClientError("out of step"), id="out of step"),
+        *(
+            pytest.param(said_by_server(state), id=what)
+            for state, what in (
+                ("08006", "connection failure"),
+                ("08P01", "a pooler's word"),
+                ("25006", "a standby"),
+                ("25P03", "idle in a transaction for too long"),
+                ("25P04", "a transaction that took too long"),
+                ("28000", "no entry any more"),
+                ("3D000", "no such database any more"),
+                ("40001", "not in this order"),
+                ("40P01", "deadlock"),
+                ("53100", "disk full"),
+                ("53300", "too many connections"),
+                ("55P03", "a lock that took too long"),
+                ("57014", "a statement that took too long"),
+                ("57P01", "told to end"),
+                ("57P02", "another's crash"),
+                ("57P03", "not ready yet"),
+                ("57P05", "idle for too long"),
+                ("57P99", "of a server to come"),
+                ("58030", "its disk"),
+            )
+        ),
+    ],
+)
+def test_a_database_that_may_be_asked_again_is_said_to_be_away(error: Exception) -> None:
+    with pytest.raises(CatalogueUnavailable), database_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "sqlstate",
+    [
+        pytest.param("42P01", id="no such table"),
+        pytest.param("23514", id="a check"),
+        pytest.param("22003", id="out of range"),
+        pytest.param("XX001", id="corrupted"),
+    ],
+)
+def test_what_no_repetition_mends_is_a_fault_of_ours(sqlstate: str) -> None:
+    with pytest.raises(asyncpg.PostgresError), database_errors():
+        raise said_by_server(sqlstate)
 
 
 async def test_an_exhausted_pool_is_a_503(

@@ -16,7 +16,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
 
 import aiohttp
@@ -75,6 +75,9 @@ def some_content(choice: random.Random) -> bytes:
 class Api(ABC):
     """One caller of one API. ``url`` may change between any two questions."""
 
+    away: ClassVar[int] = 503
+    """The status of what cannot be done while the database is away."""
+
     session: aiohttp.ClientSession
     url: Callable[[], str]
     name: str = field(init=False)
@@ -109,6 +112,8 @@ class Api(ABC):
     ) -> tuple[int, bytes]:
         url = path if "://" in path else self.url() + path
         async with self.session.request(method, url, headers=headers, **more) as answer:
+            if answer.status == 503 and "Retry-After" not in answer.headers:
+                raise Violated(f"{self.name}: {method} {path}: when is it to be asked again?")
             return answer.status, await answer.read()
 
     async def _content(self, path: str, headers: Mapping[str, str]) -> str | None:
@@ -208,6 +213,8 @@ class Mainflux(Api):
 @dataclass
 class Hasura(Api):
     """An administrator and ids of files."""
+
+    away: ClassVar[int] = 500  # its published table has no other word for it
 
     headers: Mapping[str, str]
     name: str = field(default="hasura", init=False)

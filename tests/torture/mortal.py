@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import fcntl
 import functools
+import gc
 import json
 import mmap
 import os
@@ -34,10 +35,13 @@ import uvloop
 from aiohttp import web
 
 import gateway.app
+import gateway.web.server.connection
 from gateway.__main__ import main
 from gateway.dialects import DIALECTS
 from gateway.messaging.posting import Poster
 from gateway.process.supervisor import die_with_parent
+from gateway.web.authentication import REACHES
+from gateway.web.operations import docs
 from gateway.wiring import Deployment
 from tests.tools.deployment import deployment_of
 from tests.tools.gateway import environment_of
@@ -157,6 +161,7 @@ def _start(
     try:
         die_with_parent(parent)
         _redirect(log)
+        _keep_set_aside()
         Plan(Path(plan)).install()
         if argv:
             os.environ.update(environment_of(dict(settings)))
@@ -192,11 +197,32 @@ def _redirect(log: str) -> None:
     os.dup2(output, 2)
 
 
+def _warm() -> None:
+    """Work out once what every life would: the API's description, the patterns of all routes."""
+    routes = docs.routes(gateway.app._document(DIALECTS, "/filestore"))
+    docs.routes = lambda *_: routes
+    app = web.Application()
+    app[REACHES] = {}
+    for dialect in DIALECTS:
+        list(gateway.app._mount_dialect(app, dialect, "/filestore"))
+    gc.collect()
+    gc.freeze()
+
+
+def _keep_set_aside() -> None:
+    """A life begins with a look at all there is (``process.garbage``): not at what is its parent's, too."""
+    unfreeze = gc.unfreeze
+
+    def not_yet() -> None:
+        gc.unfreeze = unfreeze
+
+    gc.unfreeze = not_yet
+
+
 def serve() -> None:
     """Answer until stdin ends; then whatever still runs dies with us."""
     plant()
-    described = gateway.app.described(DIALECTS, "/filestore")
-    gateway.app.described = lambda *_: described
+    _warm()
     for line in sys.stdin:
         command = json.loads(line)
         if "start" in command:
@@ -250,11 +276,20 @@ class Mortals:
         ready.unlink()
         return pid
 
+    async def start_to_die(self, death: Death) -> None:
+        """A life that dies on its way to serve; or as soon as it does."""
+        self.plan.set(death)
+        self.pid = await self._fork("plan")
+        ready = self.folder / f"ready.{self.pid}"
+        while self.lives() and not ready.exists():
+            await asyncio.sleep(0.005)
+        ready.unlink(missing_ok=True)
+        await self.kill()
+
     async def terminate(self, pid: int) -> None:
         """SIGTERM, until it is gone. Raises ``Violated`` if it does not end well."""
         os.kill(pid, signal.SIGTERM)
-        while _lives(pid):
-            await asyncio.sleep(0.005)
+        await _ended(pid)
         status = (await self._ask({"wait": pid}))["status"]
         if status != 0:
             raise Violated(f"it ended with {status}: {self.log[-4000:]}")
@@ -263,8 +298,7 @@ class Mortals:
         """One of the service's commands, beside it; how it ended, as ``os.waitpid`` says it."""
         Plan(self.folder / "errand").set(death)
         pid = await self._fork("errand", *argv)
-        while _lives(pid):
-            await asyncio.sleep(0.005)
+        await _ended(pid)
         return int((await self._ask({"wait": pid}))["status"])
 
     async def _fork(self, plan: str, *argv: str) -> int:
@@ -293,8 +327,8 @@ class Mortals:
 
     async def until_dead(self) -> None:
         """Wait for whatever it dies of."""
-        while self.lives():
-            await asyncio.sleep(0.002)
+        if self.pid:
+            await _ended(self.pid)
 
     async def alive(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this with it, which must not die meanwhile. Raises ``Violated``."""
@@ -336,6 +370,21 @@ def _lives(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in ("Z", "X")
+
+
+async def _ended(pid: int) -> None:
+    """Once it has ended, reaped or not."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 @contextlib.asynccontextmanager

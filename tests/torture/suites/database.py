@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -40,6 +41,8 @@ _MOMENTS: Final[tuple[Moment, ...]] = ("before", "sent", "after")
 _CONNECTIONS: Final = 4
 _BACK_SECONDS: Final = 30
 _NO_GRACE: Final = GracePeriods(-1, -1)
+_STARTS_AGAIN: Final = "gateway.database.embedded"
+_ENDED_BEHIND: Final = "Resetting connection with an active transaction"
 _BUSY: Final = """
 select count(*) from pg_stat_activity where datname = current_database()
  and application_name = 'filestore-gateway' and state <> 'idle'
@@ -50,10 +53,16 @@ class LostDatabases:
     """A gateway, its database behind a proxy, and a second server that may be killed."""
 
     def __init__(
-        self, stage: Stage, house: House, apis: Sequence[Api], proxy: PostgresProxy, dsn: str
+        self,
+        stage: Stage,
+        house: House,
+        apis: Sequence[Api],
+        proxy: PostgresProxy,
+        dsn: str,
+        errors: Errors,
     ) -> None:
         self._stage, self._house, self._apis = stage, house, apis
-        self._proxy, self._dsn = proxy, dsn
+        self._proxy, self._dsn, self._errors = proxy, dsn, errors
         self._stack = contextlib.AsyncExitStack()
         self._mortal: LostDatabases | None = None
 
@@ -61,7 +70,10 @@ class LostDatabases:
         """One way in which the database is not there."""
         ways = (self._lose, self._cancel, self._exhaust, self._die, self._kill)
         [way] = choice.choices(ways, (70, 14, 5, 7, 4))
+        self._errors.told.clear()
         said = await way(number, choice)
+        if self._errors.told:
+            raise Violated(f"{said}: nobody foresaw {self._errors.told[0]}")
         return Seen({"cycles": "not reached" not in said, said: 1})
 
     async def close(self) -> None:
@@ -81,7 +93,8 @@ class LostDatabases:
         self._proxy.forget()
         self._proxy.revive()
         await self._ended(api, names, status, world, step.after, may_fail=lost)
-        return f"{moment} {text or 'any'}: {'lost' if lost else 'not reached'}, {status}"
+        said = f"lost, {_word(api, status)}" if lost else f"not reached, {status}"
+        return f"{moment} {text or 'any'}: {said}"
 
     async def _die(self, number: int, choice: random.Random) -> str:
         """All connections at once, at any moment of an operation; for a moment there are none."""
@@ -94,7 +107,7 @@ class LostDatabases:
         self._proxy.revive()
         status = await asked
         await self._ended(api, names, status, world, step.after)
-        return f"all connections: {status}"
+        return f"all connections: {_word(api, status)}"
 
     async def _exhaust(self, number: int, choice: random.Random) -> str:
         """Others have every connection: 503 in time, and nothing is stored."""
@@ -105,10 +118,10 @@ class LostDatabases:
             for _ in range(_CONNECTIONS):
                 await held.enter_async_context(database.session())
             status = await answered(step.ask())
-        if status < 500:
+        if status != api.away:
             raise Violated(f"{api.name}: {status} without a connection")
         await self._ended(api, names, status, world, world)
-        return f"no connection: {status}"
+        return f"no connection: {_word(api, status)}"
 
     async def _kill(self, number: int, choice: random.Random) -> str:
         """The server itself, at once or by force; somebody starts it again."""
@@ -122,7 +135,7 @@ class LostDatabases:
         os.kill(_postmaster(rig._stage.folder), how)
         status = await asked
         await rig._ended(api, names, status, world, step.after)
-        return f"server {how.name}: {status}"
+        return f"server {how.name}: {_word(api, status)}"
 
     async def _cancel(self, number: int, choice: random.Random) -> str:
         """A deposit that is cancelled at any of its awaits, with its commit or without."""
@@ -177,7 +190,7 @@ class LostDatabases:
         """What is there must be what the status says; then it is taken away."""
         if 300 <= status < 500 or (status >= 500 and not may_fail):
             raise Violated(f"{api.name}: {status}")
-        if status not in (500 if api.name == "hasura" else 503, 200, 201, 204):
+        if status not in (api.away, 200, 201, 204):
             raise Violated(f"{api.name}: {status} of a database that is away")
         await self._settled()
         seen = await self._seen(api, names)
@@ -232,6 +245,40 @@ class LostDatabases:
         return await self._stack.enter_async_context(_rig(stage))
 
 
+def _word(api: Api, status: int) -> str:
+    """503, in whichever way the API says it."""
+    return "unavailable" if status == api.away else str(status)
+
+
+class Errors(logging.Handler):
+    """What is logged as our fault; a database that is away is none.
+
+    Neither is a server of ours that is started again, nor asyncpg ending the transaction of who was cancelled.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.setFormatter(logging.Formatter())
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        said = self.format(record)
+        if not (record.name == _STARTS_AGAIN or said.startswith(_ENDED_BEHIND)):
+            self.told.append(said)
+
+
+@contextlib.contextmanager
+def logged_errors() -> Iterator[Errors]:
+    """Whatever is logged as an error within the block."""
+    errors = Errors()
+    logging.getLogger().addHandler(errors)
+    try:
+        yield errors
+    finally:
+        logging.getLogger().removeHandler(errors)
+
+
 def _postmaster(folder: Path) -> int:
     return int((folder / "postgres" / "postmaster.pid").read_text().split("\n")[0])
 
@@ -253,6 +300,7 @@ async def _rig(stage: Stage) -> AsyncIterator[LostDatabases]:
     async with open_database(dsn, sql_folders(), connections=2) as database:
         await add_people(database)
     async with (
+        contextlib.AsyncExitStack() as stack,
         running_pgproxy(dsn) as (proxy, through),
         open_house(
             through,
@@ -267,8 +315,9 @@ async def _rig(stage: Stage) -> AsyncIterator[LostDatabases]:
         ) as house,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
+        errors = stack.enter_context(logged_errors())
         apis = await callers_of(session, lambda: house.url)
-        rig = LostDatabases(stage, house, apis, proxy, dsn)
+        rig = LostDatabases(stage, house, apis, proxy, dsn, errors)
         try:
             yield rig
         finally:

@@ -70,6 +70,7 @@ WRITES: Final = (
     ("unlink", _is_part, (errno.EIO,)),
     ("unlink", BLOB, (errno.EIO,)),
 )
+REMOVALS: Final = WRITES[-2:]
 READS: Final = (
     ("open", BLOB, (errno.EIO, errno.EMFILE, errno.EACCES)),
     ("fstat", BLOB, (errno.EIO,)),
@@ -77,6 +78,10 @@ READS: Final = (
     ("preadv", BLOB, (errno.EIO, errno.EAGAIN)),
     ("sendfile", BLOB, (errno.EIO,)),
 )
+_STORING: Final = ("create", "replace", "direct", "complete")
+_AT: Final = (1, 1, 1, 1, 2, 3)
+_FAULTS: Final = 4
+_TRIES: Final = 6
 _SIZES: Final = (1, 5_000, 70_000, 300_000, 5_000_000)
 _NO_GRACE: Final = GracePeriods(-1, -1)
 
@@ -95,29 +100,43 @@ class BrokenDisks:
         self._rows, self._faults = rows, faults
 
     async def case(self, number: int, choice: random.Random) -> Seen:
-        """One fault, under one operation or download."""
+        """A few faults, each under one operation or download of the same caller."""
         which = choice.randrange(len(self._houses))
         house, api = self._houses[which], choice.choice(self._callers[which])
+        if choice.random() < 0.35:
+            return await self._reads(number, api, choice)
+        return await self._writes(number, house, api, choice)
+
+    async def _writes(self, number: int, house: House, api: Api, choice: random.Random) -> Seen:
+        """Operations on a disk that fails now and then, each of which is followed by one on a good disk."""
+        names, seen = (f"i{number}a", f"i{number}b"), Seen()
+        world: World = {}
+        await self._swept(house)
+        for _ in range(_FAULTS):
+            for _ in range(_TRIES):
+                world, said = await self._write(house, api, world, names, choice)
+                if self._faults.hits:
+                    seen += Seen({"faults": 1, said: 1})
+                    break
+            await self._swept(house)
+            world = await self._done(api, world, names, choice)
+        for name in world:
+            await api.remove(name)
+        await self._swept(house)
+        return seen
+
+    async def _write(
+        self, house: House, api: Api, world: World, names: tuple[str, str], choice: random.Random
+    ) -> tuple[World, str]:
+        """One operation under one fault, which may not come to pass; the world after it."""
         self._faults.hits = 0
         self._faults.synced.clear()
-        if choice.random() < 0.35:
-            said = await self._read(number, api, choice)
-        else:
-            said = await self._write(number, house, api, choice)
-        return Seen({"faults": bool(self._faults.hits), said: bool(self._faults.hits)})
-
-    async def _write(self, number: int, house: House, api: Api, choice: random.Random) -> str:
-        names = (f"i{number}a", f"i{number}b")
-        world: World = {}
-        for _ in range(choice.randrange(4)):
-            world = await self._done(api, world, names, choice)
-        await self._swept(house)
         before, blobs = house.descriptors(), house.blobs()
-        call, match, errors = choice.choice(WRITES)
-        error, at = choice.choice(errors), choice.choice((1, 1, 1, 2, 3))
+        step = api.step(world, names, choice)
+        call, match, errors = choice.choice(WRITES if step.kind in _STORING else REMOVALS)
+        error, at = choice.choice(errors), choice.choice(_AT)
         if choice.random() < 0.3:
             disk_of(house)._durable_folders.clear()  # as after a restart
-        step = api.step(world, names, choice)
         with self._faulty(call, match, error, at, choice):
             status = await step.ask()
         world = await self._judged(api, names, status, world, step.after, error)
@@ -129,11 +148,7 @@ class BrokenDisks:
                 raise Violated(f"left over after {status}: {house.parts()}")
         if house.descriptors() != before:
             raise Violated(f"descriptors: {house.descriptors() - before}")
-        world = await self._done(api, world, names, choice)
-        for name in world:
-            await api.remove(name)
-        await self._swept(house)
-        return f"{call} {errno.errorcode[error]}: {status}"
+        return world, f"{call} {errno.errorcode[error]}: {status}"
 
     @contextlib.contextmanager
     def _faulty(self, call: str, match: Any, error: int, at: int, choice: random.Random) -> Any:
@@ -189,32 +204,53 @@ class BrokenDisks:
         if report.findings:
             raise Violated(f"{report.findings}")
 
-    async def _read(self, number: int, api: Api, choice: random.Random) -> str:
-        content = choice.randbytes(choice.choice(_SIZES))
+    async def _reads(self, number: int, api: Api, choice: random.Random) -> Seen:
+        """Downloads of one file from a disk that fails now and then; at last it may shrink for good."""
+        content, seen = choice.randbytes(choice.choice(_SIZES)), Seen()
         name = f"i{number}r"
         path, headers = await api.publish(name, content)
-        start = choice.choice((0, 0, 0, len(content) // 2))
-        ranged = {"Range": f"bytes={start}-"} if start else {}
-        if choice.random() < 0.3:
-            call, error = "shrinks", 0
-            breaking = self._faults.shrinking(choice.randrange(len(content)))
-        else:
-            call, match, errors = choice.choice(READS)
-            error = choice.choice(errors)
-            breaking = self._faults.failing(call, match, error, at=choice.choice((1, 1, 2, 3)))
+        for _ in range(_FAULTS):
+            for _ in range(_TRIES):
+                said = await self._read(api, path, dict(headers), content, choice)
+                if self._faults.hits:
+                    seen += Seen({"faults": 1, said: 1})
+                    break
+        if shrinks := choice.random() < 0.7:
+            self._faults.hits = 0
+            with self._faults.shrinking(choice.randrange(len(content))):
+                came = await self._part(api, path, dict(headers), content, choice)
+            seen += Seen(
+                {"faults": bool(self._faults.hits), f"shrinks: {came}": bool(self._faults.hits)}
+            )
+        await self._take_away(api, name, damaged=shrinks)
+        return seen
+
+    async def _read(
+        self, api: Api, path: str, headers: dict[str, str], content: bytes, choice: random.Random
+    ) -> str:
+        """One download under one fault, and one after it."""
+        self._faults.hits = 0
+        call, match, errors = choice.choice(READS)
+        error = choice.choice(errors)
+        with self._faults.failing(call, match, error, at=choice.choice(_AT)):
             if call == "pread":  # who cannot read at once reads in a thread
                 self._faults.also("preadv", match, errno.EAGAIN)
-        with breaking:
-            came = await _downloaded(api, path, {**headers, **ranged}, content[start:])
-        if call != "shrinks":
-            again = await _downloaded(api, path, dict(headers), content)
-            if again != "whole" and await self._let_out():
-                came += " and in quarantine"
-                again = await _downloaded(api, path, dict(headers), content)
-            if again != "whole":
-                raise Violated(f"{api.name}: {again} after the disk was well again")
-        await self._take_away(api, name, damaged=call == "shrinks")
-        return f"{call} {errno.errorcode.get(error, '')}: {came}"
+            came = await self._part(api, path, headers, content, choice)
+        again = await _downloaded(api, path, headers, content)
+        if again != "whole" and await self._let_out():
+            came += " and in quarantine"
+            again = await _downloaded(api, path, headers, content)
+        if again != "whole":
+            raise Violated(f"{api.name}: {again} after the disk was well again")
+        return f"{call} {errno.errorcode[error]}: {came}"
+
+    async def _part(
+        self, api: Api, path: str, headers: dict[str, str], content: bytes, choice: random.Random
+    ) -> str:
+        """All of it, or what is behind the middle."""
+        start = choice.choice((0, 0, 0, len(content) // 2))
+        ranged = {"Range": f"bytes={start}-"} if start else {}
+        return await _downloaded(api, path, headers | ranged, content[start:])
 
     async def _let_out(self) -> bool:
         """What was in quarantine while its disk failed is looked at again; whether it came out."""
@@ -288,6 +324,6 @@ SUITE: Final = Suite(
     what="system calls that fail under every operation and download of every API",
     unit="faults",
     full=5_000,
-    small=20,
+    small=6,
     opened=opened,
 )
