@@ -70,6 +70,7 @@ from gateway.wiring import (
     open_stores,
     operators_of,
     scrubber_on,
+    told_of_traces,
 )
 
 # aiohttp's own pattern leaves braces out, which names may have.
@@ -285,7 +286,7 @@ async def serve(
     """
     settings, certificate = deployment.settings, certificate_of(deployment.settings)
     raise_descriptor_limit()
-    async with open_stores(deployment, dsn) as stores:
+    async with told_of_traces(settings), open_stores(deployment, dsn) as stores:
         readiness = readiness_of(stores, settings)
         async with (
             open_app(deployment, stores, readiness, metrics_directory=metrics_directory) as app,

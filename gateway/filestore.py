@@ -45,7 +45,7 @@ from gateway.model.errors import (
     StorageFailed,
     is_of_blob,
 )
-from gateway.model.file import Blob, Draft, FileName, FileRecord, FrontPlace, Scope
+from gateway.model.file import Blob, Draft, FileName, FileRecord, FrontPlace, Scope, ShownBytes
 from gateway.model.guard import Guard, guarding
 from gateway.model.paging import Page
 from gateway.quotas.metered import Metered
@@ -187,6 +187,15 @@ class Filestore:
             return None
         with self._suspecting(record):
             return await front.locate(record.content)
+
+    async def address_of(self, record: FileRecord, shown: ShownBytes) -> str | None:
+        """Where a client finds the bytes by itself, if it can at all. Raises as ``open``."""
+        check_sound(record)
+        store = self._blobs.client_served
+        if store is None:
+            return None
+        with self._suspecting(record):
+            return await store.address_of(record.content, shown)
 
     def suspect(self, record: FileRecord) -> None:
         """A read of the file's bytes failed, or came to too few: they will be looked at."""

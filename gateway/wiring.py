@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from gateway import __version__
 from gateway.blobs.disk.space import Watermark
 from gateway.blobs.disk.store import open_disk_store
 from gateway.blobs.memory import MemoryBlobStore
@@ -29,6 +30,7 @@ from gateway.filestore import Filestore
 from gateway.identity import groups
 from gateway.identity.decisions import open_hook
 from gateway.identity.registry import Registry, RegistryTerms, open_registry
+from gateway.identity.rows.attempts import SharedAttempts
 from gateway.identity.secrets import RECOMMENDED, PasswordCost, webhook_seal
 from gateway.identity.tokens import ISSUER
 from gateway.identity.users import RegistrationRules
@@ -37,15 +39,18 @@ from gateway.messaging.rows.outbox import RetryPolicy
 from gateway.messaging.service import Messaging, messaging_on
 from gateway.messaging.targets import TargetRules
 from gateway.messaging.webhooks import WebhookPolicy
+from gateway.model.access import PrincipalKind
 from gateway.model.change import ChangeListeners
 from gateway.model.errors import StartupFailed
 from gateway.model.quota import Resource
+from gateway.process.tracing import telling
 from gateway.quotas.reservations import open_reservations
 from gateway.quotas.service import Quotas
 from gateway.settings.core import Configuration, Settings, read_configuration
 from gateway.settings.deployed import disk_identity, s3_authorities
 from gateway.settings.fastways import FastWay
 from gateway.settings.secret import load_secrets
+from gateway.traffic.attempts import Attempts
 from gateway.traffic.bandwidth import Bandwidth, bandwidth_of
 from gateway.traffic.credentials import PrincipalCache
 from gateway.traffic.limits import ConcurrencyLimit
@@ -74,6 +79,10 @@ _LONGEST_UPLOAD_SECONDS: Final = 7 * 86_400.0
 _NO_CLIENT: Final = (
     "GATEWAY_STORE=s3 needs the client that comes with the extra: "
     "pip install 'filestore-gateway[s3]'"
+)
+
+_NO_OTEL: Final = (
+    "GATEWAY_OTEL needs what comes with the extra: pip install 'filestore-gateway[otel]'"
 )
 
 
@@ -236,7 +245,14 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             stores.blobs, stores.files, stores.ledger, hook, listeners, reservations, suspects
         )
         downloads = _downloads_of(files, deployment, reads, under_way)
-        callers = Callers(stores.registry, hook, trusted_peers(settings), credentials, listeners)
+        callers = Callers(
+            stores.registry,
+            hook,
+            trusted_peers(settings),
+            credentials,
+            listeners,
+            Attempts(SharedAttempts(stores.messaging.database)),
+        )
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
         async with uploads.under_way.cutting(), suspects.examining():
@@ -266,6 +282,7 @@ def _downloads_of(
         digests=Digests(files) if settings.digest_beside else None,
         says_surrogate_keys=settings.surrogate_keys,
         links=secure_links(settings),
+        redirected=frozenset(map(PrincipalKind, settings.s3_redirect)),
         under_way=under_way,
         verify_one_in=settings.verify_one_in,
     )
@@ -336,7 +353,25 @@ def s3_options(settings: Settings) -> S3Options:
         retry_seconds=settings.s3_retry_seconds,
         longest_upload_seconds=settings.upload_seconds or _LONGEST_UPLOAD_SECONDS,
         most_bytes=settings.max_file_bytes,
+        signed_seconds=settings.s3_signed_seconds,
+        redirect_endpoint=settings.s3_redirect_endpoint,
+        redirect_seconds=settings.s3_redirect_seconds,
     )
+
+
+@asynccontextmanager
+async def told_of_traces(settings: Settings) -> AsyncIterator[None]:
+    """Tell of traces within the block, if it is to be. Raises ``StartupFailed`` if it cannot be."""
+    if not settings.otel:
+        yield
+        return
+    try:
+        from gateway.process.otel import open_tracer
+    except ImportError as exc:
+        raise StartupFailed(_NO_OTEL) from exc
+    async with open_tracer(__version__) as tracer:
+        with telling(tracer):
+            yield
 
 
 def secret_text(secret: SecretStr) -> str:

@@ -96,7 +96,7 @@ def test_nginx_accepts_the_configuration_without_a_warning(
 
 
 def test_every_file_that_nginx_includes_is_there() -> None:
-    text = (DEPLOY / "nginx" / "nginx.conf").read_text()
+    text = "".join(f.read_text() for f in (DEPLOY / "nginx").glob("*.conf"))
     marked = re.findall(r"#(?:edge|s3) include ([^;]+);", text)
     assert {f.name for f in (DEPLOY / "nginx").iterdir()} == {
         *nginx_values("include"),

@@ -4,7 +4,8 @@
 -- whatever the gateway says to a GET of the same address by the same caller, which /_filestore_decision puts to it. A
 -- worker keeps decisions in a table of its own; what it does not know, another worker may have left in shared memory;
 -- what nobody knows the gateway is asked, once for however many requests wait for it. `way` runs for every request and
--- costs next to nothing; only `ask` can wait.
+-- costs next to nothing; only `ask` can wait. Where the bytes are in a store, the decision has the signature that nginx
+-- fetches them with, and ends before it; what the store says of itself is replaced by `show`, slices are left alone.
 --
 -- Knows HTTP's ranges in their plain form, and which headers make the gateway's answer another one. Does not know
 -- whose a credential is, nor what a dialect says: what is not plainly a read goes to the gateway, untouched.
@@ -95,10 +96,12 @@ end
 function edge.decision_of(answer, asked)
     local said = answer.header
     local blob, size = said["X-Filestore-Blob"], tonumber(said["X-Filestore-Size"])
+    local signature = said["X-Filestore-Signature"] or ""
     if answer.status ~= 200 or answer.truncated or type(blob) ~= "string" or not size then return nil end
+    if type(signature) ~= "string" then return nil end
     if find(blob, "..", 1, true) then return nil end
     local found = {
-        ends = asked + (tonumber(said["X-Filestore-Seconds"]) or 0), blob = blob, size = size,
+        ends = asked + (tonumber(said["X-Filestore-Seconds"]) or 0), blob = blob, size = size, signature = signature,
         rate = said["X-Filestore-Rate"] or "", etag = said["ETag"] or "", modified = said["Last-Modified"] or "",
         names = {}, values = {},
     }
@@ -112,9 +115,10 @@ function edge.decision_of(answer, asked)
     return found
 end
 
--- A decision as text, for shared memory: lines, of which no header has one too many.
+-- A decision as text, for shared memory: lines, of which no header has one too many. No place has a question mark.
 function edge.packed(decision)
-    local lines = { ("%.3f"):format(decision.ends), decision.blob, ("%d"):format(decision.size), decision.rate,
+    local place = decision.signature == "" and decision.blob or decision.blob .. "?" .. decision.signature
+    local lines = { ("%.3f"):format(decision.ends), place, ("%d"):format(decision.size), decision.rate,
                     decision.etag, decision.modified }
     for at, name in ipairs(decision.names) do
         lines[#lines + 1], lines[#lines + 2] = name, decision.values[at]
@@ -125,8 +129,9 @@ end
 function edge.unpacked(text)
     local lines = {}
     for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
-    local found = { ends = tonumber(lines[1]), blob = lines[2], size = tonumber(lines[3]), rate = lines[4],
-                    etag = lines[5], modified = lines[6], names = {}, values = {} }
+    local blob, signature = lines[2]:match("^([^?]*)%??(.*)$")
+    local found = { ends = tonumber(lines[1]), blob = blob, signature = signature, size = tonumber(lines[3]),
+                    rate = lines[4], etag = lines[5], modified = lines[6], names = {}, values = {} }
     for at = 7, #lines, 2 do
         found.names[#found.names + 1], found.values[#found.values + 1] = lines[at], lines[at + 1]
     end
@@ -186,20 +191,42 @@ local function plain()
     return true, range, if_range
 end
 
+-- The headers of the file. With a part nginx does not say by itself that there are parts.
+local function show(decision, partial)
+    local names, values = decision.names, decision.values
+    for at = 1, #names do header[names[at]] = values[at] end
+    if partial then header["Accept-Ranges"] = "bytes" end
+end
+
+-- The response out of the store: its head is shown when the store's own has come.
+local function prepare_fetch(decision, partial)
+    ngx.ctx.filestore_decision, ngx.ctx.filestore_partial = decision, partial
+    var.filestore_object = "/" .. decision.blob
+    var.filestore_signature = decision.signature
+end
+
 -- Prepare the response, or return false if the gateway is to word it.
 local function prepare(decision, range, if_range)
     local length = range and edge.length_of(range, decision.size)
     if range and not length then return false end
-    local names, values = decision.names, decision.values
-    for at = 1, #names do header[names[at]] = values[at] end
-    if range and (not if_range or if_range == decision.etag) then
-        header["Accept-Ranges"] = "bytes"
-        if length <= SMALL_BYTES then var.filestore_small = "yes" end
+    local partial = range and (not if_range or if_range == decision.etag)
+    if decision.signature ~= "" then
+        if get_method() == "HEAD" then return false end    -- a slice would be fetched to say what the gateway knows
+        prepare_fetch(decision, partial)
+    else
+        show(decision, partial)
+        if partial and length <= SMALL_BYTES then var.filestore_small = "yes" end
     end
     if decision.modified ~= "" then var.filestore_modified = decision.modified end
     if decision.rate ~= "" then var.limit_rate = decision.rate end
     var.filestore_blob = decision.blob
     return true
+end
+
+-- Show the decision's headers in the place of the store's. A slice has no decision of its own.
+function edge.show()
+    local decision = ngx.ctx.filestore_decision
+    if decision then show(decision, ngx.ctx.filestore_partial) end
 end
 
 -- Where the request goes: SEND with the response prepared, ASK to find out, PASS for wherever it would go without us.
@@ -256,8 +283,10 @@ function edge.ask()
     if not decision or not prepare(decision, range, if_range) then return ngx.exec(GATEWAY) end
 end
 
--- The gateway answers after all (there is no such blob): nothing of what was prepared is in its answer.
+-- The gateway answers after all (there is no such blob): nothing of what was prepared is in its answer. In the middle
+-- of a body it cannot: what it says would be in the place of bytes, so the client is cut.
 function edge.give_up()
+    if ngx.is_subrequest then return ngx.exit(ngx.HTTP_CLOSE) end
     for name in pairs(ngx.resp.get_headers()) do
         if not NOT_OF_THE_FILE[name] then header[name] = nil end
     end

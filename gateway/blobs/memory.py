@@ -207,6 +207,11 @@ class MemoryBlobStore:
         return
 
     @property
+    def client_served(self) -> None:
+        """Nor does any client."""
+        return
+
+    @property
     def inventory(self) -> MemoryBlobStore:
         """What is here is known."""
         return self

@@ -4,8 +4,8 @@ A blob is written once, under a random id that is never reused, and never change
 
 Knows no disk and no network: the core is four verbs (``stage``, ``open``, ``remove``,
 ``probe``) and a reader. What a store can do beyond is an *ability*, an attribute that is
-``None`` in a store without it: ``Descriptor`` of a reader, ``FrontServed`` and ``Inventory`` of a
-store. Whoever can use one asks for it, and has another way if there is none.
+``None`` in a store without it: ``Descriptor`` of a reader, ``FrontServed``, ``ClientServed`` and
+``Inventory`` of a store. Whoever can use one asks for it, and has another way if there is none.
 
 Rule: a store either has an ability as it is written here or does not offer it. One contract
 suite for the core and one for each ability are asked of every store.
@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from gateway.model.byterange import ByteRange
-from gateway.model.file import Blob, FrontPlace, Scope
+from gateway.model.file import Blob, FrontPlace, Scope, ShownBytes
 
 MOST_PIECE_BYTES: Final = 256 * 1024
 """The longest piece of ``BlobReader.chunks``, which bounds what a slow download holds."""
@@ -116,6 +116,10 @@ class BlobStore(Protocol):
         """What a front server needs to send blobs by itself, if it can."""
 
     @property
+    def client_served(self) -> ClientServed | None:
+        """What a client needs to fetch a blob by itself, if it can."""
+
+    @property
     def inventory(self) -> Inventory | None:
         """The list of all that is stored, if it can be had."""
 
@@ -153,6 +157,17 @@ class FrontServed(Protocol):
 
         Raises ``BlobMissing`` if it is not there or not of its size: a front server would send
         whatever is there as if it were whole.
+        """
+
+
+class ClientServed(Protocol):
+    """Ability of a store: a client that has an address for it can read one blob."""
+
+    async def address_of(self, blob: Blob, shown: ShownBytes) -> str:
+        """An absolute URL that whoever has it can GET the blob at for a while, shown like that.
+
+        It is a secret, and is of no use for any other blob or method. Raises ``BlobMissing`` if
+        the blob is not there or not of its size.
         """
 
 

@@ -273,6 +273,7 @@ class Database:
         wait_seconds: float,
         places: Places | None = None,
         pooled: bool = False,
+        servers: Servers | None = None,
     ) -> None:
         self._proving: ContextVar[Session | None] = ContextVar("proving", default=None)
         self._pool = pool
@@ -280,6 +281,7 @@ class Database:
         self._statements = statements
         self._wait_seconds = wait_seconds
         self._pooled = pooled
+        self._servers = servers
         # Half of the connections at most: who reads slowly must not keep everybody waiting.
         self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
@@ -288,6 +290,11 @@ class Database:
         """How many connections are in use, and how many idle."""
         idle = self._pool.get_idle_size()
         return self._pool.get_size() - idle, idle
+
+    @property
+    def failovers(self) -> int:
+        """How often another server took the connections than before."""
+        return 0 if self._servers is None else self._servers.failovers
 
     @property
     def most_connections(self) -> int:
@@ -498,7 +505,14 @@ async def open_database(
             server_settings={"application_name": "filestore-gateway", "timezone": "UTC"},
         )
     try:
-        yield Database(pool, statements, wait_seconds=wait_seconds, places=places, pooled=pooled)
+        yield Database(
+            pool,
+            statements,
+            wait_seconds=wait_seconds,
+            places=places,
+            pooled=pooled,
+            servers=servers,
+        )
     finally:
         await _close(pool, wait_seconds)
 

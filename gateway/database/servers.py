@@ -57,6 +57,9 @@ class Servers:
         self._each = list(_one_by_one(bare))
         self._kind = _kept_alive(self._limits.options)
         self._settings: dict[str, Any] = {"statement_cache_size": 0} if pooled else {}
+        self._last: str | None = None
+        self.failovers = 0
+        """How often another host took a connection than had taken the one before."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -84,6 +87,8 @@ class Servers:
         settings["connection_class"] = self._kind
         connection: asyncpg.Connection = await asyncpg.connect(dsn, **settings)
         self._each.sort(key=lambda other: other != dsn)
+        self.failovers += self._last not in (None, dsn)
+        self._last = dsn
         return connection
 
 

@@ -29,6 +29,7 @@ from gateway.http_client import address_of, http_client
 from gateway.identity.port import Sealed
 from gateway.model.access import Access
 from gateway.model.errors import Denied, HookUnavailable
+from gateway.process import tracing
 from gateway.resolvers import OwnNames
 
 _REPLY_BYTES: Final = 4096
@@ -98,7 +99,8 @@ class HttpHook:
         """What the hook decides. Raises ``HookUnavailable`` for whatever is no decision."""
         began, outcome = time.perf_counter(), "unavailable"
         try:
-            verdict = await self._asked(question)
+            with tracing.asking("hook"):
+                verdict = await self._asked(question)
             outcome = "allowed" if verdict.denied is None else "denied"
             return verdict
         finally:
@@ -108,7 +110,9 @@ class HttpHook:
         try:
             question.check_sendable()
             async with self._session.get(
-                question.url, headers=question.headers, allow_redirects=False
+                question.url,
+                headers={**question.headers, **tracing.context()},
+                allow_redirects=False,
             ) as reply:
                 return await _verdict(reply)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:

@@ -32,6 +32,7 @@ from gateway.messaging.render import Rendered, rendered
 from gateway.messaging.signing import WebhookSecrets, message_id, signed
 from gateway.messaging.targets import PUBLIC_ONLY, TargetRules, is_public
 from gateway.model.errors import Failure, Refusal
+from gateway.process import tracing
 from gateway.resolvers import ForeignNames
 from gateway.traffic.bulk import aside
 
@@ -123,13 +124,17 @@ class Poster:
         return await self._exchange(question, challenge)
 
     async def _exchange(self, letter: Letter, challenge: bytes) -> Failed | None:
+        with tracing.asking("webhook"):
+            return await self._exchanged(letter, challenge)
+
+    async def _exchanged(self, letter: Letter, challenge: bytes) -> Failed | None:
         reply = None
         said = b""
         try:
             async with self._session.post(
                 address_of(letter.delivery.url),
                 data=io.BytesIO(letter.wording.body),
-                headers=self._headers(letter),
+                headers={**self._headers(letter), **tracing.context()},
                 allow_redirects=False,
             ) as reply:
                 said = await _read(reply)

@@ -9,6 +9,7 @@ different names cannot merge into one.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -189,9 +190,20 @@ class FrontPlace:
     """Where a front server finds a blob, and by which right.
 
     ``path`` is relative to the root of the permanent blobs, or to that of the store's addresses,
-    and the same for a blob as long as it is there. ``query`` is the right, for a moment: a secret,
-    and empty where the front server reads files.
+    and the same for a blob as long as it is there. ``query`` is the right, for a while: a secret,
+    and empty where the front server reads files. ``fresh_until`` is when the place is not to be
+    given to anybody any more, by ``time.monotonic``; what was begun before has as long again.
     """
 
     path: str
     query: str = ""
+    fresh_until: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBytes:
+    """How a store that sends a blob to a client by itself is to show it: three header values."""
+
+    content_type: str
+    disposition: str
+    cache_control: str

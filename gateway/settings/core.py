@@ -35,6 +35,7 @@ from gateway.settings.types import (
     Bucket,
     Bytes,
     BytesAtLeastOne,
+    Callers,
     Count,
     CountOrZero,
     DatabaseUrl,
@@ -142,6 +143,28 @@ class Settings(SettingsGroup):
     )
     s3_retry_seconds: SecondsOrZero = Field(
         10.0, description="How long a request that failed is tried again before a 503."
+    )
+    s3_signed_seconds: float = Field(
+        86_400.0,
+        ge=1,
+        le=7 * 86_400,
+        description="How long a signature holds that nginx fetches with, at its client's pace; no "
+        "longer than the key, if that is lent.",
+    )
+    s3_redirect: Callers = Field(
+        (),
+        description="Callers who are sent to the store for the bytes, with a signed address: a "
+        "comma list of `user`, `thing` and `application`; empty: nobody. Few devices can follow.",
+    )
+    s3_redirect_endpoint: HttpUrl | None = Field(
+        None, description="Where they find the store; unset: at `S3_ENDPOINT`."
+    )
+    s3_redirect_seconds: int = Field(
+        60,
+        ge=1,
+        le=7 * 86_400,
+        description="Within how many seconds they have to begin there. Until then the address "
+        "reads, whatever is revoked meanwhile.",
     )
     database_url: DatabaseUrl | None = Field(
         None, description="`postgresql://` URL; unset: an embedded PostgreSQL under `DATA_DIR`."
@@ -323,6 +346,11 @@ class Settings(SettingsGroup):
     max_key_seconds: SecondsOrZero = Field(
         0.0,
         description="Longest lifetime of a new API key; 0: as long as is asked for, or for ever.",
+    )
+    otel: bool = Field(
+        False,
+        description="Requests are told as traces to an OpenTelemetry collector (extra `[otel]`); "
+        "where it is, and how many, say `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` ...",
     )
     audit_days: CountOrZero = Field(
         365, description="How long it is known who did what; 0: for ever."
@@ -548,6 +576,8 @@ def _s3_contradictions(settings: Settings) -> Iterator[str]:
         yield "GATEWAY_S3_ACCESS_KEY and GATEWAY_S3_SECRET_KEY: both or none"
     if settings.s3_session_token is not None and settings.s3_access_key is None:
         yield "GATEWAY_S3_SESSION_TOKEN: needs GATEWAY_S3_ACCESS_KEY"
+    if settings.s3_redirect and (settings.store != "s3" or settings.s3_access_key is None):
+        yield "GATEWAY_S3_REDIRECT: needs GATEWAY_STORE=s3 and GATEWAY_S3_ACCESS_KEY"
 
 
 def _worded(kind: type[SettingsGroup], location: tuple[int | str, ...], message: str) -> str:

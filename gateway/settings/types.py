@@ -231,6 +231,9 @@ Origins = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_origins),
 ]
+Callers = Annotated[
+    tuple[Literal["user", "thing", "application"], ...], NoDecode, BeforeValidator(_split)
+]
 Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_split)
 ]

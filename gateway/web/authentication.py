@@ -22,7 +22,7 @@ import binascii
 import re
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -243,7 +243,7 @@ def holder_of(request: web.Request) -> str:
     return (known.principal.owner or known.principal.id) if known is not None else ""
 
 
-def logging_in(request: web.Request, account: str) -> AbstractContextManager[None]:
+def logging_in(request: web.Request, account: str) -> AbstractAsyncContextManager[None]:
     """Within the block the request's sender logs in to ``account``. Raises ``TooMany``."""
     callers = request.app[CALLERS]
     return callers.attempts.log_in(callers.proxies.address_of(request), account)

@@ -4,9 +4,9 @@ Such an nginx asks with the very request that it was asked (``/_filestore_decisi
 ``deploy/nginx``), so a decision is whatever a GET would have come to. Knows nothing of dialects.
 
 Rule: a decision may be used until ``GATEWAY_EDGE_SECONDS`` after we looked, and no longer
-than the credential and the auth hook's own word hold. It is told how long that is from now, and
-counts from before it asked. The nginx files of earlier releases compare whole seconds of a clock
-that they send along, so they are given a moment of that clock, rounded down.
+than the credential, the auth hook's own word and the store's signature hold. It is told how long
+that is from now, and counts from before it asked. The nginx files of earlier releases compare whole
+seconds of a clock that they send along, so they are given a moment of that clock, rounded down.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aiohttp import web
 from gateway.settings.fastways import FastWay
 from gateway.web.authentication import CALLERS
 from gateway.web.downloads.context import DOWNLOADS, Downloads, ResolvedRead
+from gateway.web.downloads.deliver.accel import SIGNATURE_HEADER
 
 EDGE_HEADER: Final = "X-Filestore-Edge"
 BLOB_HEADER: Final = "X-Filestore-Blob"
@@ -52,14 +53,16 @@ async def decide(
 
     Raises what the hook says, and ``BlobMissing``.
     """
+    if resolved.access.principal.kind in downloads.redirected:
+        return refusal()  # such a client is sent to the store, if that can be
     place = await downloads.place_of(resolved)
     empty = resolved.version.blob.size == 0
-    if place is None or place.query or empty or FastWay.EDGE not in downloads.ways:
+    if place is None or empty or FastWay.EDGE not in downloads.ways:
         return refusal()  # nginx cannot read it by itself, or we differ about ranges of nothing
     word = await request.app[CALLERS].hook.authorise(resolved.access, lasting=WORTH_KEEPING_SECONDS)
     ours = resolved.seen + downloads.edge_seconds - asyncio.get_running_loop().time()
     credential = resolved.access.principal.seconds_left(time.time())
-    seconds = min(ours, word, credential)
+    seconds = min(ours, word, credential, place.fresh_until - time.monotonic())
     headers = {
         **resolved.version.headers,
         BLOB_HEADER: place.path,
@@ -67,6 +70,8 @@ async def decide(
         SECONDS_HEADER: shown_seconds(seconds),
         "X-Accel-Expires": expiry(request.headers[EDGE_HEADER], seconds),
     }
+    if place.query:
+        headers[SIGNATURE_HEADER] = place.query
     pace = downloads.pace_of(resolved.access)
     if pace is not None:
         headers[RATE_HEADER] = str(pace.rate)

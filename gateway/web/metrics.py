@@ -37,6 +37,9 @@ _FLUSH_SECONDS: Final = 1.0
 _MINUTE: Final = 60
 _RENDERINGS: Final = Rate(20, 2.0)
 _NGINX_STATUSES: Final = frozenset({200, 206, 304, 403, 404, 412, 416, 499, 500})
+_CACHED: Final = ("HIT", "MISS")
+_STORE_VERBS: Final = ("put", "head", "get", "delete", "list", "sign")
+_STORE_OUTCOMES: Final = ("done", "missing", "refused", "full", "unavailable", "cut", "discarded")
 _HOOK_OUTCOMES: Final = ("allowed", "denied", "unavailable")
 _SWEPT: Final = ("incoming", "orphans", "garbage")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -86,6 +89,11 @@ _nginx_resumed: Final = Counter(
 )
 nginx_lines_unread: Final = Counter(
     "gateway_nginx_lines_unread_total", "Lines of nginx's log that could not be read."
+)
+_nginx_cache: Final = Counter(
+    "gateway_nginx_cache_total",
+    "Responses that nginx sent of blobs in a store, by whether its cache had their first slice.",
+    ("result",),
 )
 _hook_requests: Final = Counter(
     "gateway_hook_requests_total",
@@ -198,6 +206,10 @@ database_connections: Final = Gauge(
     ("state",),
     multiprocess_mode="livesum",
 )
+failovers: Final = Counter(
+    "gateway_database_failovers_total",
+    "Times that another host of the database's address took the connections.",
+)
 _over_quota: Final = Counter(
     "gateway_quota_refusals_total", "Requests refused because of a quota.", ("resource",)
 )
@@ -243,6 +255,11 @@ def sent_by_nginx(status: int, count: int, *, cut: bool, resumed: bool) -> None:
     _nginx_sent.inc(count)
     _nginx_cut.inc(cut)
     _nginx_resumed.inc(resumed)
+
+
+def looked_up_by_nginx(cached: str) -> None:
+    """nginx's cache had the first slice of a response, or not (``HIT``, ``MISS`` ...)."""
+    _nginx_cache.labels(cached.lower() if cached in _CACHED else "other").inc()
 
 
 def hook_answered(outcome: str, seconds: float) -> None:
@@ -370,6 +387,12 @@ def begin(version: str, commit: str) -> None:
         _attempts.labels(outcome)
     for status in (*sorted(map(str, _NGINX_STATUSES)), "other"):
         _nginx_responses.labels(status)
+    for cached in (*_CACHED, "other"):
+        _nginx_cache.labels(cached.lower())
+    for verb in _STORE_VERBS:
+        _store_seconds.labels(verb)
+        for outcome in _STORE_OUTCOMES:
+            _store_requests.labels(verb, outcome)
     for damage in Damage:
         for found_by in FoundBy:
             _quarantined.labels(damage, found_by)

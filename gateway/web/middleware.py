@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -37,6 +38,7 @@ from gateway.model.errors import (
     cause_of,
     is_of_blob,
 )
+from gateway.process import tracing
 from gateway.process.origin import SENDER
 from gateway.traffic.limits import ConcurrencyLimit
 from gateway.traffic.rounds import Rounds
@@ -108,6 +110,22 @@ class RequestMiddleware:
     @web.middleware
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware: ``handler``'s response, or what became of it in our words."""
+        tracer = tracing.tracer()
+        if tracer is None:
+            return await self._run(request, handler)
+        # Whose trace it is a part of is believed of whom we believe an id, too.
+        given = request.headers if self._proxies.trusts(request) else tracing.NOTHING
+        context = {n: given[n] for n in tracing.CONTEXT_HEADERS if n in given}
+        with tracer.serving(request.method, context) as span:
+            status = CLIENT_LEFT
+            try:
+                response = await self._run(request, handler)
+                status = response.status
+                return response
+            finally:
+                _describe(span, request, self._dialect_of(request).name, status)
+
+    async def _run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         dialect = self._dialect_of(request)
         request[REQUEST_ID] = identifier = self._identifier_of(request)
@@ -168,6 +186,9 @@ class RequestMiddleware:
         """A request was answered that did not come through here, with ``count`` bytes."""
         seconds = time.perf_counter() - started
         metrics.observe(dialect, message.method, status, seconds)
+        if (tracer := tracing.tracer()) is not None:
+            path = message.url.raw_path
+            tracer.served(message.method, seconds, _described(message, path, dialect, status))
         if self._log_requests:
             self._log_as(identifier)
             client = self._proxies.client_of(message.headers, peer)
@@ -274,6 +295,29 @@ class RequestMiddleware:
         bare = path.removeprefix(self._prefix)
         owners = [d for d in self._dialects if _is_below(bare, d.owns)]
         return owners[0] if owners else self._dialects[0]
+
+
+def _described(
+    request: web.Request | RequestHead, path: str, dialect: str, status: int
+) -> dict[str, str | int]:
+    """In the words of OpenTelemetry's conventions for HTTP servers; never the query."""
+    return {
+        "http__request__method": request.method,
+        "url__path": path,
+        "http__response__status_code": status,
+        "filestore__dialect": dialect,
+    }
+
+
+def _describe(span: tracing.TracedWork, request: web.Request, dialect: str, status: int) -> None:
+    resource = request.match_info.route.resource
+    route = "" if resource is None else resource.canonical
+    named = request.get(REQUEST_ID, "")
+    described = _described(request, request.rel_url.raw_path, dialect, status)
+    span.rename(f"{request.method} {route}".rstrip())
+    span.note(**described, http__route=route, filestore__request_id=named)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(str(status))
 
 
 def check_version(request: web.Request) -> None:

@@ -32,6 +32,8 @@ class Fault(Enum):
 
     UNAVAILABLE = auto()
     """503, and nothing is done."""
+    REFUSED = auto()
+    """403, as for a signature that is over."""
     FULL = auto()
     """507 with the error of a store without room."""
     LOST_ANSWER = auto()
@@ -62,6 +64,7 @@ class FaultyStore:
         """Whether an object with a wrong checksum is taken, as by stores that look at none."""
         self.seen: list[str] = []
         self.ranges: list[str] = []
+        self.lifetimes: list[str] = []
         self._ended = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
 
@@ -71,6 +74,7 @@ class FaultyStore:
         self.seen.append(verb)
         if verb == "GET":
             self.ranges.append(request.headers.get("Range", ""))
+            self.lifetimes.append(request.query.get("X-Amz-Expires", ""))
         body = await request.read()
         fault = self.plan[verb].pop(0) if self.plan[verb] else self.always.get(verb)
         if self.probes_pass and "/probe/" in request.path:
@@ -81,6 +85,8 @@ class FaultyStore:
             await self._ended.wait()
         if fault is Fault.UNAVAILABLE or fault is Fault.SILENT:
             return web.Response(status=503, text="<Error><Code>SlowDown</Code></Error>")
+        if fault is Fault.REFUSED:
+            return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
         if fault is Fault.FULL:
             return web.Response(status=507, text="<Error><Code>InsufficientStorage</Code></Error>")
         if fault is Fault.ACCEPTED:

@@ -92,7 +92,7 @@ def render(
     )
     _copy(
         folder,
-        "filestore-edge-send.conf",
+        "filestore-edge-disk.conf",
         {f"\nalias {_PRODUCTION_BLOBS}/$": f"\nalias {blobs}/$"},
     )
     _copy(
@@ -105,7 +105,7 @@ def render(
         "filestore-locations.conf",
         {f"    alias {_PRODUCTION_BLOBS}/;": f"    alias {blobs}/;"},
     )
-    _copy_store(folder, store)
+    _copy_store(folder, store, log_socket)
     return _copy(
         folder,
         "nginx.conf",
@@ -174,7 +174,7 @@ def _edge_lines() -> list[str]:
     return re.findall(r"#edge (.+;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
 
 
-def _copy_store(folder: Path, store: str | None) -> None:
+def _copy_store(folder: Path, store: str | None, log_socket: Path | None) -> None:
     """The files for blobs in a bucket, which is at that address."""
     place = store or "127.0.0.1:8333"
     _copy(
@@ -183,7 +183,13 @@ def _copy_store(folder: Path, store: str | None) -> None:
         {"_path /var/cache/nginx/filestore ": f"_path {folder}/slices "},
     )
     _copy(folder, "filestore-store.conf", {"server 127.0.0.1:8333;": f"server {place};"})
-    _copy(folder, "filestore-s3-locations.conf", {"Host 127.0.0.1:8333;": f"Host {place};"})
+    host = {"Host 127.0.0.1:8333;": f"Host {place};"}
+    _copy(folder, "filestore-s3-fetch.conf", host | _told(folder, log_socket))
+    _copy(folder, "filestore-s3-locations.conf", {})
+    _copy(folder, "filestore-edge-s3.conf", {})
+    disk, bucket = "include filestore-edge-disk.conf;", "#s3 include filestore-edge-s3.conf;"
+    taken = {disk: "", bucket: bucket.removeprefix("#s3 ")} if store else {}
+    _copy(folder, "filestore-edge-send.conf", taken)
 
 
 def _told(folder: Path, log_socket: Path | None) -> dict[str, str]:

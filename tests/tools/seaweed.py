@@ -68,7 +68,7 @@ def weed_binary() -> str:
 async def running_seaweed(folder: Path, *, bucket: str = BUCKET) -> AsyncIterator[Engine]:
     """A store with this bucket; it is gone when the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = [_port_with_twin() for _ in range(4)]
+    ports = [port_with_twin() for _ in range(4)]
     command = _command(folder, ports)
     with (folder / "weed.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -76,7 +76,7 @@ async def running_seaweed(folder: Path, *, bucket: str = BUCKET) -> AsyncIterato
         )
     engine = Engine(f"http://{HOST}:{ports[3]}", process.pid)
     try:
-        await _until_ready(engine, bucket, process)
+        await until_ready(engine, bucket, process)
         yield engine
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -84,11 +84,16 @@ async def running_seaweed(folder: Path, *, bucket: str = BUCKET) -> AsyncIterato
         await process.wait()
 
 
-def _command(folder: Path, ports: list[int]) -> list[str]:
-    (folder / "data").mkdir(exist_ok=True)
+def identities() -> str:
+    """Who may come, as the store is told: us."""
     key = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
     identity = {"name": "gateway", "credentials": [key], "actions": _ACTIONS}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    return json.dumps({"identities": [identity]})
+
+
+def _command(folder: Path, ports: list[int]) -> list[str]:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "s3.json").write_text(identities())
     master, volume, filer, s3 = ports
     return [
         *(weed_binary(), f"-logdir={folder}", "server", f"-dir={folder}/data"),
@@ -100,7 +105,8 @@ def _command(folder: Path, ports: list[int]) -> list[str]:
     ]
 
 
-async def _until_ready(engine: Engine, bucket: str, process: asyncio.subprocess.Process) -> None:
+async def until_ready(engine: Engine, bucket: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until it takes an object. Raises what the last try raised, and if it ended."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         if process.returncode is not None:
@@ -130,7 +136,7 @@ async def make_bucket(engine: Engine, bucket: str) -> None:
             raise OSError(f"no bucket: {answer.status}")
 
 
-def _port_with_twin() -> int:
+def port_with_twin() -> int:
     """A free port whose twin for gRPC is free, too."""
     while True:
         port = free_port()

@@ -16,8 +16,10 @@ from tests.tools.waiting import until
 HEAD = b"<190>Nov 26 03:33:33 filestore: "
 
 
-def told(status: int, sent: int, *, cut: bool = False, resumed: bool = False) -> SentByNginx:
-    return SentByNginx(status, sent, cut=cut, resumed=resumed)
+def told(
+    status: int, sent: int, *, cut: bool = False, resumed: bool = False, cached: str = ""
+) -> SentByNginx:
+    return SentByNginx(status, sent, cut=cut, resumed=resumed, cached=cached)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,11 @@ def told(status: int, sent: int, *, cut: bool = False, resumed: bool = False) ->
         ),
         pytest.param(told(206, 9), b"206 9 OK- 9 bytes 1-9/10", id="a last piece"),
         pytest.param(told(304, 0), b"304 0 OK- - -", id="no body"),
+        pytest.param(told(200, 9), b"200 9 OK- 9 - -", id="of a disk"),
+        pytest.param(told(200, 9, cached="HIT"), b"200 9 OK- 9 - HIT", id="of a cache"),
+        pytest.param(
+            told(206, 9, cached="MISS"), b"206 9 OK- 9 bytes 1-9/10 MISS", id="a part of a store"
+        ),
     ],
 )
 def test_a_line_tells_what_became_of_a_response(expected: SentByNginx, line: bytes) -> None:
@@ -52,6 +59,7 @@ def test_a_line_tells_what_became_of_a_response(expected: SentByNginx, line: byt
         pytest.param(b"", id="nothing"),
         pytest.param(b"200 1 OK- 1 -", id="no head"),
         pytest.param(HEAD + b"200 1 OK- 1 - and more", id="more"),
+        pytest.param(HEAD + b"200 1 OK- 1 - HIT and more", id="more than a cache"),
         pytest.param(HEAD + b"200 -1 OK- 1 -", id="negative"),
         pytest.param(HEAD + b"999 1 OK- 1 -", id="no status"),
         pytest.param(HEAD + b"200 " + b"9" * 4000 + b" OK- 1 -", id="a long number"),

@@ -62,6 +62,15 @@ local again = edge.unpacked(edge.packed(edge.decision_of(answer({ ["X-Filestore-
 check("from shared memory: how fast", "4096", again.rate)
 check("from shared memory: all the same", edge.packed(again), edge.packed(edge.unpacked(edge.packed(again))))
 check("from shared memory: the number of headers", #decision.names, #again.names)
+check("from shared memory: no signature", "", again.signature)
+local signed = edge.decision_of(answer({ ["X-Filestore-Signature"] = "X-Amz-Date=1&a=b?c" }), 100)
+check("a signature of the store", "X-Amz-Date=1&a=b?c", signed.signature)
+check("it is no header", #decision.names, #signed.names)
+local unpacked = edge.unpacked(edge.packed(signed))
+check("from shared memory: the signature", "X-Amz-Date=1&a=b?c", unpacked.signature)
+check("from shared memory: beside the place", "things/a/b", unpacked.blob)
+check("no decision: two signatures", nil,
+      edge.decision_of(answer({ ["X-Filestore-Signature"] = { "a", "b" } }), 100))
 
 -- What is kept.
 local now = edge.now()

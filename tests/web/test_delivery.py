@@ -106,6 +106,10 @@ class Store:
         self.opened = self.closed = self.given = 0
 
     @property
+    def client_served(self) -> None:
+        return
+
+    @property
     def front_served(self) -> None:
         return
 

@@ -55,6 +55,11 @@ class DiskBlobStore:
         return self
 
     @property
+    def client_served(self) -> None:
+        """Nobody but this machine reads its disk."""
+        return
+
+    @property
     def inventory(self) -> DiskBlobStore:
         """Folders can be listed."""
         return self

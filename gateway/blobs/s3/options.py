@@ -24,7 +24,10 @@ class S3Options:
     ``endpoint`` of ``None`` is Amazon's in the ``region``. Without a ``credential`` one is looked
     for in the ways that Amazon's own tools have. ``silence_seconds`` is how long the store may send
     nothing, ``retry_seconds`` how long a request that failed is tried again.
-    ``longest_upload_seconds`` is the age at which an unfinished upload is nobody's any more.
+    ``longest_upload_seconds`` is the age at which an unfinished upload is nobody's any more,
+    ``signed_seconds`` how long a signature for a front server holds at least. A client that fetches
+    by itself finds the store at ``redirect_endpoint`` (``None``: at ``endpoint``), and may begin
+    within ``redirect_seconds``.
     """
 
     bucket: str
@@ -41,6 +44,9 @@ class S3Options:
     retry_seconds: float = 10.0
     longest_upload_seconds: float = 86_400.0
     most_bytes: int = 16 * 1024**3
+    signed_seconds: float = 86_400.0
+    redirect_endpoint: str | None = None
+    redirect_seconds: int = 60
 
     @property
     def base(self) -> str:
@@ -50,9 +56,17 @@ class S3Options:
     @property
     def bucket_url(self) -> str:
         """The address of the bucket."""
+        return self._bucket_at(self.base)
+
+    @property
+    def client_url(self) -> str:
+        """The address of the bucket for clients."""
+        return self._bucket_at((self.redirect_endpoint or self.base).rstrip("/"))
+
+    def _bucket_at(self, base: str) -> str:
         if not self.virtual_host:
-            return f"{self.base}/{self.bucket}"
-        parts = urlsplit(self.base)
+            return f"{base}/{self.bucket}"
+        parts = urlsplit(base)
         return f"{parts.scheme}://{self.bucket}.{parts.netloc}{parts.path}"
 
     @property

@@ -93,6 +93,39 @@ def signed_headers(
     return headers
 
 
+def presigned(
+    url: str,
+    said: Mapping[str, str],
+    credential: Credential,
+    *,
+    region: str,
+    now: datetime,
+    seconds: int,
+) -> str:
+    """``url`` with a query by which whoever has it may GET it from ``now`` for so long.
+
+    ``said`` is what the store is to say of the object (``response-content-type`` ...).
+    """
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    query = {
+        **said,
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{credential.access_key}/{scope}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+    }
+    if credential.token is not None:
+        query["X-Amz-Security-Token"] = credential.token
+    parts, asked = urlsplit(url), query_of(query)
+    canonical = f"GET\n{parts.path}\n{asked}\nhost:{parts.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}"
+    signature = hmac.new(_key(credential, stamp[:8], region), text.encode(), "sha256").hexdigest()
+    return f"{url}?{asked}&X-Amz-Signature={signature}"
+
+
 def _key(credential: Credential, day: str, region: str) -> bytes:
     key = f"AWS4{credential.secret_key}".encode()
     for part in (day, region, "s3", "aws4_request"):

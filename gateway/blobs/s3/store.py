@@ -23,13 +23,12 @@ from gateway.blobs.s3.keys import blob_at, blobs_of, key_of, probe_of
 from gateway.blobs.s3.options import S3Options
 from gateway.blobs.s3.probing import Traits, find_out
 from gateway.blobs.s3.reader import S3Reader
+from gateway.blobs.s3.signing import presigned
 from gateway.blobs.s3.unfinished import PlainRequests, UnfinishedUpload
 from gateway.blobs.s3.writer import PartPlan, S3Writer
 from gateway.model.errors import BlobMissing, GatewayError
-from gateway.model.file import Blob, FrontPlace, Scope
+from gateway.model.file import Blob, FrontPlace, Scope, ShownBytes
 
-SIGNED_SECONDS: Final = 3600.0
-"""How long a signature holds: a slow device and the waits for a cache are within it."""
 _UNBOUNDED: Final = 2**62
 _PROBED_SECONDS: Final = 5.0
 _END_SECONDS: Final = 15.0
@@ -52,6 +51,11 @@ class S3BlobStore:
     def front_served(self) -> S3BlobStore:
         """Whoever has a signed address may read."""
         return self
+
+    @property
+    def client_served(self) -> S3BlobStore | None:
+        """Whoever has a signed address may read. One whose file has a name only we can sign."""
+        return None if self._bucket.options.credential is None else self
 
     @property
     def inventory(self) -> S3BlobStore:
@@ -114,14 +118,37 @@ class S3BlobStore:
         return S3Reader(self._bucket, found)
 
     async def locate(self, blob: Blob) -> FrontPlace:
-        """The object's path at the store, and a signature that lets it be read for an hour.
+        """The object's path at the store, and a signature that lets it be read for a while.
+
+        A front server cannot ask for another one in the middle of a body, which it fetches at the
+        pace of its client. Raises ``BlobMissing`` if it is not there or not of its size.
+        """
+        await self.open(blob)
+        signed, now = self._bucket.options.signed_seconds, time.monotonic()
+        address = await self._bucket.sign(self._key(blob.scope, blob.id), signed)
+        parts = urlsplit(address)
+        return FrontPlace(parts.path.lstrip("/"), parts.query, now + signed / 2)
+
+    async def address_of(self, blob: Blob, shown: ShownBytes) -> str:
+        """The object's address for a client, signed for a moment.
 
         Raises ``BlobMissing`` if it is not there or not of its size.
         """
         await self.open(blob)
-        address = await self._bucket.sign(self._key(blob.scope, blob.id), SIGNED_SECONDS)
-        parts = urlsplit(address)
-        return FrontPlace(parts.path.lstrip("/"), parts.query)
+        options = self._bucket.options
+        assert options.credential is not None, "the ability is offered"
+        return presigned(
+            f"{options.client_url}/{self._key(blob.scope, blob.id)}",
+            {
+                "response-cache-control": shown.cache_control,
+                "response-content-disposition": shown.disposition,
+                "response-content-type": shown.content_type,
+            },
+            options.credential,
+            region=options.region,
+            now=datetime.now(UTC),
+            seconds=options.redirect_seconds,
+        )
 
     async def remove(self, scope: Scope, blob_id: UUID) -> None:
         """Delete the object. Absence is success."""

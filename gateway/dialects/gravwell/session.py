@@ -73,7 +73,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     fields = await _login_fields(request)
     registry = request.app[CALLERS].registry
     try:
-        with logging_in(request, fields["User"]):
+        async with logging_in(request, fields["User"]):
             token = await registry.users.log_in(fields["User"], fields["Pass"])
     except Unauthenticated as exc:
         raise WrongPassword() from exc

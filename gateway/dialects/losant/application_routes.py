@@ -47,7 +47,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     email = text_member(body, "email", 1024, required=True) or ""
     password = text_member(body, "password", 2048, required=True) or ""
     scopes = check_scopes(body["requestedScopes"]) if body.get("requestedScopes") else None
-    with logging_in(request, email):
+    async with logging_in(request, email):
         user, token = await _losant(request).tokens.log_in(email, password, scopes)
     return json_reply({"userId": user.author, "token": token})
 

@@ -44,7 +44,7 @@ async def register(request: web.Request) -> web.StreamResponse:
     if not invitation:
         users.check_creator(creator)
     if creator is None:
-        count_stranger(request)
+        await count_stranger(request)
     user = await users.register(
         text_of(body, "email"),
         text_of(body, "password"),
@@ -73,17 +73,17 @@ async def _creator(request: web.Request) -> Principal | None:
     return creator
 
 
-def count_stranger(request: web.Request) -> None:
+async def count_stranger(request: web.Request) -> None:
     """Somebody asks whom nobody knows. Raises ``TooMany`` after too many of the same address."""
     callers = request.app[CALLERS]
-    callers.attempts.registration(callers.proxies.address_of(request))
+    await callers.attempts.registration(callers.proxies.address_of(request))
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:
     """``POST /tokens``: a token for an e-mail and password, 201."""
     body = await read_small_object(request)
     email, password = text_of(body, "email"), text_of(body, "password")
-    with logging_in(request, email):
+    async with logging_in(request, email):
         token = await _users(request).log_in(email, password)
     return json_reply({"token": token}, 201)
 
@@ -115,7 +115,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     caller = await bearer(request)
     body = await read_object(request)
     old, new = text_of(body, "old_password"), text_of(body, "password")
-    with logging_in(request, caller.email):
+    async with logging_in(request, caller.email):
         await _users(request).change_password(caller, old, new, end_keys=flag_of(body, "end_keys"))
     return json_reply({}, 201)
 
@@ -160,7 +160,7 @@ async def ask_for_reset(request: web.Request) -> web.StreamResponse:
         shown = {"user_id": str(user.id), "token": token, "expires_at": shown_time(expires_at)}
         return json_reply(shown, 201)
     email = text_of(await read_small_object(request), "email")
-    count_stranger(request)
+    await count_stranger(request)
     await recovery.ask(email)
     return json_reply({"msg": "an administrator has to make the token for a new password"}, 201)
 
@@ -168,7 +168,7 @@ async def ask_for_reset(request: web.Request) -> web.StreamResponse:
 async def reset(request: web.Request) -> web.StreamResponse:
     """``PUT /password/reset``: a new password for whom the token was made, 201."""
     body = await read_small_object(request)
-    count_stranger(request)
+    await count_stranger(request)
     password = text_of(body, "password")
     if body.get("confirm_password") not in (None, password):
         raise Malformed("confirm_password is not the password")

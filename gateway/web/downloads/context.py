@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from gateway.blobs.port import BlobReader
 from gateway.filestore import Filestore
-from gateway.model.access import Access
+from gateway.model.access import Access, PrincipalKind
 from gateway.model.file import FileRecord, FrontPlace
 from gateway.settings.fastways import ALL_WAYS, FastWay
 from gateway.traffic.bandwidth import Bandwidth, Pace
@@ -37,6 +38,7 @@ class Downloads:
 
     Without ``digests`` there is nothing beside a file. One in ``verify_one_in`` whole downloads is
     hashed while it is sent; 0: none. ``links`` are for a front server that checks them by itself.
+    Callers of the kinds ``redirected`` are sent to the store, where that can be.
     """
 
     files: Filestore
@@ -54,13 +56,16 @@ class Downloads:
     verify_one_in: int = 0
     says_surrogate_keys: bool = False
     links: SecureLinks | None = None
+    redirected: frozenset[PrincipalKind] = frozenset()
 
     async def place_of(self, resolved: ResolvedRead) -> FrontPlace | None:
         """Where a front server finds the bytes, if it can at all; looked up once for a read.
 
+        Again where the right to it is half over.
+
         Raises ``BlobMissing`` if they are not there whole.
         """
-        if resolved.place is None:
+        if resolved.place is None or resolved.place.fresh_until <= time.monotonic():
             resolved.place = await self.files.locate(resolved.record)
         return resolved.place
 

@@ -85,6 +85,7 @@ DOWNLOADED: Final[Mapping[int, Response]] = {
         _ITS_BYTES,
         {**_FILE_HEADERS, **_CONTENT_RANGE},
     ),
+    307: Response("The bytes are at another address: where `GATEWAY_S3_REDIRECT` says so"),
     304: Response("The client has these bytes already", headers=_VALIDATORS),
 }
 UPLOAD_REFUSALS: Final = (409, 507)

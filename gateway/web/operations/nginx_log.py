@@ -4,7 +4,8 @@ Behind nginx the gateway decides and nginx sends (X-Accel, edge), so only nginx 
 of a download. It writes a line for each response whose bytes were its own to send, and for no
 other: what passed through the gateway is counted there already. ``deploy/nginx`` has the format,
 ``filestore_sent``: status, bytes of body, whether the request was completed, Content-Length,
-Content-Range. Nothing of it is a client's text.
+Content-Range, and what the cache had of a blob in a store (not in the format of earlier releases).
+Nothing of it is a client's text.
 
 Rule: a line changes counters and nothing else, and one that cannot be read is counted as such.
 """
@@ -21,19 +22,24 @@ from gateway.web.downloads.deliver.write import ONE_WRITE_BYTES
 _LINE: Final = re.compile(
     rb"<\d{1,3}>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[\w.-]{1,255} )?\w{1,32}: "
     rb"(?P<status>[1-5]\d\d) (?P<sent>\d{1,18}) (?P<completed>(?:OK)?)- (?P<length>\d{1,18}|-) "
-    rb"(?:-|bytes (?P<start>\d{1,18})-(?P<last>\d{1,18})/(?P<size>\d{1,18}))\n?"
+    rb"(?:-|bytes (?P<start>\d{1,18})-(?P<last>\d{1,18})/(?P<size>\d{1,18}))"
+    rb"(?: (?:-|(?P<cached>[A-Z]{1,16})))?\n?"
 )
 _SENDING: Final = (200, 206)
 
 
 @dataclass(frozen=True, slots=True)
 class SentByNginx:
-    """One response of nginx's own: its status, its bytes as far as they left, what became of it."""
+    """One response of nginx's own: its status, its bytes as far as they left, what became of it.
+
+    ``cached`` is what its cache had of it, in nginx's word; empty if none was asked.
+    """
 
     status: int
     sent: int
     cut: bool
     resumed: bool
+    cached: str = ""
 
 
 def read_line(line: bytes) -> SentByNginx | None:
@@ -49,6 +55,7 @@ def read_line(line: bytes) -> SentByNginx | None:
         int(found["sent"]),
         cut=long and not found["completed"],
         resumed=long and to_the_end and int(found["start"]) > 0,
+        cached=(found["cached"] or b"").decode("ascii"),
     )
 
 
@@ -61,3 +68,5 @@ def count_line(line: bytes) -> None:
     metrics.sent_by_nginx(
         response.status, response.sent, cut=response.cut, resumed=response.resumed
     )
+    if response.cached:
+        metrics.looked_up_by_nginx(response.cached)

@@ -45,11 +45,14 @@ async def _sample_for_ever(
 ) -> None:
     metrics.database_most.set(database.most_connections)
     used = waited = 0.0
+    seen = 0
     while True:
         with contextlib.suppress(GatewayError):
             if blobs.inventory is not None:
                 metrics.free_bytes.set(await blobs.inventory.free_bytes())
         await _look_at_database(database)
+        metrics.failovers.inc(database.failovers - seen)
+        seen = database.failovers
         with contextlib.suppress(GatewayError):
             metrics.quarantine.set(await quarantine.count())
         metrics.resident_bytes.set(resident_bytes())

@@ -1,5 +1,6 @@
 """Delivery: which way a body goes, by what the store can do and what the front server asked for.
 
+    redirect   such callers may fetch from the store, and it would send what we would
     accel      the front server asked to send, the store lets it, and it would send what we would
     write      a little: one write with the head
     sendfile   the blob has a descriptor, the connection can send files, and it is not switched off
@@ -26,7 +27,7 @@ from gateway.traffic.resolved import Version
 from gateway.web import metrics
 from gateway.web.downloads.context import Downloads, ResolvedRead
 from gateway.web.downloads.decide import OK, PARTIAL, Asked, Representation
-from gateway.web.downloads.deliver import accel
+from gateway.web.downloads.deliver import accel, redirect
 from gateway.web.downloads.deliver.parts import MultipartBody
 from gateway.web.downloads.deliver.response import BlobResponse
 from gateway.web.downloads.deliver.sendfile import send_file
@@ -55,12 +56,12 @@ async def deliver(
         return await _deliver_parts(request, downloads, resolved, shown)
     if shown.span is None:
         return web.Response(status=shown.status, headers=shown.headers)
-    pace = downloads.pace_of(resolved.access)
-    place = await accel.place_of(request, downloads, resolved, asked, shown)
-    if place is not None:
+    elsewhere = await _sent_elsewhere(request, downloads, resolved, asked, shown)
+    if elsewhere is not None:
         if _recorded(downloads, resolved, shown.span) is not None:
             downloads.watch.forget(resolved.read_id)  # nobody says how far it comes
-        return accel.redirect(f"{downloads.accel}/{place.path}", place.query, shown, pace)
+        return elsewhere
+    pace = downloads.pace_of(resolved.access)
     reader = resolved.reader.opened or await _opened(downloads, resolved)
     observer = _recorded(downloads, resolved, shown.span)
     added = downloads.cors.headers_for(request.headers.get("Origin"))
@@ -76,6 +77,24 @@ async def deliver(
         raise
     finally:
         downloads.under_way.end(blob.id, transport)
+
+
+async def _sent_elsewhere(
+    request: web.Request,
+    downloads: Downloads,
+    resolved: ResolvedRead,
+    asked: Asked,
+    shown: Representation,
+) -> web.Response | None:
+    """What has the store send, or the front server; ``None`` if the gateway is to."""
+    address = await redirect.address_of(request, downloads, resolved, asked, shown)
+    if address is not None:
+        return redirect.redirect(address)
+    place = await accel.place_of(request, downloads, resolved, asked, shown)
+    if place is None:
+        return None
+    pace = downloads.pace_of(resolved.access)
+    return accel.redirect(f"{downloads.accel}/{place.path}", place.query, shown, pace)
 
 
 async def _send(
