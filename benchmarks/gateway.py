@@ -106,6 +106,8 @@ def running_gateway(
         "GATEWAY_ADMIN_EMAIL": ADMIN_EMAIL,
         "GATEWAY_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
+    if checkout is None:  # older ones have no such setting
+        environment["GATEWAY_SCRUB_DAYS"] = "0"
     environment |= {f"GATEWAY_{key.upper()}": value for key, value in settings.items()}
     python = sys.executable if checkout is None else str(checkout / ".venv" / "bin" / "python")
     command = (python, "-m", "gateway", "serve")

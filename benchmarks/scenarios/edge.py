@@ -11,7 +11,7 @@ from benchmarks.gateway import Gateway
 from benchmarks.peers import nginx
 from benchmarks.peers.server import Server
 from benchmarks.results import BEFORE, GATEWAY, Finding
-from benchmarks.scenarios.ranges import KIB, measure, settle_ratio
+from benchmarks.scenarios.ranges import KIB, measure, settle_effort, settle_ratio
 from benchmarks.scenarios.site import IMAGE, Subject, site
 from benchmarks.stats import ratios
 
@@ -42,6 +42,7 @@ def cached_decision(bench: Bench, finding: Finding) -> None:
         subjects |= place.choose(finding, nginx.NAME)
         found = measure(bench, finding, subjects, 4 * KIB)
     settle_ratio(finding, found, "edge / nginx", EDGE, nginx.NAME)
+    settle_effort(finding, "edge / nginx, processor time", EDGE, nginx.NAME)
     if before := found.get(_AT_EDGE[BEFORE]):
         finding.beside_before(ratios([r.rate for r in found[EDGE]], [r.rate for r in before]))
     settle_ratio(finding, found, "auth_request alone / nginx", nginx.ASKING, nginx.NAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks.bench import Bench, CannotRun
 from benchmarks.gateway import check_range, running_gateway
 from benchmarks.peers import aiohttp_peers, caddy, goosebit, nginx
+from benchmarks.procfs import running_seconds
 from benchmarks.results import BEFORE, GATEWAY, Finding, Latency, Series
 from benchmarks.rounds import check_there, interleaved
 from benchmarks.scenarios.site import IMAGE, Subject, site
@@ -19,6 +20,7 @@ from benchmarks.wrk import Load, Loaded, header_lines, run_wrk
 
 CONNECTIONS: Final = 64
 KIB: Final = 1024
+EFFORT: Final = "processor of the server each"
 _SEVERAL: Final = 8
 _ONE: Final = "one range with a request"
 _MANY: Final = f"{_SEVERAL} ranges with a request"
@@ -74,7 +76,7 @@ def measure(
     """Everybody's rates, in turns; series, latencies and commands go into the finding."""
     image = site(bench).image
     size, scale = str(image.stat().st_size), bench.scale
-    loads: dict[str, Load] = {}
+    loads, efforts = dict[str, Callable[[], Loaded]](), dict[str, list[float]]()
     for name, subject in subjects.items():
         bench.teller.step(f"{name}: warming up")
         arguments = (size, str(span), *header_lines(subject.headers))
@@ -85,24 +87,30 @@ def measure(
         except CannotRun as exc:
             finding.missing[name] = str(exc)
         else:
-            loads[name] = load
+            efforts[name] = []
+            loads[name] = partial(_run_counting, load, subject.pid, efforts[name])
 
     def told(name: str, number: int, loaded: Loaded) -> None:
-        bench.teller.measured(f"{name}: {loaded.rate:,.0f} ranges/s (round {number + 1})")
+        said = f"{loaded.rate:,.0f} ranges/s, {efforts[name][-1]:.1f} µs each"
+        bench.teller.measured(f"{name}: {said} (round {number + 1})")
 
-    found = interleaved(
-        finding,
-        {name: partial(run_wrk, load) for name, load in loads.items()},
-        scale.rounds,
-        told=told,
-    )
+    found = interleaved(finding, loads, scale.rounds, told=told)
     for name, rounds in found.items():
         finding.series.append(
             Series(name, f"{span // KIB} KiB ranges", "/s", tuple(r.rate for r in rounds))
         )
+        finding.series.append(Series(name, EFFORT, "µs", tuple(efforts[name])))
         finding.latencies.append(Latency(name, middle_latency(rounds)))
         finding.command(f"(cd benchmarks/lua && {rounds[0].command})")
     return found
+
+
+def _run_counting(load: Load, pid: int, efforts: list[float]) -> Loaded:
+    """Put the load on, and note how many microseconds of processor each range took the server."""
+    before = running_seconds(pid)
+    loaded = run_wrk(load)
+    efforts.append(1e6 * (running_seconds(pid) - before) / (loaded.rate * load.seconds))
+    return loaded
 
 
 def middle_latency(rounds: list[Loaded]) -> tuple[tuple[float, float], ...]:
@@ -120,3 +128,11 @@ def settle_ratio(
     finding.settle(ROWS[finding.number].check(label, ratios(rates[ours], rates[theirs]), theirs))
     if ours == GATEWAY and BEFORE in rates:
         finding.beside_before(ratios(rates[GATEWAY], rates[BEFORE]))
+
+
+def settle_effort(finding: Finding, label: str, ours: str, theirs: str) -> None:
+    """Settle a check of processor time, theirs for a range over ours: the more the better."""
+    efforts = {each.subject: each.values for each in finding.series if each.metric == EFFORT}
+    if efforts.keys() >= {ours, theirs}:
+        values = ratios(efforts[theirs], efforts[ours])
+        finding.settle(ROWS[finding.number].check(label, values, theirs))

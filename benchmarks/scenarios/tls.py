@@ -23,10 +23,10 @@ from benchmarks.bench import Bench, CannotRun
 from benchmarks.handshakes import Task
 from benchmarks.machine import ROOT
 from benchmarks.peers import nginx
-from benchmarks.procfs import cpu_seconds
+from benchmarks.procfs import running_seconds
 from benchmarks.results import Finding, Series
 from benchmarks.rounds import check_there, interleaved
-from benchmarks.scenarios.ranges import KIB, measure, settle_ratio
+from benchmarks.scenarios.ranges import KIB, measure, settle_effort, settle_ratio
 from benchmarks.scenarios.site import IMAGE, Site, Subject, site
 from benchmarks.stats import ratios
 from benchmarks.targets import ROWS
@@ -70,6 +70,7 @@ def over_tls(bench: Bench, finding: Finding) -> None:
         subjects = _opened(bench, stack, place)
         found = measure(bench, finding, subjects, 4 * KIB)
         settle_ratio(finding, found, "kept connection", EDGE, PLAIN)
+        settle_effort(finding, "kept connection, processor time", EDGE, PLAIN)
         for label, resumes in _KINDS.items():
             _shake(bench, finding, subjects, label, resumes=resumes)
     finding.note(
@@ -128,7 +129,7 @@ def _shaken(subject: Subject, size: int, seconds: float, *, resumes: bool) -> _S
         seconds=float(seconds),
         resumes=resumes,
     )
-    before = cpu_seconds(subject.pid)
+    before = running_seconds(subject.pid)
     done = subprocess.run(
         (sys.executable, "-m", "benchmarks.handshakes"),
         input=task.written() + "\n",
@@ -140,7 +141,7 @@ def _shaken(subject: Subject, size: int, seconds: float, *, resumes: bool) -> _S
     )
     if done.returncode:
         raise CannotRun(f"{subject.url}: {done.stderr.strip()[-300:]}")
-    used, said = cpu_seconds(subject.pid) - before, json.loads(done.stdout)
+    used, said = running_seconds(subject.pid) - before, json.loads(done.stdout)
     count, resumed = len(said["waited"]), said["resumed"]
     fresh = count - resumed
     if (fresh > max(_CLIENTS, _MOST_FRESH * count)) if resumes else resumed:
