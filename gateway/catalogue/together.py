@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -146,15 +146,17 @@ def _taken(waiting: deque[_New]) -> list[_New]:
 
 
 def _of_all(batch: Sequence[_New]) -> Guard | None:
-    """The rights of all as one, which is due if one of them is."""
+    """The rights of all as one, which is due if one of them is; each is proved once."""
     guards = [new.guard for new in batch if new.guard is not None]
     if len(guards) < 2:
         return guards[0] if guards else None
 
     async def prove() -> None:
+        proved = set[Hashable]()
         for guard in guards:
-            if guard.is_due:
+            if guard.is_due and guard.alike not in proved:
                 await guard.prove()
+                proved |= set() if guard.alike is None else {guard.alike}
 
     whose = {one for guard in guards for one in guard.whose}
     return Guard(tuple(sorted(whose)), prove, lambda: any(guard.is_due for guard in guards))

@@ -14,7 +14,7 @@ may itself have ended the right.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -24,18 +24,21 @@ class Guard:
     """One right. ``prove`` raises what a caller without it is told.
 
     ``whose`` are the ids of the users, things, groups ... whose rights it is made of. Unless it
-    ``is_due``, it was proved so shortly ago that nobody could tell the order.
+    ``is_due``, it was proved so shortly ago that nobody could tell the order. Of those that are
+    ``alike``, and are not ``None``, one proof in a transaction is that of all.
     """
 
-    __slots__ = ("_is_due", "is_settled", "prove", "whose")
+    __slots__ = ("_is_due", "alike", "is_settled", "prove", "whose")
 
     def __init__(
         self,
         whose: tuple[str, ...],
         prove: Callable[[], Awaitable[None]],
         is_due: Callable[[], bool] = lambda: True,
+        alike: Hashable = None,
     ) -> None:
         self.whose = whose
+        self.alike = alike
         self.prove = prove
         self.is_settled = False
         self._is_due = is_due

@@ -21,7 +21,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +40,7 @@ from gateway.model.errors import Forbidden, Unauthenticated
 from gateway.model.guard import Guard, guard_from_now_on
 from gateway.traffic.attempts import Attempts
 from gateway.traffic.credentials import PrincipalCache, Prove
-from gateway.web.certificates import presented_certificate
+from gateway.web.certificates import presented_certificate, shown_beside
 from gateway.web.proxies import TrustedPeers, single_header
 from gateway.web.seen import note_principal
 from gateway.web.shares import pass_to
@@ -275,21 +275,34 @@ async def _prove_again(known: Proved) -> None:
 
 
 def right_to(
-    request: web.Request, access: Access, permit: Callable[[], Awaitable[Access]]
+    request: web.Request,
+    access: Access,
+    permit: Callable[[], Awaitable[Access]],
+    *,
+    rule: Hashable = None,
 ) -> Guard:
     """The right to ``access``, which ``permit``, a dialect's own rule, just gave, as a guard.
 
     An upload of this request is held to it while it is under way, too. It is not due while
-    it is fresh and no change of these rights was heard since.
+    it is fresh and no change of these rights was heard since. ``rule`` is for a rule that asks for
+    nothing of a request but its credential, its action and its scope: then all requests that have
+    the same in these have one right. It is the rule's name.
     """
     credentials, whose = request.app[CALLERS].credentials, rights_of(request, access)
     right = Guard(
         whose,
         partial(_permit_again, request, access, permit),
         lambda: not access.is_fresh or credentials.changed_since(whose, access.proved_at),
+        None if rule is None else _alike(request, access, rule),
     )
     request[RIGHT] = right
     return right
+
+
+def _alike(request: web.Request, access: Access, rule: Hashable) -> Hashable:
+    beside = shown_beside(request, request.app[CALLERS].proxies)
+    given = tuple(request.headers.getall("Authorization", ()))
+    return (rule, access.principal, access.action, access.scope, given, beside)
 
 
 async def _permit_again(

@@ -68,7 +68,7 @@ def files(seed: str) -> list[New]:
 def _file(pick: Random, number: int) -> New:
     if (holder := number % 4) > 1:
         size, blob_id = pick.randrange(10**6), UUID(int=100 + number)
-        refused = holder == 2 and number % 12 == 2  # and nothing else is wrong with it
+        refused = holder == 2 and number % 12 == 6  # and nothing else is wrong with it
         return New(pick.choice(SCOPES), f"own-{number}", size, blob_id, holder, refused, False)
     scope = pick.choice((*SCOPES, *SCOPES, *SCOPES, FULL, GONE))
     name = TAKEN if pick.random() < 0.1 else f"n{pick.randrange(40)}"
@@ -105,8 +105,9 @@ async def added(catalogue: PostgresFiles, new: New) -> str:
     HOLDER.set(Holder(str(new.holder)))
     draft = Draft(new.scope, new.name, "text/plain", {"size": new.size})
     blob = Blob(new.blob_id, new.scope, new.size, Digest(f"{new.size:064x}"))
-    due = new.is_refused or new.size % 3 == 0
-    with guarding(Guard((str(new.holder),), prove, lambda: due)):
+    due = new.is_refused or new.holder == 2 or new.size % 3 == 0
+    alike = (new.holder, new.is_refused) if new.size % 2 else None
+    with guarding(Guard((str(new.holder),), prove, lambda: due, alike)):
         try:
             record = await catalogue.add(draft, blob, creator=str(new.holder))
         except GatewayError as exc:
@@ -205,7 +206,21 @@ def forget_guards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "_of_all", lambda _: None)
 
 
-DEFECTS = {FastWay.COMMIT_TOGETHER: (mix_up_rows, refuse_all_for_one, forget_guards)}
+def prove_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every right is taken for the first's."""
+    right = together._of_all
+
+    def wrong(batch: list[Any]) -> Guard | None:
+        for new in batch:
+            new.guard.alike = "all"
+        return right(batch)
+
+    monkeypatch.setattr(together, "_of_all", wrong)
+
+
+DEFECTS = {
+    FastWay.COMMIT_TOGETHER: (mix_up_rows, refuse_all_for_one, forget_guards, prove_one_for_all)
+}
 
 
 @pytest.mark.parametrize("plant", DEFECTS[FastWay.COMMIT_TOGETHER])

@@ -241,7 +241,8 @@ async def _authorise(request: web.Request, action: Action) -> Access:
 
 
 def _right(request: web.Request, access: Access) -> Guard:
-    return right_to(request, access, partial(_permitted, request, access.action))
+    permit = partial(_permitted, request, access.action)
+    return right_to(request, access, permit, rule=_permitted)
 
 
 async def _permitted(request: web.Request, action: Action, name: str | None = None) -> Access:

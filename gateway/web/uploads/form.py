@@ -235,13 +235,14 @@ class Form:
         """
         if self.reserves_late:
             self._stack.enter_context(reserved(self._request, self._uploads))
-        await self.read_fields()
-        part = self._file
-        if part is None:
-            raise MissingField("part", self._file_field)
-        assert not self._file_read, "a file is read once"
-        self._file_read = True
         with self._body.paced():
+            if self._file is None:
+                await self._read_to_file()
+            part = self._file
+            if part is None:
+                raise MissingField("part", self._file_field)
+            assert not self._file_read, "a file is read once"
+            self._file_read = True
             upload = await self._read_file(part, scope, limit_bytes, tap)
             await self._read_rest()
         return upload
