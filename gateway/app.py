@@ -458,6 +458,7 @@ async def start_server(
         past_parser=FastWay.BYPASS in ways,
         on_change=lambda _, by: metrics.connections_changed(by),
         rounds=app[MIDDLEWARE].rounds,
+        stop=app[MIDDLEWARE].stop,
     )
     return await listen(
         app,

@@ -51,10 +51,12 @@ from gateway.web.server.exchange import (
     REQUEST_ID,
     RequestHead,
     end_after_upgrade,
+    is_stopping,
     use_turn,
 )
 from gateway.web.server.response import SERVER
 from gateway.web.server.slices import send_in_slices
+from gateway.web.server.stop import Stop
 from gateway.web.server.unparsed import MAJOR, RequestLine, VersionUnsupported, WrittenResponse
 from gateway.web.server.unread import is_taken_in
 from gateway.web.shares import ADMISSION, Admission
@@ -106,10 +108,24 @@ class RequestMiddleware:
         self._counter = itertools.count()
         self._requests = ConcurrencyLimit(most_requests)
         self.rounds: Final = Rounds()
+        self.stop: Final = Stop()
 
     @web.middleware
     async def run(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The middleware: ``handler``'s response, or what became of it in our words."""
+        """The middleware: ``handler``'s response, or what became of it in our words.
+
+        It is under way for a stopping server until all of the request has come, too.
+        """
+        connection = request.protocol
+        self.stop.begin(connection)
+        try:
+            response = await self._traced(request, handler)
+            await _end_request(request, response)
+            return response
+        finally:
+            self.stop.end(connection)
+
+    async def _traced(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         tracer = tracing.tracer()
         if tracer is None:
             return await self._run(request, handler)
@@ -137,6 +153,7 @@ class RequestMiddleware:
             status = response.status
             end_after_upgrade(request, response)
             send_in_slices(response, partial(self._next_turn, request))
+            return response
         finally:
             if ADMISSION in request:
                 request[ADMISSION].give_back()
@@ -144,14 +161,15 @@ class RequestMiddleware:
             metrics.observe(dialect.name, request.method, status, seconds)
             if self._log_requests:
                 self._log(dialect.name, request, response, status, seconds)
-        await _end_request(request, response)
-        return response
 
     async def complete(self, request: web.Request, response: web.StreamResponse) -> None:
         """Complete a response that is about to be sent: aiohttp's ``on_response_prepare``."""
         response.headers["Server"] = SERVER
         if (identifier := request.get(REQUEST_ID)) is not None:
             response.headers[REQUEST_ID_HEADER] = identifier
+        if is_stopping(request):
+            response.force_close()
+            response.headers["Connection"] = "close"
 
     def refuse_unparsed(
         self, error: GatewayError, line: RequestLine | None, peer: str | None

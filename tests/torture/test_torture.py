@@ -21,13 +21,12 @@ from tests.torture.suites.soak import Sample, grown
 from tests.torture.worker import stage_folder
 
 SEED = 15
-# Others have a small form elsewhere: histories in one process, ways that are held to each other. What
-# ``restart`` finds is open (there), and seen by its full run.
+# Others have a small form elsewhere: histories in one process, ways that are held to each other.
 SMALL = {name: suite for name, suite in all_suites().items() if suite.small}
 
 
 def test_nearly_every_suite_has_a_small_form() -> None:
-    assert {"histories", "restart", "wire"} == all_suites().keys() - SMALL.keys()
+    assert {"histories", "wire"} == all_suites().keys() - SMALL.keys()
 
 
 @pytest.mark.timeout(400)

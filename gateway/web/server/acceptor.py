@@ -93,18 +93,35 @@ class Acceptor:
         self._loop.add_reader(self._sock.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept nothing more."""
-        self._loop.remove_reader(self._sock.fileno())
-        if self._timer is not None:
-            self._timer.cancel()
+        """Accept nothing more, and nobody who has not become a connection yet."""
+        self._stop_listening()
         for task in self._beginning:
             task.cancel()
-        self._sock.close()
 
-    def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
-            if not self._accept_one():
-                return
+    async def finish(self, seconds: float) -> None:
+        """Accept those who wait already, and nobody more; so long they have to become connections.
+
+        Who waits in the queue of a socket that nobody else has would be reset with it.
+        """
+        for _ in range(_BACKLOG // _AT_ONCE):
+            if self._sock.fileno() < 0 or not self._accept():
+                break
+            await asyncio.sleep(0)
+        self._stop_listening()
+        if self._beginning:
+            await asyncio.wait(self._beginning, timeout=seconds)
+        self.close()
+
+    def _stop_listening(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+
+    def _accept(self) -> bool:
+        """Whether there may be others."""
+        return all(self._accept_one() for _ in range(_AT_ONCE))
 
     def _accept_one(self) -> bool:
         """Whether there may be another."""

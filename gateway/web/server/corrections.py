@@ -84,6 +84,7 @@ class CorrectedConnection(DocumentedConnection):
         """More of a head came, but not its end."""
         if self._unfinished_body is None:
             self._beginning += data[: LOOKED_AT_BYTES - len(self._beginning)]
+            self._options.stop.expect(self)
 
     def _correct_newest(self, data: bytes) -> None:
         """``data`` is what has just come."""

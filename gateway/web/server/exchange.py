@@ -40,6 +40,11 @@ class Telling:
 
     __slots__ = ()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server has been told to stop: the next response is the connection's last."""
+        raise NotImplementedError
+
     def on_receipt(self, receipt: Receipt) -> None:
         """Tell ``receipt``, once it is known, whether the client got all that was sent by now."""
         raise NotImplementedError
@@ -122,6 +127,12 @@ def on_receipt(request: web.Request, receipt: Receipt) -> None:
         connection.on_receipt(receipt)
     else:
         receipt(True)
+
+
+def is_stopping(request: web.Request) -> bool:
+    """Whether the server has been told to stop, so that the response is its connection's last."""
+    connection = request.protocol
+    return isinstance(connection, Telling) and connection.is_stopping
 
 
 def ending_with_client(request: web.Request) -> AbstractContextManager[None]:

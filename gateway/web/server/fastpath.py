@@ -9,7 +9,8 @@ response, the message is taken out again and the task never wakes. The rules of 
 - what aiohttp does per request is done here: the parser gets its place back
   (``message_consumed``), the server counts, the keep-alive timer begins anew;
 - while the rest of a response is on its way the connection is under way for a stopping server
-  (``_request_in_progress``), and is not idle for the keep-alive timer.
+  (``_request_in_progress``), and is not idle for the keep-alive timer;
+- of a server that stops nothing is sent at once: a handler says that the connection ends.
 
 Knows aiohttp's ``RequestHandler`` from the inside (``inside`` lists what). Does not know which
 requests are answered, nor with what.
@@ -54,6 +55,7 @@ class RespondingConnection(ReceivingConnection):
             return
         if self._awaits_round or self._sent_at_once():
             return
+        self._options.stop.begin(self)
         rounds, holder = self._options.rounds, self._address and host_of(self._address)
         if rounds is None or not holder or rounds.admits(holder):
             self._begin_next(idle)
@@ -80,8 +82,8 @@ class RespondingConnection(ReceivingConnection):
 
     def _sent_at_once(self) -> bool:
         """Whether the only request there is has its response on the way."""
-        send = self._options.send_at_once
-        if send is None or len(self._messages) > 1 or self.writing_paused:
+        send, stop = self._options.send_at_once, self._options.stop
+        if send is None or stop.told or len(self._messages) > 1 or self.writing_paused:
             return False
         message, body = self._messages[0]
         transport = self.transport
@@ -93,7 +95,10 @@ class RespondingConnection(ReceivingConnection):
         if sent is None:
             return False
         self._consume()
-        if sent.rest is not None:
+        if sent.rest is None:
+            stop.end(self)
+        else:
+            stop.begin(self)
             self._sending = self._request_in_progress = True
             sent.rest.add_done_callback(self._rest_sent)
         return True
@@ -108,6 +113,7 @@ class RespondingConnection(ReceivingConnection):
 
     def _rest_sent(self, _: object) -> None:
         self._sending = self._request_in_progress = False
+        self._options.stop.end(self)
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)  # somebody shuts down and waits for us
         if self.transport is not None and not self._force_close:

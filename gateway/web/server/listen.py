@@ -25,8 +25,12 @@ from gateway.web.server.acceptor import Acceptor, Connect, ceiling_of, descripto
 from gateway.web.server.options import Options
 from gateway.web.server.peers import PeerCount, most_of
 from gateway.web.server.plain import DocumentedConnection, PlainConnection
+from gateway.web.server.stop import MOMENT_SECONDS, Stop
 
 _HANDSHAKE_SECONDS: Final = 10.0
+_LAST_SECONDS: Final = 1.0
+"""For a response whose time is over and that is nearly written."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -36,10 +40,18 @@ class HttpServer:
 
     runner: web.AppRunner
     acceptor: Acceptor
+    stopping: Stop
+    seconds: float
 
     async def stop(self) -> None:
-        """Accept nothing more, let requests under way finish, then close."""
-        self.acceptor.close()
+        """Let nobody in but who waits already; serve who is there; then close."""
+        loop = asyncio.get_running_loop()
+        end, self.stopping.told = loop.time() + self.seconds, True
+        await self.acceptor.finish(min(self.seconds, MOMENT_SECONDS))
+        await self.stopping.settle(end - loop.time())
+        if self.runner.server is not None:
+            self.runner.server.pre_shutdown()
+            await self.runner.server.shutdown(max(_LAST_SECONDS, end - loop.time()))
         await self.runner.cleanup()
 
     async def cut(self) -> None:
@@ -79,7 +91,7 @@ async def listen(
     connector = _connector(server, kind, options, tls)
     acceptor = Acceptor(sock, connector, ceiling=ceiling, peers=peers)
     acceptor.start()
-    return HttpServer(runner, acceptor)
+    return HttpServer(runner, acceptor, options.stop, shutdown_seconds)
 
 
 def _telling(peers: PeerCount, others: Callable[[str, int], object]) -> Callable[[str, int], None]:

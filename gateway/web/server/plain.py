@@ -48,11 +48,18 @@ class DocumentedConnection(TellingConnection):
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
         self._options.on_change(self._address, 1)
+        self._options.stop.expect(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As aiohttp does, and it is counted."""
         super().connection_lost(exc)
         self._options.on_change(self._address, -1)
+        self._options.stop.end(self)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server has been told to stop."""
+        return self._options.stop.told
 
     def handle_error(
         self,
@@ -66,6 +73,7 @@ class DocumentedConnection(TellingConnection):
         Raises ``ConnectionError`` if there is nobody, or no way, to respond to any more.
         """
         del message
+        self._options.stop.end(self)
         if isinstance(exc, ConnectionError):
             raise exc
         if getattr(request.writer, "output_size", 1) > 0:

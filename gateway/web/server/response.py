@@ -26,7 +26,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.web.server.exchange import REQUEST_ID, OwnConnection, request_id_line
+from gateway.web.server.exchange import (
+    REQUEST_ID,
+    OwnConnection,
+    is_stopping,
+    request_id_line,
+)
 
 if TYPE_CHECKING:
     from aiofastnet import Transport
@@ -62,7 +67,7 @@ class RawResponse(web.StreamResponse):
         own = isinstance(request.protocol, OwnConnection)
         writer = request.writer if own else await self._prepared(request, head)
         if own:
-            self._keep_alive = request.keep_alive
+            self._keep_alive = request.keep_alive and not is_stopping(request)
             body = head + body
         if body:
             await writer.write(body)
@@ -87,7 +92,7 @@ class RawResponse(web.StreamResponse):
 
     def _head(self, request: web.Request) -> bytes:
         first = request.version >= _HTTP_1_1
-        lines, keep_alive = self._lines, request.keep_alive
+        lines, keep_alive = self._lines, request.keep_alive and not is_stopping(request)
         if keep_alive != first:
             lines = (_KEEP_ALIVE if keep_alive else _CLOSE) + lines
         if (identifier := request.get(REQUEST_ID)) is not None:
