@@ -144,6 +144,34 @@ async def test_who_does_not_wait_any_more_keeps_nobody_else_waiting(disk: Disk) 
     assert await told(kept)
 
 
+async def test_a_part_that_cannot_be_taken_away_keeps_nobody_waiting(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a second name, for the sweeper; here it has been there already."""
+    upload, fsync = sealing(disk), os.fsync
+
+    def sweep(descriptor: int) -> None:
+        (disk.root / "incoming" / upload.part).unlink()
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    publish(disk, [sealing(disk)])
+    monkeypatch.setattr(os, "fsync", sweep)
+    publish(disk, [upload])
+    assert await told(upload)
+
+
+async def test_threads_are_told_apart_by_their_names(disk: Disk) -> None:
+    """As ``top -H`` and a dump of all stacks show them."""
+    publisher, names = Publisher(disk, together=1, alone=1), list[str]()
+    for alone in (False, True):
+        upload = sealing(disk)
+        upload.sync = lambda: names.append(threading.current_thread().name)
+        publisher.submit(upload, alone=alone)
+        assert await told(upload)
+    publisher.close()
+    assert ["blob-publish_0", "blob-seal_0"] == names
+
+
 def test_what_is_published_when_its_loop_is_closed_is_there(disk: Disk) -> None:
     loop = asyncio.new_event_loop()
     upload = sealing(disk, outcome=loop.create_future())
@@ -241,15 +269,13 @@ async def test_uploads_wait_for_none_while_a_thread_is_idle(disk: Disk) -> None:
 
 
 async def test_large_uploads_are_no_more_at_once_than_they_may(disk: Disk) -> None:
-    publisher, busy, go = Publisher(disk, together=1, alone=1), threading.Event(), threading.Event()
-    first, second = held(disk, busy, go), sealing(disk)
+    publisher, go = Publisher(disk, together=1, alone=1), threading.Event()
+    busy, late = threading.Event(), threading.Event()
+    first, second = held(disk, busy, go), held(disk, late, go)
     publisher.submit(first, alone=True)
     assert await asyncio.to_thread(busy.wait, 10)
     publisher.submit(second, alone=True)
-    small = sealing(disk)
-    publisher.submit(small, alone=False)
-    assert await told(small)
-    assert not second.outcome.done(), "it waits for its thread"
+    assert not await asyncio.to_thread(late.wait, 0.1), "it waits for its thread"
     go.set()
     assert await told(first)
     assert await told(second)
