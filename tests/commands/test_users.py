@@ -20,6 +20,7 @@ from tests.tools import warm
 from tests.tools.gateway import environment_of
 from tests.tools.inside import gateway_inside
 from tests.tools.mainflux import sign_in
+from tests.tools.waiting import PATIENCE_SECONDS
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
 
@@ -82,7 +83,7 @@ async def test_the_embedded_database_lets_the_gateway_in_without_further_rights(
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await own.execute(forbidden)
         await own.close()
-        async with asyncio.timeout(10):  # until the server has heard of it
+        async with asyncio.timeout(PATIENCE_SECONDS):  # until the server has heard of it
             while True:
                 try:
                     again = await asyncpg.connect(dsn.replace("filestore@", "postgres@", 1))

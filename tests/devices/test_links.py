@@ -32,6 +32,7 @@ from tests.devices.test_microcontrollers import (
 )
 from tests.tools.losant import Application, new_application
 from tests.tools.mainflux import Thing, User
+from tests.tools.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,7 +74,7 @@ async def link(application: Application) -> str:
     """The link, below any base."""
     file = await application.publish(NAME, IMAGE.content)
     url = await application.link(file, 86_400)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await _is_dated(application, url):  # in the second that it is of it is not told
             await asyncio.sleep(0.05)
     parts = urlsplit(url)

@@ -14,6 +14,7 @@ from gateway.identity.registry import Registry, RegistryTerms, open_registry
 from gateway.model.access import Principal
 from gateway.model.errors import NotFound, Unauthenticated
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
+from tests.tools.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("kind", [KeyType.LOGIN, KeyType.API])
@@ -149,7 +150,7 @@ async def test_every_gateway_is_told_of_a_revocation(
     owner = await user("test@email.com")
     key, _ = await registry.keys.issue(owner, KeyDraft(KeyType.API, 0))
     await registry.keys.revoke(owner, key.id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await heard.wait()
 
 

@@ -17,6 +17,7 @@ from gateway.model.digest import Digest
 from gateway.model.errors import NotFound
 from gateway.model.file import Blob, Draft, FileName, Scope
 from tests.identity.conftest import MakeUser, make_group, make_thing
+from tests.tools.waiting import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ async def _churn(files: PostgresFiles, scope: Scope, name: str) -> None:
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
     """Wait for the tasks to fail by themselves; cut them short if they do not."""
-    await asyncio.wait(tasks, timeout=10)
+    await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -207,6 +208,6 @@ async def test_memberships_go_with_either_side(
 
 
 async def _until_somebody_waits(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await connection.fetchval("select count(*) from pg_locks where not granted"):
             await asyncio.sleep(0.01)

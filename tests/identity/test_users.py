@@ -25,6 +25,7 @@ from gateway.model.errors import (
 )
 from tests.identity.conftest import PASSWORD, SECRET, MakeUser
 from tests.tools.inside import CHEAP
+from tests.tools.waiting import PATIENCE_SECONDS
 
 
 async def test_a_registered_user_logs_in_and_is_known_by_the_token(registry: Registry) -> None:
@@ -207,7 +208,7 @@ async def test_many_workers_make_one_admin(
 
 async def _until_waiting(connection: asyncpg.Connection, count: int) -> None:
     waiting = "select count(*) from pg_locks where not granted"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await connection.fetchval(waiting) < count:
             await asyncio.sleep(0.01)
 

@@ -18,7 +18,7 @@ from gateway.web.server.acceptor import LEAST_DESCRIPTORS, Acceptor, ceiling_of
 from tests.tools.ports import HOST
 
 ROOM = 5
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from gateway.blobs.disk.publishing import Publisher
 from gateway.blobs.disk.writer import DiskWriter
 from gateway.model.errors import StorageFailed
 from gateway.model.file import Scope
+from tests.tools.waiting import PATIENCE_SECONDS
 
 SCOPE = Scope("things", "t1")
 PIECE = bytes(1024 * 1024)
@@ -49,13 +50,13 @@ async def test_a_thread_is_sent_once_and_takes_all_in_order() -> None:
 async def test_who_fills_waits_for_room_and_no_longer() -> None:
     batches = Batches()
     batches.put(batch(0))
-    await asyncio.wait_for(batches.room(), 1)
+    await asyncio.wait_for(batches.room(), PATIENCE_SECONDS)
     batches.put(batch(1))
     waiting = asyncio.create_task(batches.room())
     await asyncio.sleep(0.01)
     assert not waiting.done()
     await asyncio.to_thread(batches.take)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, PATIENCE_SECONDS)
 
 
 async def test_who_fills_does_not_wait_for_a_thread_that_gave_up() -> None:
@@ -65,7 +66,7 @@ async def test_who_fills_does_not_wait_for_a_thread_that_gave_up() -> None:
     waiting = asyncio.create_task(batches.room())
     await asyncio.sleep(0.01)
     await asyncio.to_thread(batches.give_up)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, PATIENCE_SECONDS)
     assert batches.put(batch(2))
     assert batches.take() is not None
     assert batches.take() is None, "what waited before is gone"
@@ -86,7 +87,7 @@ async def test_a_writer_whose_disk_fails_says_so_at_every_later_call(
     with ThreadPoolExecutor(2) as pool:
         writer = DiskWriter(disk, pool, publisher, SCOPE, ())
         failures = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for _ in range(10):
                 try:
                     await writer.write(PIECE)

@@ -21,6 +21,7 @@ from gateway.web.server.bypass import LEAST_BYTES
 from gateway.web.server.connection import Connection
 from gateway.web.server.options import Options
 from tests.tools.ports import HOST
+from tests.tools.waiting import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -159,7 +160,7 @@ def test_a_body_that_is_cut_fails_for_its_reader(sent: int, *, reset: bool) -> N
             else:
                 sock: socket.socket = writer.get_extra_info("socket")
                 sock.shutdown(socket.SHUT_WR)
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
 
         await converse(handler, client)
 
@@ -191,7 +192,7 @@ def test_a_reset_that_comes_in_one_moment_with_bytes_ends_the_body() -> None:
             with socket.socket(fileno=descriptor) as sock:  # the last of it: closing it resets
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.send(content(1000))
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
 
         await converse(handler, client)
 

@@ -16,6 +16,7 @@ from gateway.blobs.disk.folders import Disk
 from gateway.blobs.disk.publishing import Publisher, Sealing, publish
 from gateway.model.errors import StorageFailed, StorageFull
 from gateway.model.file import Scope
+from tests.tools.waiting import PATIENCE_SECONDS
 
 SCOPE = Scope("things", "t1")
 OTHER = Scope("groups", "g1")
@@ -74,7 +75,7 @@ def held(disk: Disk, busy: threading.Event, go: threading.Event) -> Sealing:
 
 async def told(upload: Sealing) -> bool:
     """That it was published, within a while. Raises what it failed with."""
-    await asyncio.wait_for(upload.outcome, 10)
+    await asyncio.wait_for(upload.outcome, PATIENCE_SECONDS)
     return True
 
 

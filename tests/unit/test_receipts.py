@@ -13,6 +13,7 @@ from gateway.web.server.connection import Connection
 from gateway.web.server.exchange import Telling
 from gateway.web.server.options import Options
 from gateway.web.server.plain import DocumentedConnection, PlainConnection
+from tests.tools.waiting import PATIENCE_SECONDS
 
 Kind = type[DocumentedConnection]
 KINDS: tuple[Kind, ...] = (PlainConnection, Connection)
@@ -43,7 +44,7 @@ async def told_of(kind: Kind, pipelined: int, *, more: bytes = b"") -> list[bool
         client.setblocking(False)
         await aiofastnet.connect_accepted_socket(loop, lambda: kind(server, options), accepted)
         await loop.sock_sendall(client, b"".join(REQUEST % n for n in range(pipelined)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await done.wait()
             await loop.sock_sendall(client, more)
             while more and not told:

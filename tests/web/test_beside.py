@@ -26,6 +26,7 @@ from tests.tools.losant import new_application
 from tests.tools.mainflux import User, sign_in, upload
 from tests.tools.nginx import Nginx
 from tests.tools.ports import HOST
+from tests.tools.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -194,7 +195,7 @@ async def test_a_file_of_that_name_comes_first(admin: User, base_url: str) -> No
     of_it = f"{OTHER.sha256}  {name}\n".encode()
     assert of_it == (await ask(admin, kept.beside(".sha256.sha256"), kept.headers))[1]
     await ask(admin, URL(f"{admin.url}/files/{quote(name)}", encoded=True), kept.headers, "DELETE")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while line != (await ask(admin, digest, kept.headers))[1]:
             await asyncio.sleep(0.05)
     for method in ("DELETE", "PATCH"):
@@ -207,7 +208,7 @@ async def test_a_digest_is_that_of_the_bytes_that_are_there(admin: User, base_ur
     for image in (OTHER, IMAGE):
         await upload(admin.session, kept.url, kept.headers, "x", image.content, method="PUT")
         line = f"{image.sha256}  {kept.name}\n".encode()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while line != (await ask(admin, kept.beside(".sha256"), kept.headers))[1]:
                 await asyncio.sleep(0.05)
     for pin, expected in ((IMAGE, 200), (OTHER, 412)):

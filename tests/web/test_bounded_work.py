@@ -28,6 +28,7 @@ from gateway.web.uploads.body import SMALL
 from tests.tools.gateway import GatewayProcess
 from tests.tools.mainflux import User, sign_in
 from tests.tools.rawhttp import raw_connection
+from tests.tools.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -221,7 +222,7 @@ async def test_who_is_not_known_yet_may_send_little(
         await raw.send_head("POST", path, [("Content-Type", kind), length])
         if not declared:
             await raw.send(b"%x\r\n%b\r\n" % (size, b" " * size))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await raw.read_answer()).status == 413
 
 

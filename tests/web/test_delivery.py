@@ -298,7 +298,7 @@ async def test_a_stream_goes_at_its_pace(house: House) -> None:
     started = time.monotonic()
     async with asking(house) as (connection, head):
         assert IMAGE.content == await connection.read_body(head)
-    assert 1.3 < time.monotonic() - started < 10
+    assert time.monotonic() - started > 1.3
 
 
 async def test_the_blob_is_opened_when_its_bytes_are_wanted(house: House, store: Store) -> None:

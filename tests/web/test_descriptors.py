@@ -25,7 +25,7 @@ IMAGE = Firmware(seed=3, size=1024 * 1024)
 PATH = "/files/a.bin"
 MODULE = "tests.tools.few_descriptors"
 WATCHED_SECONDS = 2.0
-SOME_SECONDS = 10.0
+SOME_SECONDS = 30.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -91,7 +91,7 @@ async def decisions(http: aiohttp.ClientSession, gateway: GatewayProcess) -> flo
 
 @dataclass
 class Reader:
-    """A device that never stops reading: what it got, and when it last got what."""
+    """A device that never stops reading: what it got, and when it last asked for what it got."""
 
     port: int
     path: str
@@ -103,10 +103,11 @@ class Reader:
         """One request after the other."""
         async with raw_connection(self.port) as connection:
             while not is_over():
+                asked = time.monotonic()
                 answer = await connection.ask("GET", self.path, self.headers.items())
                 self.statuses.append(answer.status)
                 if answer.status == 200:
-                    self.last_read[answer.body] = time.monotonic()
+                    self.last_read[answer.body] = asked
                 await asyncio.sleep(0.01)
 
 

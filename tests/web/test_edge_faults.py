@@ -87,7 +87,10 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @dataclass
 class Fleet:
-    """Devices that fetch one file over and over, in pieces of any size, resuming with If-Range."""
+    """Devices that fetch one file over and over, in pieces of any size, resuming with If-Range.
+
+    A read is of the moment at which it is asked for: how late a busy machine hears the answer is no edge's doing.
+    """
 
     port: int
     path: str
@@ -114,12 +117,13 @@ class Fleet:
             asked = {**self.headers, "Range": f"bytes={len(held)}-{len(held) + step - 1}"}
             if etag:
                 asked["If-Range"] = etag
+            began = time.monotonic()
             answer = await connection.ask("GET", self.path, asked.items())
             if answer.status not in (200, 206):
                 self.failures.append((time.monotonic(), answer.status, answer.body))
                 await asyncio.sleep(0.02)
                 return None
-            self.last_read = time.monotonic()
+            self.last_read = began
             held = held + answer.body if answer.status == 206 else answer.body
             etag = answer.head.one("ETag")
             size = answer.head.all("Content-Range")

@@ -20,6 +20,7 @@ from tests.tools.clients import run
 from tests.tools.gateway import GatewayProcess, running_gateway
 from tests.tools.mainflux import Thing, User, signed_in, upload
 from tests.tools.rawhttp import multipart, raw_connection
+from tests.tools.waiting import PATIENCE_SECONDS
 
 FILES = "/filestore/files"
 DISK = 8 << 20
@@ -141,11 +142,11 @@ async def test_what_one_upload_was_promised_is_not_promised_to_another(watched: 
         await first.send_head("POST", FILES, head)
         assert (await first.read_head()).status == 100
         await first.send(body[: 1 << 19])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not list((watched.gateway.data_dir / "incoming").iterdir()):
                 await asyncio.sleep(0.01)
         assert await refused_at_once(watched, head, body[: 1 << 19]) == 507
-    async with asyncio.timeout(10):  # the first one left
+    async with asyncio.timeout(PATIENCE_SECONDS):  # the first one left
         while list((watched.gateway.data_dir / "incoming").iterdir()):
             await asyncio.sleep(0.01)
     async with raw_connection(watched.gateway.port) as third:

@@ -20,6 +20,7 @@ from tests.tools.gateway import GatewayProcess
 from tests.tools.losant import Application, new_application
 from tests.tools.mainflux import User
 from tests.tools.nginx import Nginx
+from tests.tools.waiting import PATIENCE_SECONDS
 from tests.web.test_resume import CLIENTS, Client, aria2, curl_again, own_client, wget
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,7 +124,7 @@ async def test_a_link_is_good_for_its_time_and_no_longer(
     expires = int(parse_qs(urlsplit(link).query)["expires"][0])
     assert 1 < expires - time.time() <= 3
     seen = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while 403 not in seen:
             asked_at = time.time()
             seen.add(status := await status_of(http, link))
@@ -210,7 +211,7 @@ async def test_no_log_has_what_makes_a_link(
     assert await status_of(http, link.replace("signature=", "signature=x")) == 403
     signature = parse_qs(urlsplit(link).query)["signature"][0]
     file = file_of(link)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while file not in gateway.log:
             await asyncio.sleep(0.02)
     logs = [gateway.log, *(n.log for n in (nginx, edge))]
@@ -231,7 +232,7 @@ async def test_nginx_in_edge_mode_decides_once_for_many(
     for _ in range(10):
         assert await status_of(http, link) == 200
     assert await status_of(http, f"{gateway.url}/asked-after-{file_of(link)}") == 404
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while f"asked-after-{file_of(link)}" not in gateway.log:
             await asyncio.sleep(0.02)
     asked = gateway.log.count(f'"{path}"') + gateway.log.count(f"path={path}")

@@ -24,6 +24,7 @@ from tests.tools.mainflux import Thing, upload
 from tests.tools.nginx import ACCEL
 from tests.tools.ports import HOST
 from tests.tools.rawhttp import Answer, RawConnection, multipart, raw_connection
+from tests.tools.waiting import PATIENCE_SECONDS
 from tests.web.refusal_cases import (
     CONTENT,
     DIGESTS,
@@ -66,7 +67,7 @@ class House:
 
     async def until_nothing_is_incoming(self) -> None:
         """An upload whose client has left is cleared away a moment later."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while any((self.gateway.data_dir / "incoming").iterdir()):
                 await asyncio.sleep(0.01)
 
@@ -297,7 +298,7 @@ async def test_a_large_upload_cut_anywhere_leaves_nothing(
             await raw.send_head("POST", FILES, [key, *headers])
             await raw.send(body[:cut])
             if cut > 4 << 20:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while not any((unharmed.gateway.data_dir / "incoming").iterdir()):
                         await asyncio.sleep(0.001)
             if places.random() < 0.5:

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PASSWORD = "correct-horse"
 CONTENT = bytes(1 << 20)
-CUT_SECONDS = 2.0
+CUT_SECONDS = 20.0
+"""A third of what an upload may stall, after which it would be cut anyway."""
 JSON = ("Content-Type", "application/json")
 
 

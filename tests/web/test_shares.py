@@ -30,6 +30,7 @@ from tests.tools.inside import open_application
 from tests.tools.mainflux import sign_in, signed_in, upload
 from tests.tools.ports import HOST
 from tests.tools.rawhttp import multipart, raw_connection
+from tests.tools.waiting import PATIENCE_SECONDS
 
 PLACES = 8
 KEPT = 2
@@ -59,7 +60,7 @@ async def test_whoever_holds_most_places_gets_no_more_and_others_do(
         for raw, thing in zip(connections, things, strict=True):
             await raw.send_head("POST", "/files", [*thing.headers.items(), *headers])
             await raw.send(body[: 1 << 19])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(list((gateway.data_dir / "incoming").iterdir())) < len(things):
                 await asyncio.sleep(0.01)
         one_more = await greedy.thing()
@@ -109,7 +110,7 @@ async def test_a_list_that_takes_long_is_ended_on_the_server(
     try:
         with pytest.raises(CatalogueUnavailable):
             await database.rows("x/list_all")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await database.value("left"):
                 await asyncio.sleep(0.02)
     finally:

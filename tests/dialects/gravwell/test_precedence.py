@@ -20,6 +20,7 @@ from tests.dialects.gravwell.conftest import (
     send,
 )
 from tests.tools.client import Client
+from tests.tools.waiting import PATIENCE_SECONDS
 
 GUID = "1945c39e-0bd1-40cf-b069-6da64d3f8afe"
 RANKS = ("own", "first", "second", "global")
@@ -132,7 +133,7 @@ async def test_what_is_made_at_one_gateway_counts_at_another(
     groups = await numbers_of_groups(user)
 
     async def comes_to_be(expected: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while expected != await read(reader, GUID):
                 await asyncio.sleep(0.01)
 

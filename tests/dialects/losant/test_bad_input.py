@@ -8,6 +8,7 @@ import pytest
 
 from tests.dialects.losant.conftest import Owner
 from tests.tools.client import Answer
+from tests.tools.waiting import PATIENCE_SECONDS
 
 GOOD: dict[str, object] = {"name": "a", "type": "file"}
 DEEP = "/".join(["d"] * 600)
@@ -72,7 +73,7 @@ def post(**fields: object) -> dict[str, object]:
 )
 async def test_what_is_posted_is_checked(owner: Owner, expected: int, body: object) -> None:
     await owner.awaited("taken")
-    said = await asyncio.wait_for(owner.ask("POST", "", body), 5)
+    said = await asyncio.wait_for(owner.ask("POST", "", body), PATIENCE_SECONDS)
     assert (expected, expected == 201 or set(said.json) == {"type", "message"}) == (
         said.status,
         True,
@@ -109,7 +110,7 @@ async def test_what_is_posted_is_checked(owner: Owner, expected: int, body: obje
     ],
 )
 async def test_what_a_list_is_asked_for_is_checked(owner: Owner, expected: int, query: str) -> None:
-    said = await asyncio.wait_for(owner.ask("GET", f"?{query}"), 5)
+    said = await asyncio.wait_for(owner.ask("GET", f"?{query}"), PATIENCE_SECONDS)
     assert expected == said.status
     assert expected == 200 or {"type", "message"} == set(said.json)
 

@@ -32,6 +32,7 @@ from tests.dialects.losant_storage.conftest import (
 )
 from tests.tools.client import Answer
 from tests.tools.s3forms import boto3_form, policy_of, signed_by_hand
+from tests.tools.waiting import PATIENCE_SECONDS
 
 SECRET, PREVIOUS = "n" * 32, "p" * 32
 FormFields = dict[str, str]
@@ -297,7 +298,7 @@ class Slow:
     async def begun(self, folder: Path, uploads: int) -> None:
         """So many uploads have a place on the disk."""
         await self._begun.wait()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(left(folder)) < uploads:
                 await asyncio.sleep(0.01)
 
@@ -395,7 +396,7 @@ async def early_answer(owner: Owner, first: bytes) -> tuple[Answer, bool]:
     url = f"{owner.client.url}/private-files"
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE_SECONDS),
         aiohttp.ClientSession() as session,
         session.post(url, data=body(), headers=headers) as answer,
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.tools.client import Client
 from tests.tools.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, running_gateway
 from tests.tools.nameserver import Nameserver, running_nameserver
 from tests.tools.receiver import Receiver, running_receiver
-from tests.tools.waiting import until
+from tests.tools.waiting import PATIENCE_SECONDS, until
 from tests.tools.webhooks import ANYWHERE, Talker, policy_of
 
 PUBLIC = "https://erp.example.com/in"
@@ -80,16 +80,13 @@ async def test_hosts_that_nobody_answers_for_keep_no_other_user_waiting(
     await greedy.say()
     honest = await Talker.of(user)
     await honest.hook(f"http://well.test:{receiver.port}/")
-    policy = policy_of(nameservers=(nameserver.place,), timeout_seconds=60)
-    async with delivering(database, policy):
+    policy = policy_of(nameservers=(nameserver.place,), timeout_seconds=300)
+    # Neither the delivery nor the end waits for a look-up, which takes five minutes.
+    async with asyncio.timeout(PATIENCE_SECONDS), delivering(database, policy):
         await until(lambda: len({h for h in nameserver.asked if "slow" in h}) == 6)
-        began = time.monotonic()
         await honest.say()
         await receiver.until(lambda: len(receiver.taken) == 1)
-        assert time.monotonic() - began < 3
         assert 6 == len({host for host in nameserver.asked if "slow" in host})
-        began = time.monotonic()
-    assert time.monotonic() - began < 2, "a stop does not wait for look-ups"
 
 
 @pytest.mark.parametrize("settings", [{"webhook_hosts": ("erp.example.com",)}], ids=["listed"])
@@ -120,8 +117,8 @@ async def test_names_without_an_answer_hold_up_neither_requests_nor_a_stop(
     """Twenty webhooks on such names: making them asks nothing; a stop in their midst is at once."""
     settings = {
         "webhook_nameservers": nameserver.place,
-        "webhook_timeout_seconds": 60,
-        "shutdown_seconds": 5,
+        "webhook_timeout_seconds": 300,
+        "shutdown_seconds": 150,  # ``terminate`` waits for a minute
     }
     async with (
         running_gateway(tmp_path, database_server=postgres_server, **settings) as gateway,
@@ -138,6 +135,4 @@ async def test_names_without_an_answer_hold_up_neither_requests_nor_a_stop(
         await until(lambda: len(set(nameserver.asked)) >= 20)
         assert 1 == len((await talker.client.ask("GET", "/channels")).json["channels"])
         await session.close()
-        began = time.monotonic()
         assert 0 == await gateway.terminate()
-        assert time.monotonic() - began < 4
