@@ -1,7 +1,7 @@
 """A whole cluster on loopback: ``python -m tests.cluster``, as ``make run-cluster`` runs it.
 
-Three gateways, nginx before them, SeaweedFS for the bytes, a PostgreSQL with a standby that has all that was
-acknowledged. It prints what to try and runs until Ctrl-C or SIGTERM, then ends all that it started. With
+Three gateways, nginx before them, a SeaweedFS of three volume servers for the bytes, a PostgreSQL with a standby that
+has all that was acknowledged. It prints what to try and runs until Ctrl-C or SIGTERM, then ends all that it started. With
 ``--check`` it tries the same by itself, prints what it saw, and ends with status 1 if anything was lost.
 """
 
@@ -27,7 +27,8 @@ from tests.tools.nginx import Nginx, running_nginx
 from tests.tools.ports import HOST
 from tests.tools.postgres import Pair, running_pair
 from tests.tools.s3store import ACCESS_KEY, BUCKET, SECRET_KEY
-from tests.tools.seaweed import Engine, running_seaweed
+from tests.tools.seaweed import Engine
+from tests.tools.seaweedcluster import Weeds, running_weeds
 
 GATEWAYS = 3
 _TRY = """
@@ -36,6 +37,9 @@ _TRY = """
 
 # Kill one in the middle of a transfer: clients go on at the others
 kill -9 {pid}
+
+# Kill a volume server of the store: everything is on another one, too, and uploads go on
+kill -9 {volume}
 
 # Fail over: end the primary, promote the standby; uploads get 503 until it is done
 kill -QUIT {primary}
@@ -53,7 +57,7 @@ class Cluster:
     nginx: Nginx
     gateways: tuple[GatewayProcess, ...]
     pair: Pair
-    engine: Engine
+    weeds: Weeds
 
     def text(self) -> str:
         """What to try."""
@@ -68,6 +72,7 @@ class Cluster:
                 for url, g in zip(urls, self.gateways, strict=True)
             ),
             pid=self.gateways[0].pid,
+            volume=self.weeds.volumes[0].pid,
             primary=process.pid,
             promote=self.pair.standby.promotion,
             heard="\n".join(f"curl -s {url}/metrics | grep gateway_changes_heard" for url in urls),
@@ -79,19 +84,20 @@ async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
     """All of it, ready."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        pair, engine = await asyncio.gather(
+        pair, weeds = await asyncio.gather(
             enter(running_pair(folder / "postgres", fsync=True)),
-            enter(running_seaweed(folder / "seaweed")),
+            enter(running_weeds(folder / "seaweed")),
         )
         await pair.primary.execute("create database fleet")
         gateways = [
-            await enter(_gateway(folder / f"gateway-{n}", pair, engine)) for n in range(GATEWAYS)
+            await enter(_gateway(folder / f"gateway-{n}", pair, weeds.engine))
+            for n in range(GATEWAYS)
         ]
         upstream = ";\n    server ".join(f"{HOST}:{gateway.port}" for gateway in gateways)
         blobs = folder / "blobs"
         blobs.mkdir()
         nginx = await enter(running_nginx(folder / "nginx", upstream=upstream, blobs=blobs))
-        yield Cluster(nginx, tuple(gateways), pair, engine)
+        yield Cluster(nginx, tuple(gateways), pair, weeds)
 
 
 def _gateway(
@@ -136,7 +142,7 @@ async def _main(options: argparse.Namespace) -> int:
 async def _check(cluster: Cluster) -> bool:
     async with aiohttp.ClientSession() as session:
         return await try_everything(
-            session, cluster.nginx.url, cluster.gateways, cluster.pair, say=print
+            session, cluster.nginx.url, cluster.gateways, cluster.pair, cluster.weeds, say=print
         )
 
 

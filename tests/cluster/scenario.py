@@ -16,6 +16,7 @@ from tests.tools.firmware import Firmware
 from tests.tools.gateway import GatewayProcess
 from tests.tools.mainflux import Thing, sign_in
 from tests.tools.postgres import Pair
+from tests.tools.seaweedcluster import Weeds
 
 BOUND_SECONDS = 2.0
 UNHEARD = 0
@@ -34,6 +35,7 @@ async def try_everything(
     front: str,
     gateways: Sequence[GatewayProcess],
     pair: Pair,
+    weeds: Weeds,
     *,
     say: Say,
 ) -> bool:
@@ -46,6 +48,9 @@ async def try_everything(
         "a download goes on where its gateway was killed": _download(session, gateways, thing),
         "an upload is whole or nothing when its gateway is killed": _upload(
             session, gateways, thing
+        ),
+        "a volume server that is killed loses nothing, and uploads go on": _volume_server(
+            session, front, gateways, weeds, thing, say
         ),
         "a failover loses nothing that was acknowledged": _failover(
             session, front, gateways, pair, thing, say
@@ -176,6 +181,35 @@ class _Writing:
         unheard = self.told[UNHEARD]
         refused = self.told.total() - self.told[201] - unheard
         return f"{refused} were refused, {unheard} not answered"
+
+
+async def _volume_server(
+    session: aiohttp.ClientSession,
+    front: str,
+    gateways: Sequence[GatewayProcess],
+    weeds: Weeds,
+    thing: Thing,
+    say: Say,
+) -> bool:
+    """What an upload needs, two living servers that sync, is found among those that are left."""
+    small = {f"v-{n}": Firmware(n, 60_000 + n).content for n in range(10)}
+    stored = small | {"v-large": LARGE}
+    for name, data in stored.items():
+        assert await _put(session, front, thing, name, data) == 201
+    await weeds.kill_volume_server(0)
+    began, refused = time.monotonic(), 0
+    for name, data in {f"{name}-after": data for name, data in small.items()}.items():
+        while (status := await _put(session, front, thing, name, data)) != 201:
+            refused += 1
+            if status != _AWAY or time.monotonic() - began > _BACK_SECONDS:
+                return False
+        stored[name] = data
+    say(f"     {len(small)} uploads after it, {refused} times asked to come again")
+    for number, (name, data) in enumerate(stored.items()):
+        reader = gateways[number % len(gateways)]
+        if await _get(session, reader.url, thing, name) != (200, data):
+            return False
+    return True
 
 
 async def _failover(

@@ -63,6 +63,7 @@ async def gateway(
         accel=ACCEL_S3,
         trusted_proxies=f"{HOST}/32",
         s3_redirect="user",
+        scrub_days=0,
         s3_redirect_endpoint=store.endpoint,
         **told,
     ) as running:
@@ -259,7 +260,7 @@ async def test_what_fails_in_the_middle_is_cut_and_resumed_under_a_new_signature
         with contextlib.suppress(aiohttp.ClientError):
             async for piece in answer.content.iter_any():
                 got += piece
-    assert SLICE <= len(got) < IMAGE.size
+    assert 0 < len(got) < IMAGE.size
     sent = {"Range": f"bytes={len(got)}-", "If_Range": etag}
     status, _, rest = await asked(http, nginx.url, thing, name, **sent)
     assert (206, IMAGE.content) == (status, bytes(got) + rest)
