@@ -30,6 +30,8 @@ IMAGE = Firmware(1, 4 * MIB + 12_345)
 NAME = "größe 1.bin"
 SECRET = "known to the gateway and to the CDN"
 _AROUND = """
+load_module /usr/lib/nginx/modules/ndk_http_module.so;
+load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
 {user}
 daemon off;
 pid {folder}/pid;

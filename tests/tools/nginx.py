@@ -116,7 +116,7 @@ def render(
             "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
             "error_log /var/log/nginx/error.log warn;": f"error_log {folder}/error.log info;",
             "worker_rlimit_nofile 65536;": "",
-            **({f"#edge {line}": line for line in _edge_lines()} if edge else {}),
+            **{f"#edge {line}": line for line in _edge_lines(edge=edge, store=store)},
             "worker_connections 16384;": "worker_connections 2048;",
             _SERVERS_LOG: (f"access_log {folder}/access.log filestore;\n{temporary}"),
             "        listen 80 default_server ": (
@@ -141,7 +141,7 @@ async def running_nginx(
 ) -> AsyncIterator[Nginx]:
     """Our nginx before ``upstream``; it has stopped when the block ends."""
     binary, port = nginx_binary(), free_port()
-    if edge and not LUA_MODULE.exists():
+    if (edge or store) and not LUA_MODULE.exists():
         raise NginxMissing("nginx's Lua module is needed: apt install libnginx-mod-http-lua")
     conf = render(
         folder,
@@ -169,9 +169,10 @@ async def running_nginx(
         await process.wait()
 
 
-def _edge_lines() -> list[str]:
-    """The lines of ``nginx.conf`` that edge mode needs."""
-    return re.findall(r"#edge (.+;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+def _edge_lines(*, edge: bool, store: str | None) -> list[str]:
+    """The lines of ``nginx.conf`` that edge mode needs; a store needs nginx's Lua module of them."""
+    lines = re.findall(r"#edge (.+;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    return [line for line in lines if edge or (store and line.startswith("load_module"))]
 
 
 def _copy_store(folder: Path, store: str | None, log_socket: Path | None) -> None:
