@@ -59,8 +59,9 @@ async def drips_a_body(line: RawConnection, thing: Thing) -> None:
 
 
 async def takes_no_byte(line: RawConnection, thing: Thing) -> None:
-    """Asks for an image, and reads it only when that is long over."""
+    """Asks for an image, and reads it only when it is long over that it began to come."""
     await line.send_head("GET", PATH, thing.headers.items())
+    await line.read_head()
     await asyncio.sleep(_SETTINGS["download_stall_seconds"] * 3)
     received, _ = await line.read_ending()
     if len(received) >= IMAGE.size:
