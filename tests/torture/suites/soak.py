@@ -34,6 +34,8 @@ _STEPS: Final = 5
 _WARM_ROUNDS: Final = 30
 _ENOUGH_ROUNDS: Final = 90
 _KILLED: Final = 0.3
+_REST_SECONDS: Final = 20.0
+_REST_PAUSE_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,11 @@ class Soak:
                 await asyncio.wait({asked}, timeout=choice.random() * 0.05)
                 asked.cancel()
                 await asyncio.wait({asked})
-                await asyncio.sleep(0.1)  # a commit under way has its end
-                world = await api.seen(names)
+                world = await _settled(api, names)
                 continue
             if (status := await asked) >= 300:
                 # What was cut may have happened since it was looked for.
-                world, late = await api.seen(names), n > 0 and status in (400, 404, 409, 412)
+                world, late = await _settled(api, names), n > 0 and status in (400, 404, 409, 412)
                 if not late:
                     raise Violated(f"{api.name}: {step.kind} is a {status}")
                 continue
@@ -132,6 +133,24 @@ class Soak:
             stored=stored,
             database=int(size),
         )
+
+
+async def _settled(api: Api, names: tuple[str, str]) -> World:
+    """What is there once a commit that nobody waits for has had its end: twice the same.
+
+    Raises ``Violated`` if it does not come to rest.
+    """
+    before: World | None = None
+    async with asyncio.timeout(_REST_SECONDS):
+        while True:
+            try:
+                world = await api.seen(names)
+            except Violated:  # it changed between two questions
+                world = None
+            if world is not None and world == before:
+                return world
+            before = world
+            await asyncio.sleep(_REST_PAUSE_SECONDS)
 
 
 @contextlib.asynccontextmanager
