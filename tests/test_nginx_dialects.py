@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.dialects import DIALECTS
+from gateway.model.errors import Failure
 from gateway.web.dialect import Dialect
 
 NGINX = Path(__file__).parent.parent / "deploy" / "nginx"
@@ -88,6 +89,33 @@ def test_a_request_with_such_a_header_is_the_gateways(name: str) -> None:
         re.MULTILINE | re.DOTALL,
     )
     assert f'["{name.lower()}"] = true' in table
+
+
+FAULT = {
+    "sentence": "internal server error",
+    "message": "internal server error",
+    "code": "fatal_internal_error",
+    "type": "InternalServerError",
+}
+
+
+# Storage's XML is nobody's words but the gateway's: nginx says it in JSON.
+WORDED = [dialect for dialect in DIALECTS if dialect.name != "losant-storage"]
+
+
+@pytest.mark.parametrize("dialect", WORDED, ids=lambda d: d.name)
+def test_what_nginx_says_of_a_fault_is_what_the_dialect_says_byte_by_byte(dialect: Dialect) -> None:
+    [table] = re.findall(
+        r"^map \$request_uri \$filestore_refusal \{$(.*?)^\}$",
+        text_of("filestore.conf"),
+        re.MULTILINE | re.DOTALL,
+    )
+    lines = dict(re.findall(r"^ +(\S+) +'(.*)';$", table, re.MULTILINE))
+    path = f"/{dialect.nginx.locations[0]}"
+    fits = [key[1:] for key in lines if key[0] == "~" and re.search(key[1:], path)]
+    template = lines["~" + fits[0] if fits else "default"].replace(r"\n", "\n")
+    said = re.sub(r"\$filestore_([a-z]+)", lambda name: FAULT[name[1]], template)
+    assert dialect.render_error(Failure()).body == said.encode()
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ async def test_a_killed_gateway_stops_the_edge_within_the_bound_and_starts_it_ag
         await fleet.until_read(5)
     await fleet.land()
     assert {(status, body) for _, status, body in fleet.failures} == {
-        (502, b'{"error": "the gateway is not available"}')
+        (502, b'{"error":"the gateway is not available"}')
     }
 
 

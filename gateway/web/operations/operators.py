@@ -12,8 +12,9 @@ from typing import Final
 from aiohttp import web
 
 from gateway.web.dialect import Handler
+from gateway.web.responses import json_reply
 
-_REFUSAL: Final = b'{"error": "the operations token is needed"}'
+_REFUSAL: Final = {"error": "the operations token is needed"}
 
 
 class Operators:
@@ -38,8 +39,7 @@ class Operators:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if self.knows(request):
                 return await handler(request)
-            headers = {"WWW-Authenticate": "Bearer", "Content-Type": "application/json"}
-            return web.Response(status=401, body=_REFUSAL, headers=headers)
+            return json_reply(_REFUSAL, 401, {"WWW-Authenticate": "Bearer"})
 
         return guarded
 
