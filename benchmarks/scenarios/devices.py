@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ from gateway.fleet.aim import aim_at
 from gateway.fleet.mission import LinkConditions, Mission
 from gateway.fleet.simulate import DEVICES_PER_SOURCE, Flight, State, SwarmFailed, simulate
 from gateway.fleet.tally import percentile
+from gateway.web.server.acceptor import ceiling_of
 
 _PERCENTS: Final = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # RAUC asks for blocks of 128 KiB and begins a cut one again: more cuts, and some never end.
@@ -23,6 +25,7 @@ _CUTS_PER_DEVICE: Final = 0.75
 _PAUSE_SECONDS: Final = 0.3
 # A device whose link is cut is away for a moment, and slow ones overlap the first who are done.
 _MORE: Final = 1.06
+_OTHERS: Final = 500  # descriptors of a gateway that are no device's
 _MIX: Final = {
     "curl": 3, "mender": 3, "swupdate": 3, "zephyr": 3, "esp-idf": 2, "nrf": 1, "rauc": 1,
 }  # fmt: skip
@@ -39,7 +42,7 @@ def held_at_once(bench: Bench, finding: Finding) -> None:
         mission = Mission(
             aim_at(gateway.file_url("device.bin")),
             str(image),
-            int(scale.devices * _MORE),
+            int(_permitted(finding, scale.devices) * _MORE),
             thing.headers,
             _MIX,
             LinkConditions(
@@ -64,6 +67,15 @@ def held_at_once(bench: Bench, finding: Finding) -> None:
         f"{scale.device_bandwidth} bytes/s each, 50 ms round trip; the gateway on one core, the "
         "devices on another" + ("" if core is not None else " (there is only one core)")
     )
+
+
+def _permitted(finding: Finding, wanted: int) -> int:
+    """So many devices, or as many as the gateway has descriptors for: others would wait outside."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = ceiling_of(limit) - _OTHERS
+    if most < wanted:
+        finding.note(f"{limit} descriptors (ulimit -n) are enough for {most} of {wanted} devices")
+    return min(wanted, most)
 
 
 def _fly(
