@@ -143,4 +143,20 @@ ROWS: Final[dict[int, Row]] = {
             "Gravwell": _most(1.3, 1.1, "x"),
         },
     ),
+    20: Row(
+        "whole files through a bucket / the store's own client by itself",
+        {
+            "upload / obstore": _least(0.8, 0.95),
+            "download / obstore": _least(0.7, 0.9),
+            "processor per 4 KiB range": _reported("ms"),
+        },
+    ),
+    21: Row(
+        "authorised 4 KiB ranges of a bucket from nginx's slices / nginx static",
+        {"slices / nginx": _least(0.5, 0.75), "slices, edge / nginx": _reported("x")},
+    ),
+    22: Row(
+        "memory growth, 16 uploads and slow downloads through a bucket at once / what it may be",
+        {"growth / (64 MiB + 32 KiB each)": _most(1, 0.6, "x")},
+    ),
 }

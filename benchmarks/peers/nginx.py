@@ -134,12 +134,13 @@ def nginx_before(
     edge: bool = False,
     checkout: Path | None = None,
     tls: str = "",
+    store: str | None = None,
 ) -> Iterator[Server]:
     """Our deployment files, one worker, its access log off as the gateway's is.
 
     With ``tls``, lines for its server block, it speaks that alone. ``checkout`` is an older tree
-    whose own files are taken. Raises ``CannotRun`` if the files are
-    not what this module knows how to place.
+    whose own files are taken, ``store`` the ``host:port`` of a bucket that it sends from. Raises
+    ``CannotRun`` if the files are not what this module knows how to place.
     """
     from tests.tools import nginx as deployed
 
@@ -148,7 +149,17 @@ def nginx_before(
     folder, port = bench.folder(f"nginx-{name}"), free_port()
     upstream, blobs = gateway.url.removeprefix("http://"), gateway.data_dir / "blobs"
     if checkout is None:
-        deployed.render(folder, edge=edge, port=port, upstream=upstream, blobs=blobs, tls=tls)
+        by_slices = {f"Accel {deployed.ACCEL};": f"Accel {deployed.ACCEL_S3};"} if store else {}
+        deployed.render(
+            folder,
+            edge=edge,
+            port=port,
+            upstream=upstream,
+            blobs=blobs,
+            proxy_changes=by_slices,
+            store=store,
+            tls=tls,
+        )
     else:
         _render_as_in(checkout, folder, (str(port), upstream, str(blobs), "edge" if edge else ""))
     configuration = folder / "nginx.conf"

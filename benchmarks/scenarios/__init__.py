@@ -8,6 +8,7 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.results import Finding
 from benchmarks.scenarios import (
+    bucket,
     catalogue,
     devices,
     edge,
@@ -45,4 +46,7 @@ SCENARIOS: Final[dict[int, Scenario]] = {
     17: tls.over_tls,
     18: ranges.several_ranges,
     19: pages.of_each_dialect,
+    20: bucket.through_the_store,
+    21: bucket.by_slices,
+    22: bucket.growth,
 }

@@ -92,9 +92,9 @@ def _measured(bench: Bench) -> Mixture:
             bench.teller.step(f"ranges, quiet (round {number + 1})")
             found.waited[_QUIET].append(_ask(asked))
             bench.teller.step(f"ranges, mixed load (round {number + 1})")
-            with _crowd("trickles", trickles):
-                _wait_for(gateway, trickles.count)
-                with _crowd("uploads", uploads), _stand_still(gateway, found.still):
+            with crowd("trickles", trickles):
+                wait_for_connections(gateway, trickles.count)
+                with crowd("uploads", uploads), _stand_still(gateway, found.still):
                     found.waited[_MIXED].append(_ask(asked))
             bench.teller.measured(
                 f"p99 {found.p99(_QUIET)[-1]:.2f} ms, mixed {found.p99(_MIXED)[-1]:.2f} ms; "
@@ -119,7 +119,8 @@ def _ask(task: Task) -> list[float]:
 
 
 @contextlib.contextmanager
-def _crowd(kind: str, task: Task) -> Iterator[None]:
+def crowd(kind: str, task: Task) -> Iterator[None]:
+    """These clients, as long as the block runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.crowd", kind], cwd=ROOT, stdin=subprocess.PIPE
     )
@@ -132,7 +133,7 @@ def _crowd(kind: str, task: Task) -> Iterator[None]:
         stop(process)
 
 
-def _wait_for(gateway: Gateway, count: int) -> None:
+def wait_for_connections(gateway: Gateway, count: int) -> None:
     """Until so many are connected. Raises ``CannotRun``."""
     deadline = time.monotonic() + 120
     while _metric(gateway, "gateway_connections") < count:

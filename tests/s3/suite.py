@@ -16,7 +16,8 @@ from tests.tools.s3store import ENDPOINT
 from tests.tools.seaweed import running_seaweed
 
 FOLDERS = ("tests/dialects", "tests/devices", "tests/openapi/test_conformance.py", "tests/s3")
-# Stores of their own, folders that are looked into, nginx that reads the disk.
+# Stores of their own, folders that are looked into, nginx that reads the disk; two folders on one
+# database, which would be two stores.
 _LOOKS_AT_A_DISK = (
     *("on_memory", "killed", "blob_is_gone", "opens_no_blob", "blob_is_not_whole"),
     *("only_nginx_misses", "full_disk", "never_a_path", "sweeper_leaves_nothing"),
@@ -26,7 +27,8 @@ _LOOKS_AT_A_DISK = (
         "two_who_post_one_form",
         "refused_if_meanwhile",
     ),
-    *("in_one_step_ends_the_one", "that_moves_meanwhile"),
+    *("in_one_step_ends_the_one", "that_moves_meanwhile", "in_its_words_and_leaves_nothing"),
+    "test_elsewhere",
 )
 DISK = " and ".join(f"not {name}" for name in _LOOKS_AT_A_DISK)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -183,6 +184,36 @@ async def test_a_slow_taker_holds_no_request_at_the_store(
     assert image.content == b"".join(got)
     assert all(length <= 32 * 1024 for length in map(len, got[1:]))
     assert len(faulty.ranges) == len(got) > 10
+
+
+async def test_a_taker_that_stands_still_has_its_request_dropped_and_goes_on_later(
+    store: S3BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.blobs.s3.reader._SLOW_SECONDS", 0.05)
+    image, bucket = Firmware(44, 5_000_000), store._bucket
+    blob = await deposit(store, image.content)
+    async with aclosing((await store.open(blob)).chunks(ByteRange(0, image.size))) as pieces:
+        got = [await anext(pieces)]
+        while not bucket.opened:
+            got.append(await anext(pieces))
+        async with asyncio.timeout(5):
+            while bucket.opened:
+                await asyncio.sleep(0.01)
+        got += [piece async for piece in pieces]
+    assert image.content == b"".join(got)
+    assert 0 == bucket.opened
+
+
+async def test_when_too_many_bodies_are_open_all_others_read_on_in_small_requests(
+    faulty: FaultyStore, store: S3BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.blobs.s3.bucket._MOST_OPEN", 0)
+    image = Firmware(45, 1_000_000)
+    blob = await deposit(store, image.content)
+    faulty.ranges.clear()
+    async with aclosing((await store.open(blob)).chunks(ByteRange(0, image.size))) as pieces:
+        assert image.content == b"".join([piece async for piece in pieces])
+    assert 1 + -(-(image.size - 16_384) // 65_536) == len(faulty.ranges)
 
 
 async def test_a_probe_is_made_once_in_a_few_seconds_and_says_how_it_is(

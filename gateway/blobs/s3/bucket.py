@@ -14,9 +14,10 @@ Knows the library. Does not know blobs, hashes or who reads.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -54,6 +55,9 @@ _LONGEST: Final = timedelta(days=7)
 _CONNECT: Final = timedelta(seconds=5)
 _RETRIES: Final = 6
 _PIECE_BYTES: Final = 64 * 1024
+_MOST_IDLE: Final = 32
+_MOST_SMALL: Final = 64
+_MOST_OPEN: Final = 64
 
 
 class KeyTaken(StorageFailed):
@@ -75,6 +79,33 @@ def unwatched(verb: str, outcome: str, seconds: float) -> None:
     del verb, outcome, seconds
 
 
+class ObjectBody:
+    """The body of an answer, read when it is asked for. Whoever has it closes it."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], watch: StoreWatch, on_close: Callable[[], None]
+    ) -> None:
+        self._pieces: AsyncIterator[bytes] | None = pieces
+        self._watch = watch
+        self._on_close = on_close
+
+    async def next(self) -> bytes:
+        """More of it; nothing at its end. A body that is cut raises, too."""
+        assert self._pieces is not None, "it is open"
+        try:
+            with s3_errors(missing=True):
+                return await anext(self._pieces, b"")
+        except GatewayError:
+            self._watch("get", "cut", 0.0)
+            raise
+
+    def close(self) -> None:
+        """Hang up, with all that came and was not read. Any number of times."""
+        if self._pieces is not None:
+            self._pieces = None
+            self._on_close()
+
+
 class S3Bucket:
     """The verbs. Everything raises ``StorageUnavailable`` unless it says otherwise."""
 
@@ -82,12 +113,18 @@ class S3Bucket:
         self.options = options
         self._watch = watch
         self._store = _client(options)
+        # A connection to the store has buffers, too: a thousand devices do not ask all at once.
+        self._small = asyncio.Semaphore(_MOST_SMALL)
+        self.opened = 0
+        """How many bodies are open."""
 
-    async def put(self, key: str, content: bytes, *, create: bool = False) -> None:
+    async def put(self, key: str, content: Sequence[bytes], *, create: bool = False) -> None:
         """One object in one request. Raises ``StorageFull``, with ``create`` also ``KeyTaken``."""
         with self._watched("put"):
             mode: Literal["create", "overwrite"] = "create" if create else "overwrite"
-            await obstore.put_async(self._store, key, content, mode=mode, use_multipart=False)
+            await obstore.put_async(
+                self._store, key, content or b"", mode=mode, use_multipart=False
+            )
 
     async def put_parts(
         self, key: str, pieces: AsyncIterator[bytes], *, part_bytes: int, at_once: int
@@ -108,32 +145,34 @@ class S3Bucket:
 
     async def head(self, key: str) -> Entry:
         """What there is to know of an object. Raises ``BlobMissing``."""
-        with self._watched("head", missing=True):
-            return _entry(await obstore.head_async(self._store, key))
+        async with self._small:
+            with self._watched("head", missing=True):
+                return _entry(await obstore.head_async(self._store, key))
 
     async def get(self, key: str, start: int, stop: int, etag: str | None) -> bytes:
         """Bytes of the object that has this ``etag``. Raises ``BlobMissing``."""
-        with self._watched("get", missing=True):
-            found = await obstore.get_async(self._store, key, options=_options(start, stop, etag))
-            return bytes(await found.bytes_async())
+        options = _options(start, stop, etag)
+        async with self._small:
+            with self._watched("get", missing=True):
+                found = await obstore.get_async(self._store, key, options=options)
+                return bytes(await found.bytes_async())
 
-    async def stream(
-        self, key: str, start: int, stop: int, etag: str | None
-    ) -> AsyncGenerator[bytes, None]:
-        """The same in pieces, each read when it is asked for. A body that is cut raises, too."""
-        with self._watched("get", missing=True):
-            found = await obstore.get_async(self._store, key, options=_options(start, stop, etag))
-        pieces = found.stream(min_chunk_size=_PIECE_BYTES)
-        while True:
-            try:
-                with s3_errors(missing=True):
-                    piece = await anext(pieces, None)
-            except GatewayError:
-                self._watch("get", "cut", 0.0)
-                raise
-            if piece is None:
-                return
-            yield piece
+    async def open(self, key: str, start: int, stop: int, etag: str | None) -> ObjectBody | None:
+        """The same, to be read as it comes; ``None`` if too many bodies are open already."""
+        if self.opened >= _MOST_OPEN:
+            return None
+        self.opened += 1
+        options = _options(start, stop, etag)
+        try:
+            with self._watched("get", missing=True):
+                found = await obstore.get_async(self._store, key, options=options)
+        except BaseException:
+            self._closed()
+            raise
+        return ObjectBody(found.stream(min_chunk_size=_PIECE_BYTES), self._watch, self._closed)
+
+    def _closed(self) -> None:
+        self.opened -= 1
 
     async def delete(self, key: str) -> None:
         """Remove an object. Absence is success."""
@@ -239,6 +278,8 @@ def _http_config(options: S3Options) -> ClientConfig:
         # Of a whole exchange: a device may read for hours. What is silent ends by the other.
         "timeout": _LONGEST,
         "read_timeout": timedelta(seconds=options.silence_seconds),
+        # Each keeps the buffer that it has grown to.
+        "pool_max_idle_per_host": str(_MOST_IDLE),
         "user_agent": "filestore-gateway",
     }
     if options.authorities is not None:

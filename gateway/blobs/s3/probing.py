@@ -45,7 +45,7 @@ async def find_out(bucket: S3Bucket) -> Traits:
     """Try the bucket. Raises ``StartupFailed``."""
     key = probe_of(bucket.options.within, uuid4().hex)
     try:
-        await bucket.put(key, _CONTENT)
+        await bucket.put(key, [_CONTENT])
     except GatewayError as exc:
         raise StartupFailed(why_not(bucket.options, exc)) from exc
     try:
@@ -75,7 +75,7 @@ async def _check_reads(bucket: S3Bucket, key: str) -> None:
 
 async def _is_once(bucket: S3Bucket, key: str) -> bool:
     try:
-        await bucket.put(key, _CONTENT, create=True)
+        await bucket.put(key, [_CONTENT], create=True)
     except KeyTaken:
         return True
     except GatewayError:

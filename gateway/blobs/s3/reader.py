@@ -2,9 +2,12 @@
 
 Theory of operation. A span is read through windows: a request for a part of it, whose body is read
 as its taker asks for more. A taker that keeps up gets larger windows, in the end the whole rest in
-one request. One that does not (a device on a slow link) is given a small window at a time: nothing
-is open at the store while it is busy with that, so a thousand of them hold neither connections nor
-buffers there, and no time-out of the store can end what lasts for hours.
+one request. One that does not (a device on a slow link) is given a small window at a time. And as
+soon as a taker is seen to be slow, while it still has the last piece in its hands, the request is
+dropped with all that came of it: it is asked for again when it is wanted. So a thousand slow
+devices hold neither connections nor buffers, and no time-out of the store can end what lasts for
+hours. Larger windows are for as many takers at once as bodies may be open; all others read on in
+small ones.
 
 A body that ends early is continued behind its last byte, a few times if nothing came. Each request
 names the object's ETag, so that bytes of two versions never come together.
@@ -14,39 +17,28 @@ Rule: exactly the span, or an exception.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 
 from gateway.blobs.port import MOST_PIECE_BYTES
-from gateway.blobs.s3.bucket import Entry, S3Bucket
+from gateway.blobs.s3.bucket import Entry, ObjectBody, S3Bucket
 from gateway.model.byterange import ByteRange
 from gateway.model.errors import BlobMissing, StorageUnavailable
 
-_FIRST_WINDOW: Final = 64 * 1024
-_SLOW_WINDOW: Final = 32 * 1024
+_FIRST_WINDOW: Final = 16 * 1024
+_SLOW_WINDOW: Final = 16 * 1024
+_WHOLE_WINDOW: Final = 64 * 1024
+"""A window up to this size is one piece."""
 _GROWTH: Final = 8
+_MOST_WINDOW: Final = 1 << 40
+_PIECES: Final = ((128 * 1024, 16 * 1024), (1024 * 1024, 32 * 1024), (8 * 1024**2, 64 * 1024))
+"""The longest pieces of windows up to some size: what a taker has in its hands it keeps, and it is
+not seen to be slow until its socket is full."""
 _SLOW_SECONDS: Final = 0.5
 _TRIES: Final = 3
-
-
-class Windows:
-    """How much is asked for in one request."""
-
-    def __init__(self) -> None:
-        self.size = _FIRST_WINDOW
-
-    def taken(self, seconds: float) -> bool:
-        """A piece was taken in so many seconds; whether to go on with the window it was of."""
-        if seconds < _SLOW_SECONDS:
-            return True
-        self.size = _SLOW_WINDOW
-        return False
-
-    def grow(self) -> None:
-        """A whole window was taken without pause."""
-        self.size *= _GROWTH
 
 
 class S3Reader:
@@ -72,60 +64,100 @@ class S3Reader:
             raise BlobMissing()
         if count == 0:
             return b""
-        found = self._found
-        content = await self._bucket.get(found.key, offset, offset + count, found.etag)
-        if len(content) != count:
-            raise StorageUnavailable(f"{len(content)} bytes came of {count}")
-        return content
+        return await _whole(self._bucket, self._found, ByteRange(offset, offset + count))
 
     async def chunks(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """The bytes of ``span``, piece by piece."""
         if span.stop > self.size:
             raise BlobMissing()
-        windows, at = Windows(), span.start
-        while at < span.stop:
-            window = ByteRange(at, min(at + windows.size, span.stop))
-            async with contextlib.aclosing(self._continued(window)) as pieces:
-                async for piece in pieces:
-                    at += len(piece)
-                    began = time.monotonic()
+        at = span.start
+        with contextlib.closing(_Windows(self._bucket, self._found)) as windows:
+            while at < span.stop:
+                piece = await windows.next(at, span.stop)
+                at += len(piece)
+                with windows.taken():
                     yield piece
-                    if not windows.taken(time.monotonic() - began):
-                        break
-                else:
-                    windows.grow()
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    async def _continued(self, window: ByteRange) -> AsyncGenerator[bytes, None]:
-        """All of the window, over several requests if bodies are cut."""
-        at, tries = window.start, 0
-        while at < window.stop:
-            began = at
-            try:
-                async with contextlib.aclosing(self._body(ByteRange(at, window.stop))) as pieces:
-                    async for piece in pieces:
-                        at += len(piece)
-                        yield piece
-            except StorageUnavailable:
-                if at == began and tries == _TRIES:
-                    raise
-            tries = 0 if at > began else tries + 1
-            if tries > _TRIES:
-                raise StorageUnavailable("the store gives nothing")
 
-    async def _body(self, span: ByteRange) -> AsyncGenerator[bytes, None]:
-        """What one request gives of the span, never more of it, in pieces of bounded size."""
-        if span.length <= _FIRST_WINDOW:
-            yield await self.read(span.start, span.length)
-            return
-        left, found = span.length, self._found
-        stream = self._bucket.stream(found.key, span.start, span.stop, found.etag)
-        async with contextlib.aclosing(stream) as bodies:
-            async for body in bodies:
-                if len(body) > left:
-                    raise StorageUnavailable("the store gave more than it was asked for")
-                left -= len(body)
-                for start in range(0, len(body), MOST_PIECE_BYTES):
-                    yield body[start : start + MOST_PIECE_BYTES]
+async def _whole(bucket: S3Bucket, found: Entry, span: ByteRange) -> bytes:
+    """The span in one piece. Raises ``BlobMissing``, ``StorageUnavailable``."""
+    content = await bucket.get(found.key, span.start, span.stop, found.etag)
+    if len(content) != span.length:
+        raise StorageUnavailable(f"{len(content)} bytes came of {span.length}")
+    return content
+
+
+class _Windows:
+    """The requests that are made for one taker, one after the other."""
+
+    def __init__(self, bucket: S3Bucket, found: Entry) -> None:
+        self._bucket, self._found = bucket, found
+        self._size = _FIRST_WINDOW
+        self._narrow = False
+        self._left = 0
+        self._body: ObjectBody | None = None
+        self._rest = b""
+
+    async def next(self, at: int, stop: int) -> bytes:
+        """A piece from ``at`` on, at most up to ``stop``. Raises as ``BlobReader.read``."""
+        for tries in range(_TRIES + 1):
+            try:
+                if not self._left:
+                    await self._ask(ByteRange(at, min(at + self._size, stop)))
+                if piece := await self._piece():
+                    return piece
+            except StorageUnavailable:
+                self.close()
+                if tries == _TRIES:
+                    raise
+            self.close()
+        raise StorageUnavailable("the store gives nothing")
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """The taker has a piece in its hands; if for long, nothing more is held for it."""
+        began = time.monotonic()
+        timer = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self.close)
+        try:
+            yield
+        finally:
+            timer.cancel()
+        if time.monotonic() - began >= _SLOW_SECONDS:
+            self.close()
+            self._size = _SLOW_WINDOW
+        elif not self._left and not self._narrow:
+            self._size = min(self._size * _GROWTH, _MOST_WINDOW)
+
+    def close(self) -> None:
+        """Drop what was asked for and was not taken."""
+        if self._body is not None:
+            self._body.close()
+        self._body, self._rest, self._left = None, b"", 0
+
+    async def _ask(self, window: ByteRange) -> None:
+        found = self._found
+        if window.length > _WHOLE_WINDOW:
+            body = await self._bucket.open(found.key, window.start, window.stop, found.etag)
+            self._narrow = body is None
+            if body is not None:
+                self._body, self._left = body, window.length
+                return
+            window = ByteRange(window.start, window.start + _WHOLE_WINDOW)
+        self._rest = await _whole(self._bucket, found, window)
+        self._left = window.length
+
+    async def _piece(self) -> bytes:
+        """More of the window; nothing if its body has ended."""
+        if not self._rest and self._body is not None:
+            self._rest = await self._body.next()
+        if len(self._rest) > self._left:
+            raise StorageUnavailable("the store gave more than it was asked for")
+        most = next((m for size, m in _PIECES if self._size <= size), MOST_PIECE_BYTES)
+        piece, self._rest = self._rest[:most], self._rest[most:]
+        self._left -= len(piece)
+        if not self._left:
+            self.close()
+        return piece

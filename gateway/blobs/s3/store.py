@@ -23,11 +23,13 @@ from gateway.blobs.s3.keys import blob_at, blobs_of, key_of, probe_of
 from gateway.blobs.s3.options import S3Options
 from gateway.blobs.s3.probing import Traits, find_out
 from gateway.blobs.s3.reader import S3Reader
+from gateway.blobs.s3.room import PartRoom
 from gateway.blobs.s3.signing import presigned
 from gateway.blobs.s3.unfinished import PlainRequests, UnfinishedUpload
 from gateway.blobs.s3.writer import PartPlan, S3Writer
 from gateway.model.errors import BlobMissing, GatewayError
 from gateway.model.file import Blob, FrontPlace, Scope, ShownBytes
+from gateway.process.malloc import return_large
 
 _UNBOUNDED: Final = 2**62
 _PROBED_SECONDS: Final = 5.0
@@ -42,6 +44,7 @@ class S3BlobStore:
         self._bucket = bucket
         self._pool = pool
         self._traits = traits
+        self._room = PartRoom()
         self._writing: dict[UUID, S3Writer] = {}
         self._uploads: set[asyncio.Task[None]] = set()
         self._probed = float("-inf")
@@ -76,6 +79,7 @@ class S3BlobStore:
         writer = S3Writer(
             self._bucket,
             self._pool,
+            self._room,
             scope,
             algorithms,
             PartPlan.of(most, len(self._writing) + 1),
@@ -164,7 +168,7 @@ class S3BlobStore:
             key = probe_of(self._bucket.options.within, uuid4().hex)
             self._fault = None
             try:
-                await self._bucket.put(key, b"probe")
+                await self._bucket.put(key, [b"probe"])
                 await self._bucket.delete(key)
             except GatewayError as exc:
                 self._fault = exc
@@ -243,6 +247,7 @@ async def open_s3_store(
     Uploads have ``threads`` threads to hash with. Raises ``StartupFailed`` with the reason if the
     bucket cannot be used. Open it in the process that uses it: the client has threads.
     """
+    return_large()
     bucket = S3Bucket(options, watch)
     traits = await find_out(bucket)
     pool = ThreadPoolExecutor(threads, "blob-hash")

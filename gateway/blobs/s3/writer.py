@@ -2,8 +2,9 @@
 
 Theory of operation. What comes is gathered to batches; each is hashed by a thread and then either
 kept, as long as all of it fits into one request, or fed to an upload of parts that runs as a task
-of its own. Memory holds a batch, a part that fills and the parts that are being sent, whatever the
-size of the file; a client that is faster than the store waits.
+of its own. Memory holds a batch or two, a part that fills and the parts that are being sent,
+whatever the size of the file; a client that is faster than the store waits. Parts have places that
+all uploads share (``room``).
 
 An upload of parts is never cancelled: its source raises instead, and the library takes away what
 it had sent. What came of a request is not read off its error: an answer may be lost after the work
@@ -28,6 +29,7 @@ from uuid import UUID, uuid4
 from gateway.blobs.s3.bucket import S3Bucket
 from gateway.blobs.s3.keys import key_of
 from gateway.blobs.s3.reader import S3Reader
+from gateway.blobs.s3.room import PartRoom, PartShare
 from gateway.blobs.s3.source import PieceSource
 from gateway.model.byterange import ByteRange
 from gateway.model.digest import MD5, SHA256, Digest
@@ -58,6 +60,11 @@ class PartPlan:
         part_bytes = max(SMALLEST_PART_BYTES, -(-most_bytes // (MOST_PARTS - 1)))
         return cls(part_bytes, max(1, _MOST_AT_ONCE // max(1, writers)))
 
+    @property
+    def places(self) -> int:
+        """How many parts of the least size it may hold."""
+        return self.at_once * -(-self.part_bytes // SMALLEST_PART_BYTES)
+
 
 class S3Writer:
     """One upload, hashed as it comes."""
@@ -66,6 +73,7 @@ class S3Writer:
         self,
         bucket: S3Bucket,
         pool: ThreadPoolExecutor,
+        room: PartRoom,
         scope: Scope,
         algorithms: Collection[str],
         plan: PartPlan,
@@ -87,7 +95,8 @@ class S3Writer:
         self._batch: list[bytes | memoryview] = []
         self._batch_bytes = 0
         self._gathered: list[bytes] = []
-        self._source = PieceSource()
+        self._share = PartShare(room, plan.places)
+        self._source = PieceSource(self._share, plan.part_bytes)
         self._upload: asyncio.Task[None] | None = None
         self._size = 0
         self._hashing = False
@@ -141,6 +150,7 @@ class S3Writer:
         self._discarded = True
         self._batch, self._gathered, self._batch_bytes = [], [], 0
         self._source.discard()
+        self._share.close()
         if self._upload is not None:
             await asyncio.wait({self._upload}, timeout=_DISCARD_SECONDS)
             if self._upload.done() and self._upload.exception() is None and not self._comes_back:
@@ -172,11 +182,15 @@ class S3Writer:
     async def _take(self, piece: bytes) -> None:
         """Keep the piece while all fits into one request, else feed it to the upload."""
         if self._upload is None:
+            if self._gathered:
+                await self._share.take()
             self._gathered.append(piece)
             if not self._large and self._size <= self._plan.part_bytes:
+                self._share.lend()
                 return
             self._upload = asyncio.create_task(self._put_parts())
             self._upload.add_done_callback(self._source.leave)
+            self._upload.add_done_callback(self._share.close)
             gathered, self._gathered = self._gathered, []
             for waiting in gathered:
                 await self._source.put(waiting)
@@ -190,7 +204,7 @@ class S3Writer:
         )
 
     async def _put_whole(self) -> None:
-        content, self._gathered = b"".join(self._gathered), []
+        content, self._gathered = self._gathered, []
         await self._bucket.put(self._key, content)
 
     async def _check_absent(self) -> None:
@@ -202,7 +216,9 @@ class S3Writer:
     async def _arrived(self, digest: Digest) -> None:
         """Finish the upload, and look at what there is then. Raises a ``Failure``."""
         if self._upload is None:
+            self._share.keep()
             self._upload = asyncio.create_task(self._put_whole())
+            self._upload.add_done_callback(self._share.close)
         self._source.end()
         failure: Failure | None = None
         try:

@@ -134,9 +134,14 @@ class Wire:
         self.check_open()
         return cast("Transport", self.transport).sendfile(file, start, count)
 
-    def write(self, body: bytes | memoryview) -> Awaitable[None]:
+    def hold_nothing(self) -> None:
+        """From now on a write is done when the socket has all of it, and no sooner."""
+        self.transport.set_write_buffer_limits(0)
+
+    async def write(self, body: bytes | memoryview) -> None:
         """Send some bytes; done when more may come. Raises ``ConnectionError``."""
-        return self.writer.write(body)
+        await self.writer.write(body)
+        await self.writer.drain()  # which the one before does once in 64 KiB
 
     def cut(self) -> None:
         """End the connection at once."""

@@ -1,8 +1,8 @@
 """From a store without descriptors to the socket, piece by piece.
 
-A piece is read when the one before has left us, so a slow client holds one piece and what its
-socket's buffer holds, whatever the size of the blob. The client is watched for stalls only while
-it is written to: who waits for the store, or for its turn, has not stalled.
+A piece is read when the socket has all of the one before, so a slow client holds one piece,
+whatever the size of the blob. The client is watched for stalls only while it is written to: who
+waits for the store, or for its turn, has not stalled.
 
 Rule: exactly the span's bytes are sent, or the connection is cut: a piece too few, a byte too
 many and an error of the store end it alike, never as if it were whole.
@@ -35,6 +35,7 @@ async def stream(
 ) -> RawResponse:
     """Send the ``pieces`` of the span at the transfer's pace. Raises ``ConnectionError``."""
     wire = await response.begin(request)
+    wire.hold_nothing()
     with _cutting(wire), ending_with_client(request), ExitStack() as stack:
         pace = transfer.pace
         schedule = None if pace is None else stack.enter_context(pace.begun())
