@@ -11,9 +11,11 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway.backup import work
 from gateway.blobs.disk.folders import Disk
 from gateway.blobs.disk.reader import DiskReader
 from gateway.blobs.disk.writer import DiskWriter
+from gateway.database import dump
 from gateway.filestore import Filestore
 from gateway.model.errors import CatalogueUnavailable, Failure
 from gateway.web.downloads import decide
@@ -152,6 +154,20 @@ def _patience() -> None:
     _put(stall.StallWatch, "watch", _nothing)
 
 
+def _not_held() -> None:
+    """backup: what is replaced while a backup runs is swept at once."""
+    _put(dump, "_HOLD", "any_table")
+
+
+def _nothing_copied() -> None:
+    """backup: every blob counts as copied already."""
+    _put(work, "_copy_in", _sound)
+
+
+async def _sound(*_: object) -> None:
+    """Nothing is wrong with it."""
+
+
 DEFECTS: Final[dict[str, Callable[[], None]]] = {
     "no-sync": _no_sync,
     "sync-again": _sync_again,
@@ -164,4 +180,6 @@ DEFECTS: Final[dict[str, Callable[[], None]]] = {
     "cut-all": _cut_all,
     "leak": _leak,
     "patience": _patience,
+    "not-held": _not_held,
+    "nothing-copied": _nothing_copied,
 }
