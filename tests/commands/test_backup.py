@@ -280,6 +280,47 @@ async def test_what_is_lost_already_is_told_and_the_rest_is_backed_up(house: Hou
     assert (1, 2) == ((told := await house.tell("verify"))[0], told[1]["lost"])
 
 
+async def test_single_blobs_are_put_back_from_a_backup_and_ready_tells_what_is_left(
+    house: House,
+) -> None:
+    """One with another bit, one that is gone, one that is cut; and one whose copy is no better."""
+    await house.tell("backup")
+    blobs = sorted((house.gateway.data_dir / "blobs").glob("*/*/*"))[:4]
+    sound = [blob.read_bytes() for blob in blobs]
+    _flip(blobs[0])
+    blobs[1].unlink()
+    blobs[2].write_bytes(sound[2][:-1])
+    _flip(blobs[3])
+    _flip(next((house.vault / "blobs").glob(f"*/{blobs[3].name}")))
+    assert {"status": "pass", "faults": {}} == await ready(house)
+    assert 1 == (await house.run("scrub"))[0]
+    assert {"status": "warn", "faults": {}, "quarantine": 4} == await ready(house)
+    status, said = await house.run("check", "--repair")
+    assert (1, 4, 0) == (status, len(json.loads(said)["findings"]), mended(said))
+    assert 2 == (await house.run("check", "--from", str(house.vault)))[0]
+    status, said = await house.run("check", "--repair", "--from", str(house.vault))
+    [left] = json.loads(said)["findings"]
+    assert (1, blobs[3].name, 3) == (status, left["blob"], mended(said))
+    assert sound[:3] == [blob.read_bytes() for blob in blobs[:3]]
+    assert {"status": "warn", "faults": {}, "quarantine": 1} == await ready(house)
+    await house.put(left["name"], b"sent again")
+    assert (0, "pass") == ((await house.run("check"))[0], (await ready(house))["status"])
+    for name, content in house.held.items():
+        url = f"{house.gateway.url}/files/{name}"
+        async with house.session.get(url, headers=house.thing.headers) as answer:
+            assert content == await answer.read(), name
+
+
+async def ready(house: House) -> dict[str, Any]:
+    async with house.session.get(f"{house.gateway.url}/ready") as answer:
+        assert answer.status == 200
+        return dict(json.loads(await answer.text()))
+
+
+def mended(said: str) -> int:
+    return len(json.loads(said)["repaired"])
+
+
 async def test_a_restore_that_is_killed_is_no_deployment_until_it_is_repeated(
     house: House, elsewhere: GatewayProcess
 ) -> None:
