@@ -16,7 +16,7 @@ from tests.attack import sink
 from tests.attack.attacks import ATTACKS
 from tests.attack.honest import percentile
 from tests.attack.stage import MOST_BYTES, Scene, Verdict, resident_bytes, scene_of
-from tests.attack.target import Attacker
+from tests.attack.target import Attacker, Target
 from tests.documents.test_findings import FINDINGS
 from tests.tools.ports import HOST
 
@@ -58,6 +58,34 @@ def test_every_attack_says_which_finding_it_was() -> None:
     kinds = {"stranger", "fresh user", "tenant", "local process"}
     kinds |= {"hostile hook", "hostile receiver", "hostile DNS"}
     assert kinds == {attack.who for attack in ATTACKS.values()}
+
+
+class Counted(Exception):
+    """So many came at once."""
+
+
+class Counting(Attacker):
+    """Only says how many would come."""
+
+    async def crowd(self, count: int, *_: object, **__: object) -> None:
+        raise Counted(count)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("half-heads", 10_000),
+        ("slow-json", 600),
+        ("slow-uploads", 256),
+        ("log-ins", 120),
+        ("full-disk", 8),
+        ("messages", 12),
+    ],
+)
+async def test_in_full_an_attack_is_of_as_many_as_the_review_was(name: str, count: int) -> None:
+    """Each of them ends in a verdict that asks for recovery within seconds ("stays down", below)."""
+    with pytest.raises(Counted, match=rf"^{count}$"):
+        await ATTACKS[name].run(Counting(Target(0, "", "", "", "")))
 
 
 @pytest.mark.parametrize(
