@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZE = 3_000_000
 IMAGE = Firmware(41, SIZE)
-SECONDS = 60  # eight handshakes, each of many steps, have taken eight of them on a busy machine
+SECONDS = 60  # eight handshakes in a row take many turns of a busy processor
 
 
 @dataclass(frozen=True, slots=True)
