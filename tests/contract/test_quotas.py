@@ -425,7 +425,7 @@ async def test_what_cannot_be_released_lapses_and_what_cannot_be_renewed_is_trie
     await house.limit(user_account(house.users[0]), bytes=100)
     until_when = "select expires_at from reservations where id = $1"
     async with (
-        open_database(database_url, sql_folders(), connections=1, wait_seconds=0.05) as small,
+        open_database(database_url, sql_folders(), connections=1, wait_seconds=1.0) as small,
         open_reservations(small, lease_seconds=0.4) as reservations,
     ):
         for blob in (ended, kept):

@@ -41,6 +41,7 @@ async def opened(stage: Stage) -> AsyncIterator[Case]:
                     # Bytes are in memory: those of what was removed go soon, beside all else.
                     sweep_interval_seconds=5,
                     garbage_grace_seconds=20,
+                    database_wait_seconds=60,  # however busy the machine is: a 503 is no answer here
                 )
                 stages[kind] = await stack.enter_async_context(made)
             return stages[kind]
