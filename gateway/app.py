@@ -157,8 +157,7 @@ def build_app(
     _provide(app, services)
     app[MIDDLEWARE], app[PREFIX], app[REACHES] = middleware, prefix, {}
     app[health.BUILD] = build
-    app.on_response_prepare.append(services.downloads.cors.add)
-    app.on_response_prepare.append(middleware.complete)
+    app.on_response_prepare.extend((services.downloads.cors.add, middleware.complete))
     for dialect in dialects:
         owners.update(dict.fromkeys(_mount_dialect(app, dialect, prefix), dialect))
     for route in root.routes(__version__):

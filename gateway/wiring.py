@@ -157,22 +157,24 @@ async def open_stores(
         ) as registry,
     ):
         await check_store(database, store_identity(settings), adopt=adopt)
-        files = PostgresFiles(
-            database,
-            garbage_grace_seconds=settings.garbage_grace_seconds,
-            together=FastWay.COMMIT_TOGETHER in settings.fast_ways,
-        )
-        ledger = PostgresBlobLedger(database)
         yield Stores(
             blobs,
-            files,
-            ledger,
+            _files_of(settings, database),
+            PostgresBlobLedger(database),
             registry,
             _messaging_of(settings, database),
             Quotas(database),
             PostgresQuarantine(database),
             PostgresScrubPlan(database),
         )
+
+
+def _files_of(settings: Settings, database: Database) -> PostgresFiles:
+    return PostgresFiles(
+        database,
+        garbage_grace_seconds=settings.garbage_grace_seconds,
+        together=FastWay.COMMIT_TOGETHER in settings.fast_ways,
+    )
 
 
 def _messaging_of(settings: Settings, database: Database) -> Messaging:
@@ -233,25 +235,15 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
         ) as hook,
     ):
         under_way = DownloadsUnderWay()
-        ward = Ward(
-            stores.blobs,
-            stores.ledger,
-            stores.quarantine,
-            ChangeListeners(listeners, under_way),
-            metrics.quarantined,
-        )
+        ward = _ward_of(stores, ChangeListeners(listeners, under_way))
         suspects = Suspects(ward)
         files = Filestore(
             stores.blobs, stores.files, stores.ledger, hook, listeners, reservations, suspects
         )
         downloads = _downloads_of(files, deployment, reads, under_way)
+        attempts = Attempts(SharedAttempts(stores.messaging.database))
         callers = Callers(
-            stores.registry,
-            hook,
-            trusted_peers(settings),
-            credentials,
-            listeners,
-            Attempts(SharedAttempts(stores.messaging.database)),
+            stores.registry, hook, trusted_peers(settings), credentials, listeners, attempts
         )
         uploads = uploads_to(files, settings)
         room = Watermark(settings.data_dir, min_free_bytes=settings.min_free_bytes)
@@ -259,6 +251,10 @@ async def open_services(deployment: Deployment, stores: Stores) -> AsyncIterator
             yield Services(
                 callers, files, uploads, downloads, stores.messaging, room, stores.quotas, ward
             )
+
+
+def _ward_of(stores: Stores, changes: ChangeListeners) -> Ward:
+    return Ward(stores.blobs, stores.ledger, stores.quarantine, changes, metrics.quarantined)
 
 
 def _downloads_of(

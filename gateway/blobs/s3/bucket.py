@@ -41,8 +41,6 @@ from gateway.model.errors import (
 StoreWatch = Callable[[str, str, float], None]
 """Is told of each request: its verb, what came of it, and its seconds."""
 
-VERBS: Final = ("put", "head", "get", "delete", "list", "sign")
-OUTCOMES: Final = ("done", "missing", "refused", "full", "unavailable", "cut", "discarded")
 _FULL: Final = (
     "507 Insufficient",
     "InsufficientStorage",
