@@ -34,6 +34,7 @@ ROOT: Final = Path(__file__).parents[2]
 IMPORTED: Final = "gateway.__main__"
 _MOST_BYTES: Final = 128 * 1024  # of an environment and a command line
 _STREAMS: Final = (0, 1, 2)
+_PATIENCE_SECONDS: Final = 90  # a thread that waits is not cancelled; less than a test may take
 
 
 class WarmProcess:
@@ -72,10 +73,12 @@ class WarmProcess:
             await _until_readable(os.dup(self._descriptor))
         return self.wait_here()
 
-    def wait_here(self) -> int:
-        """The same where there is no loop."""
-        if self.returncode is None:
+    def wait_here(self, seconds: float | None = None) -> int:
+        """The same where there is no loop. Raises ``TimeoutError`` after so many seconds, and kills it."""
+        if self.returncode is None and not any(select.select([self._descriptor], [], [], seconds)):
+            self.kill()
             select.select([self._descriptor], [], [])
+            raise TimeoutError(f"process {self.pid} did not end")
         status = self.returncode
         assert status is not None, "the kernel said that it ended"
         return status
@@ -103,7 +106,7 @@ def start(
 def run(
     *arguments: str, env: Mapping[str, str], cwd: Path = ROOT, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Its end, and all that it wrote."""
+    """Its end, and all that it wrote. Raises ``TimeoutError`` if it does not end, and kills it."""
     with (
         tempfile.TemporaryFile() as said,
         tempfile.TemporaryFile() as told,
@@ -116,7 +119,7 @@ def run(
                 ("stdin", "stdout", "stderr"), (f.fileno() for f in (read, said, told)), strict=True
             )
         )
-        status = start(*arguments, env=env, cwd=cwd, **streams).wait_here()
+        status = start(*arguments, env=env, cwd=cwd, **streams).wait_here(_PATIENCE_SECONDS)
         written = []
         for file in (said, told):
             file.seek(0)
@@ -201,9 +204,9 @@ def _take(descriptors: Sequence[int]) -> None:
     os.closerange(len(_STREAMS), max(descriptors) + 1)
 
 
-def _become(told: Mapping[str, Any]) -> None:
+def _become(told: Mapping[str, Any], interrupted: Any) -> None:
     """Be that interpreter, up to its end."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupted)
     os.environ.clear()
     os.environ.update(told["env"])
     os.chdir(told["cwd"])
@@ -218,12 +221,12 @@ def _become(told: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Import, then fork."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     __import__(IMPORTED)
     with socket.socket(fileno=os.dup(0)) as channel:
         told = _forked(channel)
     if told is not None:
-        _become(told)
+        _become(told, interrupted)
 
 
 if __name__ == "__main__":

@@ -34,12 +34,19 @@ async def test_passwords_are_hashed_by_threads_that_give_way() -> None:
         passwords.close()
 
 
-@pytest.mark.parametrize(("behind", "name"), [(True, "sleep"), (False, "postgres")])
+@pytest.mark.parametrize(("behind", "name"), [(True, "cat"), (False, "postgres")])
 def test_another_process_is_put_behind_only_if_it_is_the_one_that_is_meant(
     behind: bool, name: str
 ) -> None:
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["cat"], start_new_session=True, stdin=pipe, stdout=pipe, bufsize=0
+    ) as other:
         try:
+            assert other.stdin is not None
+            assert other.stdout is not None
+            other.stdin.write(b"!")
+            assert other.stdout.read(1) == b"!"  # it has its own name by now
             put_behind(other.pid, name)
             assert behind == (os.getpriority(os.PRIO_PROCESS, other.pid) > niceness())
         finally:

@@ -41,6 +41,7 @@ async def gateway(
         database_server=postgres_server,
         accel=ACCEL,
         trusted_proxies=f"{HOST}/32",
+        scrub_days=0,  # what a test puts into quarantine stays there
     ) as running:
         yield running
 
