@@ -35,6 +35,7 @@ NEW = {
     "exactly as large as what is held": Firmware(55, HELD),
 }
 OTHER = Firmware(56, BIG.size)
+_TRIES = 5
 _numbers = itertools.count()
 LINES = {
     "curl -C -": ("curl -sS -C - -o got -H {header} {url}", 33),
@@ -123,6 +124,7 @@ async def cut(place: Place, *headers: tuple[str, str]) -> None:
     async with raw_connection(place.port, receive_buffer=4096) as connection:
         await connection.send_head("GET", place.path, [place.credential, *headers])
         assert (await connection.read_head()).status in (200, 206)
+        await connection.read_some(1)  # something was handed out
         connection.reset()
 
 
@@ -217,10 +219,14 @@ INNOCENT: list[tuple[str, Deed, str]] = [
 async def test_what_continues_other_bytes_is_refused(
     direct: Place, _: str, deed: Deed, text: str
 ) -> None:
+    """Who leaves before all is handed out holds less, and the end continues nothing: that is tried again."""
     await direct.publish(OLD)
-    await deed(direct)
-    await direct.replace(NEW["larger"])
-    assert (await asked(direct, ranged(text))).status == 412
+    for _try in range(_TRIES):
+        await deed(direct)
+        await direct.replace(NEW["larger"])
+        if (await asked(direct, ranged(text))).status == 412:
+            break
+        await direct.replace(OLD)
     assert (await asked(direct, ranged(text))).status == 412
 
 
