@@ -287,13 +287,16 @@ async def test_who_leaves_while_bytes_are_on_their_way_has_not_got_them(direct: 
 async def test_who_asks_more_on_the_same_connection_has_got_what_came_before(
     direct: Place,
 ) -> None:
+    """However soon it asks: it may have the last byte before whoever sent it goes on."""
     await direct.publish(OLD)
-    async with raw_connection(direct.port) as connection:
-        assert (await connection.ask("GET", direct.path, [direct.credential])).status == 200
-        assert (await connection.ask("HEAD", direct.path, [direct.credential])).status == 200
-        connection.reset()
-    await direct.replace(NEW["larger"])
-    assert (await asked(direct, ranged("1000-"))).status == 206
+    for _soon in range(10):
+        async with raw_connection(direct.port) as connection:
+            assert (await connection.ask("GET", direct.path, [direct.credential])).status == 200
+            assert (await connection.ask("HEAD", direct.path, [direct.credential])).status == 200
+            connection.reset()
+        await direct.replace(NEW["larger"])
+        assert (await asked(direct, ranged("1000-"))).status == 206
+        await direct.replace(OLD)
 
 
 @pytest.mark.parametrize("ranges", [(), (ranged("0-"),), (ranged("0-0"),)], ids=str)

@@ -77,6 +77,7 @@ class Transfer:
     pace: Pace | None = None
     observer: TransferObserver | None = None
     left: int = 0
+    awaited: bool = False
 
     def sent(self, start: int, stop: int) -> None:
         """The bytes from ``start`` up to ``stop`` are about to leave; those before have left."""
@@ -84,13 +85,20 @@ class Transfer:
         if self.observer is not None:
             self.observer.sent(start, stop)
 
+    def await_receipt(self, request: web.Request) -> None:
+        """The last bytes leave in this turn of the loop; who has them may say so in the next."""
+        if self.observer is not None:
+            on_receipt(request, self.observer.acknowledged)
+            self.awaited = True
+
     def end(self, request: web.Request, response: RawResponse) -> RawResponse:
         """All of it has left us; the response, ended."""
         self._count(self.span.stop)
         response.end()
         if self.observer is not None:
             self.observer.end()
-            on_receipt(request, self.observer.acknowledged)
+        if not self.awaited:
+            self.await_receipt(request)
         return response
 
     def _count(self, stop: int) -> None:

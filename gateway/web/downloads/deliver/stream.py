@@ -39,7 +39,7 @@ async def stream(
     with _cutting(wire), ending_with_client(request), ExitStack() as stack:
         pace = transfer.pace
         schedule = None if pace is None else stack.enter_context(pace.begun())
-        await _send_pieces(wire, transfer, pieces, schedule)
+        await _send_pieces(request, wire, transfer, pieces, schedule)
     return transfer.end(request, response)
 
 
@@ -58,6 +58,7 @@ def _cutting(wire: Wire) -> Iterator[None]:
 
 
 async def _send_pieces(
+    request: web.Request,
     wire: Wire,
     transfer: Transfer,
     pieces: AsyncGenerator[bytes, None],
@@ -69,28 +70,38 @@ async def _send_pieces(
             if offset + len(piece) > stop:
                 raise BlobCut("the store gave more than it was asked for")
             if schedule is None:
-                await _send(wire, transfer, offset, piece)
+                await _send(request, wire, transfer, offset, piece)
                 await asyncio.sleep(0)  # others get their turn
             else:
-                await _send_paced(wire, transfer, offset, piece, schedule)
+                await _send_paced(request, wire, transfer, offset, piece, schedule)
             offset += len(piece)
     if offset != stop:
         raise BlobCut("the store gave less than it was asked for")
 
 
-async def _send(wire: Wire, transfer: Transfer, offset: int, piece: bytes | memoryview) -> None:
+async def _send(
+    request: web.Request, wire: Wire, transfer: Transfer, offset: int, piece: bytes | memoryview
+) -> None:
+    """The last piece is with its client before this is done, who may answer before that."""
     wire.check_open()
     transfer.sent(offset, offset + len(piece))
+    if offset + len(piece) == transfer.span.stop:
+        transfer.await_receipt(request)
     with transfer.stalls.watching(wire.transport):
         await wire.write(piece)
 
 
 async def _send_paced(
-    wire: Wire, transfer: Transfer, offset: int, piece: bytes, schedule: Schedule
+    request: web.Request,
+    wire: Wire,
+    transfer: Transfer,
+    offset: int,
+    piece: bytes,
+    schedule: Schedule,
 ) -> None:
     """In parts as they are granted."""
     rest = memoryview(piece)
     while rest:
         count = await schedule.next(len(rest))
-        await _send(wire, transfer, offset, rest[:count])
+        await _send(request, wire, transfer, offset, rest[:count])
         offset, rest = offset + count, rest[count:]
