@@ -116,16 +116,18 @@ class Downloads:
         client, replaced = choice.choice(CLIENTS), choice.random() < 0.3
         plan = self._plan(choice, image)
         at = choice.randrange(len(plan)) if replaced else -1
+        happened = False
 
         async def on_cut(cut: Cut) -> None:
+            nonlocal happened
             if at >= 0 and cut is plan[at]:
+                happened = True
                 await place.replace(new)
 
         async with self._proxied(place.port, plan, choice, on_cut) as proxy:
             url = f"{proxy.url}{place.path}?sha256={image.sha256}"
             whole = await self._until_whole(client, url, place.header, folder, image)
             cuts = len(proxy.made)
-        happened = 0 <= at < cuts
         self._judge(folder / "got", image, whole=whole, may_stop=happened)
         if not whole:
             (folder / "got").unlink(missing_ok=True)
@@ -144,9 +146,12 @@ class Downloads:
         await place.publish(image)
         plan = self._plan(choice, image)
         at = choice.randrange(len(plan)) if choice.random() < 0.5 else -1
+        happened = False
 
         async def on_cut(cut: Cut) -> None:
+            nonlocal happened
             if at >= 0 and cut is plan[at]:
+                happened = True
                 await place.replace(new)
 
         async with self._proxied(place.port, plan, choice, on_cut) as proxy:
@@ -154,11 +159,11 @@ class Downloads:
                 await own_client(proxy.url + place.path, place.header, folder)
             cuts = len(proxy.made)
         got = (folder / "got").read_bytes()
-        may = [image.content, new.content] if 0 <= at < cuts else [image.content]
+        may = [image.content, new.content] if happened else [image.content]
         if got not in may:
             raise Violated(f"own, {way}: {len(got)} bytes are no image")
         await place.remove()
-        said = "replaced" if 0 <= at < cuts else "same"
+        said = "replaced" if happened else "same"
         return Seen({"cuts": cuts, f"own {way} {said}": cuts})
 
     async def _swupdate(self, number: int, choice: random.Random, folder: Path) -> Seen:
