@@ -60,22 +60,13 @@ _LIST_SECONDS: Final = 5.0
 _UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
-    asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
     asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidCachedStatementError,  # migrated a moment ago: it is prepared anew next time
 )
 
-# How the SQLSTATEs begin of what may be asked again: asyncpg has no class for some of them, and
-# files under other kinds what an operator's own limits of time end.
+# How the SQLSTATEs begin of what may be asked again. Not asyncpg's classes: it has none for some of
+# them, and files under other kinds what an operator's own limits of time end.
 _PASSING: Final = ("08", "25006", "25P03", "25P04", "28", "3D", "40", "53", "55P03", "57", "58")
 
 

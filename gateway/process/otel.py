@@ -102,9 +102,8 @@ class OpenTelemetryTracer:
 @asynccontextmanager
 async def open_tracer(version: str) -> AsyncIterator[OpenTelemetryTracer]:
     """Tell the collector until the end of the block; what waits then has some seconds to go."""
-    logging.getLogger("opentelemetry").setLevel(
-        logging.ERROR
-    )  # a collector that is away is no news
+    # A collector that is away is no news.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     resource = Resource.create({SERVICE_VERSION: version})
     if str(resource.attributes.get(SERVICE_NAME, _UNNAMED)).startswith(_UNNAMED):
         resource = resource.merge(Resource({SERVICE_NAME: _NAME}))
